@@ -1,0 +1,42 @@
+# Every target makes .venv and installs what it needs.
+# To use a torch build of your own: make sweep CONSTRAINTS= TORCH="torch --index-url https://..."
+
+PYTHON      ?= python3
+VENV        ?= .venv
+TORCH       ?= torch==2.13.0
+CONSTRAINTS ?= -c constraints.txt
+BIN         := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help sweep test check format clean
+
+help:  ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# torch comes first and alone, so that nothing pulls in another build of it.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable '.[dev]'
+	touch $@
+
+sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again: resume it, or show the verdict)
+	@if $(BIN)/monosweep status quickstart >/dev/null 2>&1; \
+	then $(BIN)/monosweep resume quickstart; \
+	else $(BIN)/monosweep run quickstart; fi
+
+test: $(VENV)/.installed  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed  ## format, lint, types, import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove what the targets made (never a sweep's home)
+	rm -rf $(VENV) build
