@@ -1,0 +1,1 @@
+"""The service: the life of a sweep, from the sweep file to a verdict."""

@@ -1,0 +1,213 @@
+"""The command line. Results go to standard output, progress and messages to standard error."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from service.errors import InterruptedSweepError, MonosweepError
+from service.home import Home
+
+app = typer.Typer(
+    name="monosweep",
+    help="Sweeps over toy models: which bias and width settings make neurons mean one thing, at "
+    "no cost in loss?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+out = Console(soft_wrap=False)
+err = Console(stderr=True)
+
+SpecArgument = Annotated[
+    str, typer.Argument(metavar="SPEC", help="A sweep file, or a packaged sweep: quickstart.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
+AddressOption = Annotated[
+    str | None, typer.Option(help="A running Ray cluster; without it Ray is started here.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
+
+
+@app.command()
+def run(
+    spec: SpecArgument,
+    name: Annotated[str | None, typer.Option(help="A name other than the file's.")] = None,
+    address: AddressOption = None,
+) -> None:
+    """Run a sweep from its file to its verdict."""
+    from service import sweep
+    from service.spec import load_spec
+
+    loaded = load_spec(spec)
+    if name is not None:
+        loaded = loaded.with_name(name)
+    _watched(
+        loaded, loaded.search.num_trials, partial(sweep.run, loaded, _home(), address=address)
+    )
+
+
+@app.command()
+def resume(
+    name: NameArgument,
+    num_trials: Annotated[
+        int | None, typer.Option(min=1, help="A new, larger number of search trials.")
+    ] = None,
+    address: AddressOption = None,
+    accept_changes: Annotated[
+        bool, typer.Option(help="Go on although versions have changed.")
+    ] = False,
+) -> None:
+    """Go on with a sweep after any interruption, or extend a finished one."""
+    from service import sweep
+    from service.ledger import Ledger
+
+    record = Ledger(_home().ledger_url).sweep(name)
+    _watched(
+        sweep.spec_of(record),
+        num_trials or record.num_trials,
+        partial(
+            sweep.resume,
+            name,
+            _home(),
+            num_trials=num_trials,
+            address=address,
+            accept_changes=accept_changes,
+        ),
+    )
+
+
+def _watched(spec: Any, num_trials: int, work: Callable[..., dict[str, Any]]) -> None:
+    """Do the work under a progress view, then print the verdict."""
+    from service.display import verdict_view
+    from service.progress import ProgressView
+
+    with ProgressView(spec, num_trials, err) as view:
+        verdict = work(watchers=[view])
+    out.print(verdict_view(verdict, _home().tracking_uri))
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Where a sweep stands, or all of them."""
+    from service.display import status_view, statuses_table
+    from service.ledger import Ledger
+    from service.status import status as status_of
+
+    ledger = Ledger(_home().ledger_url)
+    if name is not None:
+        found = status_of(ledger, name)
+        _print_json(found) if as_json else out.print(status_view(found))
+        return
+    all_found = [status_of(ledger, each) for each in ledger.names()]
+    if as_json:
+        _print_json(all_found)
+    elif all_found:
+        out.print(statuses_table(all_found))
+    else:
+        out.print("No sweeps yet. Start one with: monosweep run quickstart")
+
+
+@app.command()
+def best(name: NameArgument, as_json: JsonOption = False) -> None:
+    """The verdict."""
+    from service import sweep
+    from service.display import verdict_view
+    from service.ledger import Ledger
+
+    verdict = sweep.verdict_of(Ledger(_home().ledger_url).sweep(name))
+    if as_json:
+        _print_json(verdict)
+    else:
+        out.print(verdict_view(verdict, _home().tracking_uri))
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)],
+) -> None:
+    """Write trials, curves and neurons as Parquet."""
+    from service import sweep, tables
+    from service.ledger import Ledger
+    from service.storage import Storage
+
+    ledger = Ledger(_home().ledger_url)
+    spec = sweep.spec_of(ledger.sweep(name))
+    for path in tables.export(ledger, spec, Storage(_home().storage), output):
+        out.print(str(path), soft_wrap=True)
+
+
+@app.command()
+def validate(spec: SpecArgument) -> None:
+    """Check a sweep file, and say what it will take."""
+    from service.display import plan_view
+    from service.planning import available_cpus, estimate, resolve
+    from service.spec import load_spec
+
+    loaded = load_spec(spec)
+    resolved = resolve(loaded, available_cpus())
+    out.print(plan_view(loaded.settings(), resolved, estimate(loaded, resolved)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the sweep file."""
+    from service.spec import json_schema
+
+    _print_json(json_schema())
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where MLflow listens.")] = 5000,
+) -> None:
+    """Open MLflow's pages on this home's runs; only this machine can reach them."""
+    home = _home()
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", home.tracking_uri]
+    if home.artifacts is not None:
+        command += ["--default-artifact-root", home.artifacts.as_uri()]
+    err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
+
+
+def _home() -> Home:
+    return Home.from_environment()
+
+
+def _print_json(value: Any) -> None:
+    """Strict JSON: what is unknown is null, and nothing is infinite."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def main() -> None:
+    """Run a command; every error of ours ends with its message and exit code."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=err, show_time=False, show_path=False, show_level=False)],
+    )
+    try:
+        app()
+    except InterruptedSweepError as error:
+        err.print(str(error), style="yellow", markup=False, highlight=False)
+        sys.exit(error.exit_code)
+    except MonosweepError as error:
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("Interrupted.", style="yellow")
+        sys.exit(InterruptedSweepError.exit_code)

@@ -1,0 +1,199 @@
+"""A cohort: trials in, results out. Runs on a worker, and knows nothing of who schedules it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from service.storage import Storage
+from service.trials import Phase, Result, Trial
+
+if TYPE_CHECKING:
+    from trainers import CohortState, Curve, Outcome
+
+# Steps between two looks at the clock; small enough that a report is never far off.
+STEPS_A_BURST = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """Trials that are trained side by side as one vectorised model.
+
+    Attributes:
+        sweep: The sweep's name.
+        cohort_id: ``search-3``: unique in the sweep.
+        attempt: Which execution of the cohort this is, from 1.
+        trials: Its trials.
+        task: Fields of the trainers' ``Task``.
+        training: Fields of the trainers' ``TrainingSettings``.
+        num_threads: Threads that the cohort may use.
+        storage: Where its curves and neurons go.
+    """
+
+    sweep: str
+    cohort_id: str
+    attempt: int
+    trials: tuple[Trial, ...]
+    task: Mapping[str, Any]
+    training: Mapping[str, Any]
+    num_threads: int
+    storage: str
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that all its trials belong to."""
+        return self.trials[0].phase
+
+
+class CohortTraining:
+    """The training of one cohort on this process.
+
+    Args:
+        cohort: What to train.
+
+    Raises:
+        ValueError: If the trainers refuse a size or a value.
+    """
+
+    def __init__(self, cohort: Cohort) -> None:
+        # torch takes seconds to import, and a driver that only hands out cohorts never needs it.
+        import torch  # noqa: PLC0415
+
+        import trainers  # noqa: PLC0415
+
+        torch.set_num_threads(cohort.num_threads)
+        self._cohort = cohort
+        members = [
+            trainers.Member(seed=seed, **trial.settings)  # type: ignore[arg-type]
+            for trial in cohort.trials
+            for seed in trial.seeds
+        ]
+        training = trainers.TrainingSettings(**cohort.training)
+        self._state: CohortState = trainers.begin(
+            trainers.Task(**cohort.task), training, members
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every member is at its last step, or diverged."""
+        return self._state.finished
+
+    @property
+    def num_steps_done(self) -> int:
+        """Training steps done so far."""
+        return self._state.step
+
+    def advance(self, seconds: float) -> None:
+        """Train for about this long, or to the end."""
+        import trainers  # noqa: PLC0415
+
+        until = time.monotonic() + seconds
+        while not self._state.finished and time.monotonic() < until:
+            self._state = trainers.advance(self._state, STEPS_A_BURST)
+
+    def results(self) -> list[Result]:
+        """The finished cohort's results, its curves and neurons written to the storage first."""
+        import trainers  # noqa: PLC0415
+
+        cohort = self._cohort
+        outcomes = list(_by_trial(cohort.trials, trainers.outcomes(self._state)))
+        folder = f"results/{cohort.sweep}/{cohort.cohort_id}"
+        curves = f"{folder}/curves-{cohort.attempt}.parquet"
+        neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
+        storage = Storage(cohort.storage)
+        storage.write_table(curves, _curves_table(outcomes))
+        storage.write_table(neurons, _neurons_table(outcomes))
+        return [
+            _result(trial, replicates, cohort.attempt, curves, neurons)
+            for trial, replicates in outcomes
+        ]
+
+
+def _by_trial(
+    trials: Sequence[Trial], outcomes: Sequence["Outcome"]
+) -> Iterator[tuple[Trial, list["Outcome"]]]:
+    remaining = iter(outcomes)
+    for trial in trials:
+        yield trial, list(islice(remaining, len(trial.seeds)))
+
+
+def _result(
+    trial: Trial, outcomes: Sequence["Outcome"], attempt: int, curves: str, neurons: str
+) -> Result:
+    evaluations = [outcome.evaluation for outcome in outcomes]
+    replicates = tuple(
+        {name: float(value) for name, value in asdict(evaluation).items()}
+        for evaluation in evaluations
+        if evaluation is not None
+    )
+    diverged = [outcome for outcome in outcomes if outcome.reason is not None]
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=attempt,
+        state="failed" if diverged else "complete",
+        reason=f"diverged: {diverged[0].reason}" if diverged else None,
+        metrics={} if diverged else _means(replicates),
+        replicates=() if diverged else replicates,
+        num_steps=max(int(outcome.curve.steps[-1]) if len(outcome.curve.steps) else 0
+                      for outcome in outcomes),
+        train_s=sum(outcome.train_s for outcome in outcomes),
+        curves=curves,
+        neurons=neurons,
+    )
+
+
+def _means(replicates: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {
+        name: sum(replicate[name] for replicate in replicates) / len(replicates)
+        for name in replicates[0]
+    }
+
+
+def _curves_table(outcomes: Sequence[tuple[Trial, list["Outcome"]]]) -> pa.Table:
+    return _stacked(
+        [
+            _labelled(trial, replicate, _curve_columns(outcome.curve))
+            for trial, replicates in outcomes
+            for replicate, outcome in enumerate(replicates)
+        ]
+    )
+
+
+def _curve_columns(curve: "Curve") -> dict[str, Any]:
+    """One row a step, so the column is named for one."""
+    columns = asdict(curve)
+    return {"step": columns.pop("steps"), **columns}
+
+
+def _neurons_table(outcomes: Sequence[tuple[Trial, list["Outcome"]]]) -> pa.Table:
+    return _stacked(
+        [
+            _labelled(
+                trial,
+                replicate,
+                {"neuron": np.arange(len(outcome.neurons.bias)), **asdict(outcome.neurons)},
+            )
+            for trial, replicates in outcomes
+            for replicate, outcome in enumerate(replicates)
+            if outcome.neurons is not None
+        ]
+    )
+
+
+def _labelled(trial: Trial, replicate: int, columns: Mapping[str, Any]) -> pa.Table:
+    """A table of one network's columns, each row saying which network it is of."""
+    rows = len(next(iter(columns.values())))
+    labels = {
+        "trial_id": pa.array([trial.trial_id] * rows, pa.string()),
+        "replicate": pa.array([replicate] * rows, pa.int32()),
+        "seed": pa.array([trial.seeds[replicate]] * rows, pa.int64()),
+    }
+    return pa.table({**labels, **{name: pa.array(values) for name, values in columns.items()}})
+
+
+def _stacked(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables) if tables else pa.table({})

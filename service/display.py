@@ -1,0 +1,150 @@
+"""What the commands print for people: the verdict with its table, the status, the plan."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from service.planning import Estimate, Resolved
+
+Json = Mapping[str, Any]
+
+
+def verdict_table(verdict: Json) -> Table:
+    """The finalists beside the baseline, with 95% intervals over fresh paired seeds."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in ("", "loss", "loss\nratio", "monosemantic\nper feature", "feature\ncoverage"):
+        table.add_column(column, no_wrap=True)
+    for column in ("neurons", "bias", "decay"):
+        table.add_column(column, justify="right", no_wrap=True)
+    winner = (verdict["winner"] or {}).get("trial")
+    for row in filter(None, [verdict["baseline"], *verdict["finalists"]]):
+        is_winner = row["role"] == winner
+        table.add_row(
+            f"{row['role']} *" if is_winner else row["role"],
+            f"{row['loss']['mean']:.4f}" if "loss" in row else "-",
+            _interval(row["loss_ratio"], 3),
+            _interval(row.get("monosemantic_per_feature"), 2),
+            _interval(row.get("feature_coverage"), 2),
+            str(row["num_neurons"]),
+            f"{row['settings']['initial_bias']:.2f}",
+            f"{row['settings']['bias_decay']:.3f}",
+            style="bold" if is_winner else None,
+        )
+    return table
+
+
+def _interval(interval: Mapping[str, float] | None, digits: int) -> str:
+    if interval is None:
+        return "-"
+    half_width = (interval["high"] - interval["low"]) / 2
+    return f"{interval['mean']:.{digits}f} ±{half_width:.{digits}f}"
+
+
+def verdict_view(verdict: Json, tracking_uri: str) -> Group:
+    """The table, the verdict in words, and where to look next."""
+    name = verdict["name"]
+    parts: list[RenderableType] = []
+    if verdict["baseline"] is not None:
+        parts.append(verdict_table(verdict))
+    style = "green" if verdict["confirmed"] else "yellow"
+    parts += [
+        Text(),
+        Text(verdict["sentence"], style=style),
+        Text(),
+        Text("Look next:", style="bold"),
+        Padding(
+            Text(
+                f"monosweep ui                  every run in MLflow ({tracking_uri})\n"
+                f"monosweep best {name} --json  the verdict as numbers\n"
+                f"monosweep export {name} --output DIR  trials, curves and neurons as Parquet"
+            ),
+            (0, 0, 0, 2),
+        ),
+    ]
+    return Group(*parts)
+
+
+def status_view(status: Json) -> Group:
+    """One sweep's state in a few lines."""
+    counts = ", ".join(f"{count} {state}" for state, count in status["trials"].items() if count)
+    lines = [
+        Text.assemble((status["name"], "bold"), f"  {status['state']}, phase {status['phase']}"),
+        Text(f"search   {counts} (budget {status['num_trials']})"),
+    ]
+    if status["baseline"]:
+        baseline = status["baseline"]
+        lines.append(
+            Text(f"baseline loss {baseline['loss']:.4f}, ceiling {baseline['ceiling']:.4f}")
+        )
+    if status["best"]:
+        best = status["best"]
+        params = ", ".join(f"{key} {_short(value)}" for key, value in best["params"].items())
+        lines.append(Text(f"best     {best['trial']}, loss {best['loss']:.4f} ({params})"))
+    if status["failure"]:
+        lines.append(Text(status["failure"], style="red"))
+    if status["verdict"]:
+        lines.append(Text(status["verdict"]))
+    if status["state"] == "interrupted":
+        lines.append(Text(f"Go on with it: monosweep resume {status['name']}"))
+    return Group(*lines)
+
+
+def statuses_table(statuses: Sequence[Json]) -> Table:
+    """All sweeps, a line each."""
+    table = Table()
+    for column in ("sweep", "state", "phase", "search trials", "best"):
+        table.add_column(column)
+    for status in statuses:
+        counts = status["trials"]
+        ended = counts["complete"] + counts["pruned"] + counts["failed"]
+        table.add_row(
+            status["name"],
+            status["state"],
+            status["phase"],
+            f"{ended}/{status['num_trials']}",
+            status["best"]["trial"] if status["best"] else "-",
+        )
+    return table
+
+
+def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
+    """What a sweep file says with every default, and what it will take."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in _flattened(settings):
+        table.add_row(name, str(value))
+    trainings = ", ".join(f"{count} {phase}" for phase, count in estimate.trainings.items())
+    total = sum(estimate.trainings.values())
+    return Group(
+        Text("Every setting, defaults included", style="bold"),
+        table,
+        Text(),
+        Text("What it will take here", style="bold"),
+        Text(f"trainings  {total} ({trainings})"),
+        Text(
+            f"cohorts    {resolved.cohort_size} trials each, {resolved.max_concurrent} at a time, "
+            f"{resolved.precision} products, sampler {resolved.sampler}"
+        ),
+        Text(f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"),
+        Text(f"time       about {estimate.seconds / 60:.1f} min, by arithmetic alone"),
+    )
+
+
+def _flattened(settings: Json, prefix: str = "") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value and not prefix:
+            rows += _flattened(value, f"{name}.")
+        else:
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+

@@ -1,0 +1,18 @@
+"""The ledger: the durable truth of a sweep, in one relational database."""
+
+from service.ledger.lease import Lease, Renewal, release, take
+from service.ledger.reading import Ledger, SweepRecord, unfinished
+from service.ledger.studies import FAR_BEYOND
+from service.ledger.writing import Writer
+
+__all__ = [
+    "FAR_BEYOND",
+    "Lease",
+    "Ledger",
+    "Renewal",
+    "SweepRecord",
+    "Writer",
+    "release",
+    "take",
+    "unfinished",
+]

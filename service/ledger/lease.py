@@ -1,0 +1,184 @@
+"""The lease: at most one live driver writes to a sweep.
+
+The holder is named by host, boot, process and the process's start, so that a dead one on the same
+host is known to be dead at once; on another host only the expiry, by the database's clock, tells.
+Every write reads the lease's row in its own transaction, so a driver that lost the sweep cannot
+write, however long it slept.
+"""
+
+import socket
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import uuid4
+
+import psutil
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from service.errors import LeaseHeldError, LeaseLostError
+from service.ledger.tables import leases, now
+
+DURATION_S = 30.0
+RENEWAL_S = 5.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process, told apart from every other one, dead or alive."""
+
+    host: str
+    boot_id: str
+    pid: int
+    process_start: float
+
+    @classmethod
+    def here(cls) -> "Holder":
+        """This process."""
+        process = psutil.Process()
+        return cls(socket.gethostname(), _boot_id(), process.pid, process.create_time())
+
+    def is_dead(self) -> bool:
+        """Whether it ran on this host and is gone; False where that cannot be known."""
+        if self.host != socket.gethostname():
+            return False
+        if self.boot_id != _boot_id():
+            return True
+        try:
+            process = psutil.Process(self.pid)
+            is_same = abs(process.create_time() - self.process_start) < 1.0
+            return not is_same or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+
+def _boot_id() -> str:
+    return str(int(psutil.boot_time()))
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write to one sweep, as long as ``token`` is the one in the ledger."""
+
+    sweep: str
+    token: str
+
+    def check(self, connection: Connection) -> None:
+        """Make sure, inside the transaction that writes, that the sweep is still ours.
+
+        Locks the row where the database can, so that nobody takes over before the commit.
+
+        Raises:
+            LeaseLostError: If another driver has taken the sweep.
+        """
+        token = connection.scalar(
+            select(leases.c.token).where(leases.c.sweep == self.sweep).with_for_update(read=True)
+        )
+        if token != self.token:
+            raise LeaseLostError(
+                f"another driver has taken the sweep {self.sweep!r}: this one writes no more. "
+                f"See it with: monosweep status {self.sweep}"
+            )
+
+
+def take(engine: Engine, sweep: str) -> Lease:
+    """Take the sweep for this process.
+
+    Raises:
+        LeaseHeldError: If a live driver, or one on another host whose lease still runs, has it.
+    """
+    lease = Lease(sweep, uuid4().hex)
+    try:
+        with engine.begin() as connection:
+            row = connection.execute(
+                select(leases, now(connection).label("now"))
+                .where(leases.c.sweep == sweep)
+                .with_for_update()
+            ).one_or_none()
+            if row is not None:
+                _check_is_free(sweep, row)
+                connection.execute(delete(leases).where(leases.c.token == row.token))
+            connection.execute(
+                insert(leases).values(
+                    sweep=sweep,
+                    token=lease.token,
+                    expires_at=now(connection) + DURATION_S,
+                    **asdict(Holder.here()),
+                )
+            )
+    except IntegrityError as error:
+        raise LeaseHeldError(
+            f"the sweep {sweep!r} was taken by another driver just now. "
+            f"See it with: monosweep status {sweep}"
+        ) from error
+    return lease
+
+
+def _check_is_free(sweep: str, row: Any) -> None:
+    holder = Holder(row.host, row.boot_id, row.pid, row.process_start)
+    if holder.is_dead() or row.expires_at <= row.now:
+        return
+    raise LeaseHeldError(
+        f"the sweep {sweep!r} must have one driver only, found process {holder.pid} on "
+        f"{holder.host} at work, with a lease for another {row.expires_at - row.now:.0f} s. "
+        f"Follow it with: monosweep status {sweep} (or wait until it has ended)."
+    )
+
+
+def is_live(connection: Connection, sweep: str) -> bool:
+    """Whether a driver is at work on the sweep."""
+    row = connection.execute(
+        select(leases, now(connection).label("now")).where(leases.c.sweep == sweep)
+    ).one_or_none()
+    if row is None or row.expires_at <= row.now:
+        return False
+    return not Holder(row.host, row.boot_id, row.pid, row.process_start).is_dead()
+
+
+def renew(engine: Engine, lease: Lease) -> bool:
+    """Push the expiry out again; False if the lease was lost."""
+    with engine.begin() as connection:
+        renewed = connection.execute(
+            update(leases)
+            .where(leases.c.sweep == lease.sweep, leases.c.token == lease.token)
+            .values(expires_at=now(connection) + DURATION_S)
+        )
+    return renewed.rowcount == 1
+
+
+def release(engine: Engine, lease: Lease) -> None:
+    """Give the sweep back, if it is still ours."""
+    with engine.begin() as connection:
+        connection.execute(delete(leases).where(leases.c.token == lease.token))
+
+
+class Renewal:
+    """Renews a lease in the background while the driver works.
+
+    One thread, started on entry and joined on exit. ``lost`` is set when another driver has taken
+    the sweep. A database that is away for a moment is tried again: the lease outlives six tries.
+    """
+
+    def __init__(self, engine: Engine, lease: Lease) -> None:
+        self.lost = threading.Event()
+        self._engine = engine
+        self._lease = lease
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew_until_stopped, name="lease", daemon=True)
+
+    def __enter__(self) -> "Renewal":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _renew_until_stopped(self) -> None:
+        while not self._stop.wait(RENEWAL_S):
+            try:
+                if not renew(self._engine, self._lease):
+                    self.lost.set()
+                    return
+            except OperationalError:
+                continue

@@ -1,0 +1,230 @@
+"""Reading the ledger: sweeps and their trials, for everybody, with or without the lease."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+from sqlalchemy import Row, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from service.errors import SweepExistsError, SweepNotFoundError
+from service.ledger import tables
+from service.ledger.lease import is_live
+from service.ledger.studies import Studies, open_storage
+from service.trials import ENDED, PHASES, Phase, Result, State, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord:
+    """What the ledger holds of a sweep as a whole.
+
+    Attributes:
+        name: Its name, unique in the ledger.
+        spec_text: The sweep file as the user wrote it.
+        settings: The sweep file with every default filled in.
+        versions: Versions of what changes numbers (monosweep, torch, ...), at creation.
+        num_trials: Budget of the search; ``resume --num-trials`` raises it.
+        resolved: What the ``auto`` choices came to; None before the first cohort.
+        phase: ``baseline``, ``search``, ``confirmation``, ``report``.
+        verdict: The verdict as JSON, once there is one.
+        failure: Why the sweep could not go on, or None.
+        created_at: Seconds since 1970, by the database's clock.
+        finished_at: The same, or None while it is not finished.
+        is_live: Whether a driver is at work on it now.
+    """
+
+    name: str
+    spec_text: str
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    num_trials: int
+    resolved: Mapping[str, Any] | None
+    phase: str
+    verdict: Mapping[str, Any] | None
+    failure: str | None
+    created_at: float
+    finished_at: float | None
+    is_live: bool
+
+    @property
+    def state(self) -> str:
+        """``running``, ``interrupted``, ``finished`` or ``failed``."""
+        if self.failure is not None:
+            return "failed"
+        if self.finished_at is not None:
+            return "finished"
+        return "running" if self.is_live else "interrupted"
+
+
+class Ledger:
+    """The durable truth of all sweeps in one database.
+
+    Owns the connections to it; safe to use from several threads. Writing to a sweep, past its
+    creation, is the ``Writer``'s.
+
+    Args:
+        url: A SQLAlchemy URL, SQLite or PostgreSQL.
+
+    Raises:
+        LedgerError: If the database cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = tables.connect(url)
+        self._storage: RDBStorage | None = None
+
+    @property
+    def storage(self) -> RDBStorage:
+        """Optuna's storage in the same database, opened when first needed."""
+        if self._storage is None:
+            self._storage = open_storage(self.url)
+        return self._storage
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+        if self._storage is not None:
+            self._storage.engine.dispose()
+
+    def create_sweep(
+        self,
+        name: str,
+        *,
+        spec_text: str,
+        settings: Mapping[str, Any],
+        versions: Mapping[str, str],
+        num_trials: int,
+    ) -> None:
+        """Record a new sweep; from here on its name can be resumed.
+
+        Raises:
+            SweepExistsError: If the name is taken.
+        """
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(
+                    insert(tables.sweeps).values(
+                        name=name,
+                        spec_text=spec_text,
+                        settings=dict(settings),
+                        versions=dict(versions),
+                        num_trials=num_trials,
+                        phase="baseline",
+                        created_at=tables.now(connection),
+                    )
+                )
+        except IntegrityError as error:
+            raise SweepExistsError(f"a sweep named {name!r} is already in the ledger.") from error
+
+    def names(self) -> list[str]:
+        """Names of all sweeps, oldest first."""
+        with self.engine.connect() as connection:
+            query = select(tables.sweeps.c.name).order_by(tables.sweeps.c.created_at)
+            return list(connection.scalars(query))
+
+    def sweep(self, name: str) -> SweepRecord:
+        """What is recorded of a sweep.
+
+        Raises:
+            SweepNotFoundError: If there is none of that name.
+        """
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                select(tables.sweeps).where(tables.sweeps.c.name == name)
+            ).one_or_none()
+            if row is None:
+                raise SweepNotFoundError(self._not_found(name))
+            return SweepRecord(**row._asdict(), is_live=is_live(connection, name))
+
+    def _not_found(self, name: str) -> str:
+        names = self.names()
+        known = f"found only: {', '.join(names)}" if names else "found none at all"
+        return (
+            f"there must be a sweep named {name!r} in the ledger, {known}. "
+            "Start one with: monosweep run SPEC"
+        )
+
+    def trials(self, name: str, *phases: Phase) -> list[Trial]:
+        """The trials of a sweep, of the given phases or of all, ordered by phase and number."""
+        studies = Studies(self.storage, name)
+        with self.engine.connect() as connection:
+            is_running = is_live(connection, name)
+            results = {
+                row.trial_id: row
+                for row in connection.execute(
+                    select(tables.results).where(tables.results.c.sweep == name)
+                )
+            }
+            attempts = {
+                row.cohort_id: row
+                for row in connection.execute(
+                    select(
+                        tables.attempts.c.cohort_id,
+                        func.max(tables.attempts.c.attempt).label("attempts"),
+                        # An attempt without an end is the one at work.
+                        (func.count() - func.count(tables.attempts.c.ended_at)).label("open"),
+                    )
+                    .where(tables.attempts.c.sweep == name)
+                    .group_by(tables.attempts.c.cohort_id)
+                )
+            }
+        return [
+            _trial(phase, frozen, results, attempts, is_running)
+            for phase in phases or PHASES
+            for frozen in studies.trials(phase)
+        ]
+
+
+def _trial(
+    phase: Phase,
+    frozen: FrozenTrial,
+    results: Mapping[str, Row[Any]],
+    attempts: Mapping[str, Row[Any]],
+    is_running: bool,
+) -> Trial:
+    attrs = frozen.user_attrs
+    cohort_id = attrs["cohort_id"]
+    row = results.get(f"{phase}/{frozen.number}")
+    attempt = attempts.get(cohort_id)
+    state: State = "waiting"
+    if row is not None:
+        state = row.state
+    elif is_running and attempt is not None and attempt.open:
+        state = "running"
+    return Trial(
+        phase=phase,
+        number=frozen.number,
+        settings=attrs["settings"],
+        varied=tuple(frozen.params),
+        seeds=tuple(attrs["seeds"]),
+        cohort_id=cohort_id,
+        role=attrs["role"],
+        state=state,
+        attempts=attempt.attempts if attempt is not None else 0,
+        result=_result(row) if row is not None else None,
+        mlflow_run_id=row.mlflow_run_id if row is not None else None,
+    )
+
+
+def _result(row: Row[Any]) -> Result:
+    return Result(
+        trial_id=row.trial_id,
+        attempt=row.attempt,
+        state=row.state,
+        reason=row.reason,
+        metrics=row.metrics,
+        replicates=tuple(row.replicates),
+        loss_ratio=row.loss_ratio,
+        num_steps=row.num_steps,
+        train_s=row.train_s,
+        curves=row.curves,
+        neurons=row.neurons,
+    )
+
+
+def unfinished(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that have no result yet."""
+    return [trial for trial in trials if trial.state not in ENDED]

@@ -1,0 +1,133 @@
+"""Optuna's half of the ledger: three studies a sweep, one trial in one commit.
+
+A trial is created running, with its parameters, seeds and cohort, in a single transaction, so
+there is never one that was asked only in part.
+"""
+
+from collections.abc import Mapping
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from service.ledger.lease import Lease
+from service.ledger.tables import tune_sqlite
+from service.trials import Phase, Point
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+DIRECTIONS: Mapping[Phase, optuna.study.StudyDirection] = {
+    "baseline": optuna.study.StudyDirection.MINIMIZE,
+    "search": optuna.study.StudyDirection.MAXIMIZE,
+    "confirmation": optuna.study.StudyDirection.MAXIMIZE,
+}
+
+# A diverged trial is told with this constraint, in units of the loss ratio: so far beyond the
+# ceiling that the sampler learns to stay away.
+FAR_BEYOND = 1e6
+
+
+def study_name(sweep: str, phase: Phase) -> str:
+    """``<sweep>`` for the search, ``<sweep>/<phase>`` for the others."""
+    return sweep if phase == "search" else f"{sweep}/{phase}"
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Optuna's storage in the ledger's database."""
+    storage = RDBStorage(url)
+    # The constructor has connected already; from here on every connection is a tuned one.
+    storage.engine.dispose()
+    tune_sqlite(storage.engine)
+    return storage
+
+
+class Studies:
+    """The three studies of one sweep.
+
+    Args:
+        storage: Optuna's storage in the ledger's database.
+        sweep: The sweep's name.
+    """
+
+    def __init__(self, storage: RDBStorage, sweep: str) -> None:
+        self._storage = storage
+        self._sweep = sweep
+        self._ids: dict[Phase, int] = {}
+
+    def guard(self, lease: Lease) -> None:
+        """From now on check the lease in every transaction of this storage."""
+
+        @event.listens_for(self._storage.scoped_session.session_factory, "before_commit")
+        def check(session: Session) -> None:
+            lease.check(session.connection())
+
+    def create(self) -> None:
+        """Make the studies that are not there yet."""
+        found = {study.study_name for study in self._storage.get_all_studies()}
+        for phase, direction in DIRECTIONS.items():
+            name = study_name(self._sweep, phase)
+            if name not in found:
+                self._storage.create_new_study([direction], name)
+
+    def trials(self, phase: Phase) -> list[FrozenTrial]:
+        """The trials of a phase by number; none where the study was not made yet."""
+        try:
+            trials = self._storage.get_all_trials(self._study_id(phase), deepcopy=False)
+        except KeyError:
+            return []
+        return sorted(trials, key=lambda trial: trial.number)
+
+    def add(
+        self,
+        phase: Phase,
+        point: Point,
+        cohort_id: str,
+        distributions: Mapping[str, BaseDistribution],
+    ) -> int:
+        """Create a running trial in one commit; its number."""
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params={name: point.settings[name] for name in distributions},
+            distributions=dict(distributions),
+            user_attrs={
+                "cohort_id": cohort_id,
+                "settings": dict(point.settings),
+                "seeds": list(point.seeds),
+                "role": point.role,
+            },
+        )
+        trial_id = self._storage.create_new_trial(self._study_id(phase), template)
+        return self._storage.get_trial_number_from_id(trial_id)
+
+    def tell(self, phase: Phase, number: int, value: float | None, constraint: float | None) -> None:
+        """End a trial. Replaying changes nothing: an ended trial is left as it is.
+
+        Args:
+            phase: The trial's study.
+            number: Its number.
+            value: Its objective, or None for a trial that is told as pruned.
+            constraint: Its loss constraint (feasible at or below 0), or None for none.
+        """
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+            self._study_id(phase), number
+        )
+        trial = self._storage.get_trial(trial_id)
+        if trial.state.is_finished():
+            return
+        if constraint is not None and "loss_ratio" not in trial.constraints:
+            study = optuna.load_study(
+                study_name=study_name(self._sweep, phase), storage=self._storage
+            )
+            optuna.Trial(study, trial_id).set_constraint("loss_ratio", constraint)
+        if value is None:
+            self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
+        else:
+            self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [float(value)])
+
+    def _study_id(self, phase: Phase) -> int:
+        if phase not in self._ids:
+            self._ids[phase] = self._storage.get_study_id_from_name(study_name(self._sweep, phase))
+        return self._ids[phase]

@@ -1,0 +1,198 @@
+"""Writing to one sweep under its lease, checked in the same transaction as every write."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from sqlalchemy import Connection, func, insert, select, update
+
+from service.ledger import tables
+from service.ledger.lease import Lease
+from service.ledger.reading import Ledger
+from service.ledger.studies import Studies
+from service.trials import Phase, Point, Result
+
+
+class Writer:
+    """The pen of the driver that holds a sweep's lease.
+
+    Not for several threads at once, but for the projection's own column
+    (``record_mlflow_run``), which any thread may write.
+
+    Args:
+        ledger: The open ledger.
+        lease: The lease of the sweep to write to.
+    """
+
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        self.ledger = ledger
+        self.sweep = lease.sweep
+        self._lease = lease
+        self._studies = Studies(ledger.storage, lease.sweep)
+        self._studies.guard(lease)
+        self._studies.create()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self.ledger.engine.begin() as connection:
+            self._lease.check(connection)
+            yield connection
+
+    def _update_sweep(self, **values: Any) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                update(tables.sweeps).where(tables.sweeps.c.name == self.sweep).values(**values)
+            )
+
+    def record_resolved(self, resolved: Mapping[str, Any]) -> None:
+        """What the ``auto`` choices came to; recorded once and never measured again."""
+        self._update_sweep(resolved=dict(resolved))
+
+    def enter_phase(self, phase: str) -> None:
+        """The phase that the sweep is in now."""
+        self._update_sweep(phase=phase)
+
+    def extend(self, num_trials: int) -> None:
+        """Raise the search's budget and open the sweep again."""
+        self._update_sweep(
+            num_trials=num_trials, phase="search", verdict=None, failure=None, finished_at=None
+        )
+
+    def reopen(self) -> None:
+        """Forget a failure, so that the sweep can be tried again."""
+        self._update_sweep(failure=None)
+
+    def fail(self, reason: str) -> None:
+        """The sweep cannot go on, for this reason."""
+        self._update_sweep(failure=reason)
+
+    def finish(self, verdict: Mapping[str, Any]) -> None:
+        """The verdict, and with it the end of the sweep."""
+        with self._writing() as connection:
+            connection.execute(
+                update(tables.sweeps)
+                .where(tables.sweeps.c.name == self.sweep)
+                .values(
+                    phase="report", verdict=dict(verdict), finished_at=tables.now(connection)
+                )
+            )
+
+    def add_trial(
+        self,
+        phase: Phase,
+        point: Point,
+        cohort_id: str,
+        distributions: Mapping[str, BaseDistribution] | None = None,
+    ) -> int:
+        """Create a trial, running, with everything that defines it, in one commit; its number."""
+        return self._studies.add(phase, point, cohort_id, distributions or {})
+
+    def begin_attempt(self, cohort_id: str) -> int:
+        """Record the next execution of a cohort, before it starts; its number, from 1.
+
+        Attempts left open by a driver that died are ended here: only the newest can be at work.
+        """
+        mine = (tables.attempts.c.sweep == self.sweep, tables.attempts.c.cohort_id == cohort_id)
+        with self._writing() as connection:
+            last = connection.scalar(select(func.max(tables.attempts.c.attempt)).where(*mine))
+            connection.execute(
+                update(tables.attempts)
+                .where(*mine, tables.attempts.c.ended_at.is_(None))
+                .values(ended_at=tables.now(connection), outcome="abandoned")
+            )
+            attempt = (last or 0) + 1
+            connection.execute(
+                insert(tables.attempts).values(
+                    sweep=self.sweep,
+                    cohort_id=cohort_id,
+                    attempt=attempt,
+                    started_at=tables.now(connection),
+                )
+            )
+        return attempt
+
+    def end_attempt(self, cohort_id: str, attempt: int, outcome: str) -> None:
+        """How an execution ended that brought no results."""
+        with self._writing() as connection:
+            self._end_attempt(connection, cohort_id, attempt, outcome)
+
+    def record_results(self, cohort_id: str, attempt: int, results: Sequence[Result]) -> bool:
+        """The results of a cohort, all in one transaction.
+
+        Returns:
+            False if they were dropped, since a newer attempt of the cohort has begun or the
+            results are there already.
+        """
+        mine = (tables.attempts.c.sweep == self.sweep, tables.attempts.c.cohort_id == cohort_id)
+        with self._writing() as connection:
+            newest = connection.scalar(select(func.max(tables.attempts.c.attempt)).where(*mine))
+            recorded = set(
+                connection.scalars(
+                    select(tables.results.c.trial_id).where(
+                        tables.results.c.sweep == self.sweep,
+                        tables.results.c.trial_id.in_([result.trial_id for result in results]),
+                    )
+                )
+            )
+            if newest != attempt or recorded:
+                return False
+            connection.execute(
+                insert(tables.results),
+                [self._row(result) for result in results],
+            )
+            connection.execute(
+                update(tables.results)
+                .where(
+                    tables.results.c.sweep == self.sweep,
+                    tables.results.c.trial_id.in_([result.trial_id for result in results]),
+                )
+                .values(ended_at=tables.now(connection))
+            )
+            self._end_attempt(connection, cohort_id, attempt, "results recorded")
+        return True
+
+    def tell(self, phase: Phase, number: int, value: float | None, constraint: float | None) -> None:
+        """End the trial in Optuna's study; replaying changes nothing."""
+        self._studies.tell(phase, number, value, constraint)
+
+    def record_mlflow_run(self, trial_id: str, run_id: str) -> None:
+        """The trial's run in MLflow, once everything of it is there."""
+        with self._writing() as connection:
+            connection.execute(
+                update(tables.results)
+                .where(
+                    tables.results.c.sweep == self.sweep, tables.results.c.trial_id == trial_id
+                )
+                .values(mlflow_run_id=run_id)
+            )
+
+    def _row(self, result: Result) -> dict[str, Any]:
+        return {
+            "sweep": self.sweep,
+            "trial_id": result.trial_id,
+            "attempt": result.attempt,
+            "state": result.state,
+            "reason": result.reason,
+            "metrics": dict(result.metrics),
+            "replicates": [dict(replicate) for replicate in result.replicates],
+            "loss_ratio": result.loss_ratio,
+            "num_steps": result.num_steps,
+            "train_s": result.train_s,
+            "curves": result.curves,
+            "neurons": result.neurons,
+            "ended_at": 0.0,
+        }
+
+    def _end_attempt(
+        self, connection: Connection, cohort_id: str, attempt: int, outcome: str
+    ) -> None:
+        connection.execute(
+            update(tables.attempts)
+            .where(
+                tables.attempts.c.sweep == self.sweep,
+                tables.attempts.c.cohort_id == cohort_id,
+                tables.attempts.c.attempt == attempt,
+            )
+            .values(ended_at=tables.now(connection), outcome=outcome)
+        )

@@ -1,0 +1,334 @@
+"""The driver's agenda: cohorts phase by phase, results into the ledger, until the verdict.
+
+Everything is derived from the trials in the ledger, so a driver that takes over knows as much as
+the one that died.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from service import confirmation
+from service.cohort import Cohort
+from service.ledger import Ledger, Writer, unfinished
+from service.objective import baseline_losses, loss_ratio
+from service.phases import (
+    BaselinePhase,
+    ConfirmationPhase,
+    PhasePlan,
+    SearchPhase,
+    base_settings,
+)
+from service.planning import Resolved
+from service.search import Search, told
+from service.spec import Spec
+from service.trials import PHASES, Phase, Point, Result, Settings, Trial
+from service.verdict import Json, verdict
+
+# Executions of a cohort that may end without results, one after another, in one driver's life.
+MAX_DEATHS = 3
+
+
+class Watcher(Protocol):
+    """Who wants to know what happens: the progress view, the tracking."""
+
+    def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
+        """A phase begins, or goes on with the trials that it has already."""
+
+    def cohort_started(self, cohort: Cohort) -> None:
+        """A cohort was handed to a worker."""
+
+    def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """A cohort is still at work."""
+
+    def cohort_died(self, cohort_id: str, reason: str) -> None:
+        """A cohort ended without results."""
+
+    def trial_ended(self, trial: Trial) -> None:
+        """A trial's result is in the ledger."""
+
+
+class Life:
+    """What is trained next, and what is done with what comes back.
+
+    Called from the driver's thread only.
+
+    Args:
+        spec: The sweep file.
+        num_trials: The search's budget.
+        ledger: To read the trials from.
+        writer: The pen.
+        resolved: The settled ``auto`` choices.
+        storage: Where workers write curves and neurons.
+        watchers: Who wants to know.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        num_trials: int,
+        ledger: Ledger,
+        writer: Writer,
+        resolved: Resolved,
+        storage: str,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self._spec = spec
+        self._num_trials = num_trials
+        self._writer = writer
+        self._resolved = resolved
+        self._storage = storage
+        self._watchers = watchers
+        self._trials: dict[Phase, list[Trial]] = {phase: [] for phase in PHASES}
+        for trial in ledger.trials(spec.name):
+            self._trials[trial.phase].append(trial)
+        self._running: dict[str, Cohort] = {}
+        self._deaths: dict[str, int] = defaultdict(int)
+        self._baseline = BaselinePhase(spec)
+        self._plan: PhasePlan | None = self._baseline
+        self._waiting = self._adopt()
+        self._enter(self._baseline)
+
+    # What Ray Tune's side calls.
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every phase is over."""
+        return self._plan is None
+
+    def next_cohort(self) -> Cohort | None:
+        """The next cohort to train; None while there is nothing to hand out.
+
+        Raises:
+            SweepFailedError: If the baseline cannot be trained.
+        """
+        while self._plan is not None:
+            cohort_id = self._next_waiting() or self._create_cohort(self._plan)
+            if cohort_id is not None:
+                return self._start(cohort_id)
+            if unfinished(self._trials[self._plan.phase]):
+                return None
+            self._plan = self._following(self._plan)
+            if self._plan is not None:
+                self._enter(self._plan)
+        return None
+
+    def progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """A cohort is still at work."""
+        for watcher in self._watchers:
+            watcher.cohort_progressed(cohort_id, num_steps_done)
+
+    def ended(self, cohort_id: str, results: list[Result]) -> None:
+        """Record a cohort's results: one write, then Optuna is told, then the watchers."""
+        cohort = self._running.pop(cohort_id)
+        judged = [self._judged(result) for result in results]
+        if self._writer.record_results(cohort_id, cohort.attempt, judged):
+            for result in judged:
+                self._settle(cohort, result)
+
+    def died(self, cohort_id: str, reason: str) -> None:
+        """Try a cohort again that ended without results, or give its trials up."""
+        cohort = self._running.pop(cohort_id)
+        self._writer.end_attempt(cohort_id, cohort.attempt, reason)
+        self._deaths[cohort_id] += 1
+        for watcher in self._watchers:
+            watcher.cohort_died(cohort_id, reason)
+        if self._deaths[cohort_id] < MAX_DEATHS:
+            self._waiting.append(cohort_id)
+            return
+        self._running[cohort_id] = cohort
+        self.ended(cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials])
+
+    # The end.
+
+    def verdict(self) -> Json:
+        """The verdict, once every phase is over."""
+        plan = self._confirmation()
+        found = (
+            confirmation.findings(
+                plan.candidates,
+                self._trials["confirmation"],
+                objective=self._spec.objective.maximize,
+                loss_margin=self._spec.objective.loss_margin,
+            )
+            if plan.candidates
+            else []
+        )
+        return verdict(self._spec, found, self._trials["search"])
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial as it is known now."""
+        return [trial for phase in PHASES for trial in self._trials[phase]]
+
+    # Phases.
+
+    def _enter(self, plan: PhasePlan) -> None:
+        self._writer.enter_phase(plan.phase)
+        for watcher in self._watchers:
+            watcher.phase_entered(plan.phase, plan.num_trials, self._trials[plan.phase])
+
+    def _following(self, plan: PhasePlan) -> PhasePlan | None:
+        match plan.phase:
+            case "baseline":
+                return SearchPhase(self._spec, self._search(), self._num_trials)
+            case "search":
+                return self._confirmation()
+            case _:
+                return None
+
+    def _baseline_settings(self) -> Settings:
+        return self._baseline.settings(self._trials["baseline"])
+
+    def _search(self) -> Search:
+        spec = self._spec
+        rate = self._baseline_settings()["learning_rate"]
+        return Search(
+            spec.space,
+            {**base_settings(spec), "learning_rate": rate},
+            sampler=self._resolved.sampler,
+            sweep_seed=spec.search.seed,
+            num_trials=self._num_trials,
+            objective=spec.objective.maximize,
+            loss_margin=spec.objective.loss_margin,
+        )
+
+    def _confirmation(self) -> ConfirmationPhase:
+        return ConfirmationPhase(self._spec, self._baseline_settings(), self._trials["search"])
+
+    # Cohorts.
+
+    def _adopt(self) -> list[str]:
+        """Cohorts that an earlier driver left unfinished; what it recorded but did not tell is told.
+
+        A cohort that was never started may lack members, if that driver died while it asked for
+        them: it is left to ``_create_cohort``, which asks for the rest first.
+        """
+        for trial in self.trials:
+            if trial.result is not None:
+                self._tell(trial, trial.result)
+        orphans = unfinished(self.trials)
+        return list(dict.fromkeys(trial.cohort_id for trial in orphans if trial.attempts > 0))
+
+    def _next_waiting(self) -> str | None:
+        return self._waiting.pop(0) if self._waiting else None
+
+    def _create_cohort(self, plan: PhasePlan) -> str | None:
+        """Make trials of the phase's next points, up to a cohort; its id, None if there are none."""
+        trials = self._trials[plan.phase]
+        begun = self._begun_but_not_started(trials)
+        cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
+        distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
+        for point in plan.missing(trials, self._cohort_size(plan) - len(begun)):
+            number = self._writer.add_trial(plan.phase, point, cohort_id, distributions)
+            trials.append(_trial(plan.phase, number, point, cohort_id, tuple(distributions)))
+        return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
+
+    def _begun_but_not_started(self, trials: Sequence[Trial]) -> list[Trial]:
+        return [
+            trial
+            for trial in unfinished(trials)
+            if trial.attempts == 0 and trial.cohort_id == trials[-1].cohort_id
+        ]
+
+    def _cohort_size(self, plan: PhasePlan) -> int:
+        """As resolved; smaller where a known number of trials would leave workers idle."""
+        if plan.phase == "search":
+            return self._resolved.cohort_size
+        share = -(-plan.num_trials // self._resolved.max_concurrent)
+        return max(min(self._resolved.cohort_size, share), 1)
+
+    def _start(self, cohort_id: str) -> Cohort:
+        attempt = self._writer.begin_attempt(cohort_id)
+        phase: Phase = cohort_id.split("-")[0]  # type: ignore[assignment]
+        trials = tuple(
+            replace(trial, state="running", attempts=attempt) if trial.result is None else trial
+            for trial in self._trials[phase]
+            if trial.cohort_id == cohort_id
+        )
+        for trial in trials:
+            self._trials[phase][trial.number] = trial
+        spec = self._spec
+        cohort = Cohort(
+            sweep=spec.name,
+            cohort_id=cohort_id,
+            attempt=attempt,
+            trials=trials,
+            task=spec.task.model_dump(),
+            training={
+                "num_steps": spec.training.num_steps,
+                "batch_size": spec.training.batch_size,
+                "optimizer": spec.training.optimizer,
+                "schedule": spec.training.schedule,
+                "precision": self._resolved.precision,
+                "device": self._resolved.device,
+            },
+            num_threads=self._resolved.cpus,
+            storage=self._storage,
+        )
+        self._running[cohort_id] = cohort
+        for watcher in self._watchers:
+            watcher.cohort_started(cohort)
+        return cohort
+
+    # Results.
+
+    def _judged(self, result: Result) -> Result:
+        """A search trial's result with its loss ratio against the baseline's replicates."""
+        if not result.trial_id.startswith("search/") or result.state != "complete":
+            return result
+        seeds = self._trial(result.trial_id).seeds
+        baseline = baseline_losses(
+            self._trials["baseline"], float(self._baseline_settings()["learning_rate"])
+        )
+        return replace(result, loss_ratio=loss_ratio(result.replicates, seeds, baseline))
+
+    def _settle(self, cohort: Cohort, result: Result) -> None:
+        trial = replace(self._trial(result.trial_id), state=result.state, result=result)
+        self._trials[cohort.phase][trial.number] = trial
+        self._tell(trial, result)
+        for watcher in self._watchers:
+            watcher.trial_ended(trial)
+
+    def _tell(self, trial: Trial, result: Result) -> None:
+        if trial.phase == "search":
+            objective = self._spec.objective
+            value, limit = told(result, objective.maximize, objective.loss_margin)
+        else:
+            name = "loss" if trial.phase == "baseline" else self._spec.objective.maximize
+            value, limit = result.metrics.get(name), None
+        self._writer.tell(trial.phase, trial.number, value, limit)
+
+    def _trial(self, trial_id: str) -> Trial:
+        phase, number = trial_id.split("/")
+        return self._trials[phase][int(number)]  # type: ignore[index]
+
+
+def _trial(
+    phase: Phase, number: int, point: Point, cohort_id: str, varied: tuple[str, ...]
+) -> Trial:
+    return Trial(
+        phase=phase,
+        number=number,
+        settings=point.settings,
+        varied=varied,
+        seeds=point.seeds,
+        cohort_id=cohort_id,
+        role=point.role,
+    )
+
+
+def _num_cohorts(trials: Sequence[Trial]) -> int:
+    return len({trial.cohort_id for trial in trials})
+
+
+def _given_up(trial: Trial, attempt: int, reason: str) -> Result:
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=attempt,
+        state="failed",
+        reason=f"its cohort ended {MAX_DEATHS} times without results: {reason.splitlines()[-1]}",
+        num_steps=0,
+        train_s=0.0,
+    )

@@ -1,0 +1,190 @@
+"""What each phase of a sweep trains next, as a function of what has come back so far.
+
+A phase is asked again and again for the points that are still missing. It answers from the trials
+alone, so that it says the same after any interruption.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from service import confirmation
+from service.confirmation import Candidate
+from service.errors import SweepFailedError
+from service.objective import baseline_losses, ranked
+from service.search import Search
+from service.spec import Spec
+from service.trials import ENDED, Phase, Point, Settings, Trial, replicate_seeds
+
+# Learning rates that a tuned baseline tries, beside the file's own: the paper's grid, and 0.02.
+LEARNING_RATES = (0.001, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03)
+# Rates that get every seed, after all were tried on one: the loss of near ties differs little.
+NUM_RATES_KEPT = 2
+
+
+class PhasePlan(Protocol):
+    """One phase: which points it still wants trained."""
+
+    @property
+    def phase(self) -> Phase:
+        """Its study."""
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials it will have in all, as far as is known now."""
+
+    def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
+        """At most ``limit`` points to train now; none means wait, or that the phase is over."""
+
+
+def base_settings(spec: Spec) -> dict[str, float | int | str]:
+    """Every setting as the file's ``model`` and ``training`` have it."""
+    return {
+        "num_neurons": spec.model.num_neurons,
+        "nonlinearity": spec.model.nonlinearity,
+        "learning_rate": spec.training.learning_rate,
+        "initial_bias": spec.training.initial_bias,
+        "bias_decay": spec.training.bias_decay,
+        "l1": spec.training.l1,
+    }
+
+
+class BaselinePhase:
+    """The reference point: zero mean bias, no decay, the model's width, on several seeds.
+
+    Its learning rate is the file's, or tuned: every rate of a grid on the first seed, then the two
+    of lowest loss on all seeds, and the better of these by mean loss.
+
+    Args:
+        spec: The sweep file.
+    """
+
+    phase: Phase = "baseline"
+
+    def __init__(self, spec: Spec) -> None:
+        self._settings = {**base_settings(spec), "initial_bias": 0.0, "bias_decay": 0.0}
+        self._seeds = replicate_seeds(spec.search.seed, spec.baseline.num_seeds, fresh=False)
+        given = spec.training.learning_rate
+        self._rates = (
+            tuple(sorted({given, *LEARNING_RATES}))
+            if spec.baseline.learning_rate == "tuned"
+            else (given,)
+        )
+
+    @property
+    def num_trials(self) -> int:
+        """All rates on one seed, the kept ones on all."""
+        kept = min(len(self._rates), NUM_RATES_KEPT)
+        return len(self._rates) + kept * (len(self._seeds) - 1)
+
+    def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
+        """The first round, and once it has ended the second."""
+        wanted = [self._point(rate, self._seeds[0]) for rate in self._rates]
+        if len(self._rates) == 1:
+            wanted += [self._point(self._rates[0], seed) for seed in self._seeds[1:]]
+        elif _ended(trials, wanted):
+            wanted += [
+                self._point(rate, seed) for rate in self._kept(trials) for seed in self._seeds[1:]
+            ]
+        return _not_among(trials, wanted)[:limit]
+
+    def settings(self, trials: Sequence[Trial]) -> Settings:
+        """The baseline's settings, its learning rate tuned if it is to be.
+
+        Raises:
+            SweepFailedError: If fewer than two seeds of every kept rate were trained to the end.
+        """
+        means = {
+            rate: sum(losses.values()) / len(losses)
+            for rate in self._rates
+            if len(losses := baseline_losses(trials, rate)) >= min(2, len(self._seeds))
+        }
+        if not means:
+            reasons = {t.result.reason for t in trials if t.result is not None and t.result.reason}
+            raise SweepFailedError(
+                "the baseline must train to the end on at least 2 seeds, found fewer "
+                f"({'; '.join(sorted(reasons))}). Lower training.learning_rate, or let the "
+                "baseline be tuned (baseline: {learning_rate: tuned})."
+            )
+        return {**self._settings, "learning_rate": min(means, key=lambda rate: (means[rate], rate))}
+
+    def _kept(self, trials: Sequence[Trial]) -> list[float]:
+        losses = {
+            rate: found[self._seeds[0]]
+            for rate in self._rates
+            if self._seeds[0] in (found := baseline_losses(trials, rate))
+        }
+        return sorted(losses, key=lambda rate: (losses[rate], rate))[:NUM_RATES_KEPT]
+
+    def _point(self, rate: float, seed: int) -> Point:
+        return Point(settings={**self._settings, "learning_rate": rate}, seeds=(seed,))
+
+
+class SearchPhase:
+    """The search: as many proposals as the budget says.
+
+    Args:
+        spec: The sweep file.
+        search: The one who proposes.
+        num_trials: The budget.
+    """
+
+    phase: Phase = "search"
+
+    def __init__(self, spec: Spec, search: Search, num_trials: int) -> None:
+        self.num_trials = num_trials
+        self._search = search
+        self._seeds = replicate_seeds(spec.search.seed, spec.search.replicates, fresh=False)
+        self.distributions = search.distributions
+
+    def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
+        """The next proposals, made with everything that is known now."""
+        self._search.catch_up(trials)
+        num_points = min(limit, self.num_trials - len(trials))
+        return [
+            Point(settings=self._search.propose(), seeds=self._seeds) for _ in range(num_points)
+        ]
+
+
+class ConfirmationPhase:
+    """The finalists and the baseline again, on seeds that the search never saw.
+
+    Args:
+        spec: The sweep file.
+        baseline: The baseline's settings.
+        search_trials: The ended trials of the search.
+    """
+
+    phase: Phase = "confirmation"
+
+    def __init__(self, spec: Spec, baseline: Settings, search_trials: Sequence[Trial]) -> None:
+        ranking = ranked(search_trials, spec.objective.maximize, spec.objective.loss_margin)
+        self.candidates: list[Candidate] = (
+            confirmation.candidates(baseline, ranking, spec.confirmation.finalists)
+            if ranking
+            else []
+        )
+        seeds = replicate_seeds(spec.search.seed, spec.confirmation.num_seeds, fresh=True)
+        self._points = confirmation.points(self.candidates, seeds)
+
+    @property
+    def num_trials(self) -> int:
+        """Candidates times seeds."""
+        return len(self._points)
+
+    def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
+        """What of the candidates and seeds is not there yet."""
+        return _not_among(trials, self._points)[:limit]
+
+
+def _key(point: Point | Trial) -> tuple[object, ...]:
+    return (point.role, point.seeds, tuple(sorted(point.settings.items())))
+
+
+def _not_among(trials: Sequence[Trial], wanted: Sequence[Point]) -> list[Point]:
+    there = {_key(trial) for trial in trials}
+    return [point for point in wanted if _key(point) not in there]
+
+
+def _ended(trials: Sequence[Trial], wanted: Sequence[Point]) -> bool:
+    ended = {_key(trial) for trial in trials if trial.state in ENDED}
+    return all(_key(point) in ended for point in wanted)

@@ -1,0 +1,224 @@
+"""The live view of a sweep at work: phase, trials done, best so far against the ceiling, time left.
+
+On a terminal it is redrawn in place; elsewhere each event is a line. Both go to standard error.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from service.cohort import Cohort
+from service.spec import Spec
+from service.status import baseline_so_far, best_so_far
+from service.trials import PHASES, Phase, Trial
+
+TITLES: dict[Phase, str] = {
+    "baseline": "baseline",
+    "search": "search",
+    "confirmation": "confirm",
+}
+
+
+@dataclass
+class _PhaseProgress:
+    num_trials: int
+    num_ended: int = 0
+
+
+@dataclass
+class _CohortProgress:
+    cohort: Cohort
+    num_steps_done: int = 0
+
+
+@dataclass
+class _Work:
+    """Training steps times neurons, done in this driver's life; for the time left."""
+
+    done: float = 0.0
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class ProgressView:
+    """Shows a sweep at work, as one of the life's watchers.
+
+    Told things by the driver's thread, drawn by rich's.
+
+    Args:
+        spec: The sweep file.
+        num_trials: The search's budget.
+        console: Where to draw.
+    """
+
+    def __init__(self, spec: Spec, num_trials: int, console: Console) -> None:
+        self._spec = spec
+        self._console = console
+        self._phases: dict[Phase, _PhaseProgress] = {}
+        self._expected: dict[Phase, int] = {
+            "baseline": spec.baseline.num_seeds,
+            "search": num_trials,
+            "confirmation": (spec.confirmation.finalists + 2) * spec.confirmation.num_seeds,
+        }
+        self._trials: dict[str, Trial] = {}
+        self._cohorts: dict[str, _CohortProgress] = {}
+        self._work = _Work()
+        self._live = Live(
+            console=console, get_renderable=self._rendered, refresh_per_second=2, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._say(f"{self._spec.name}: starting workers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    # What the life tells its watchers.
+
+    def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
+        """A phase begins, or goes on."""
+        ended = [trial for trial in trials if trial.result is not None]
+        self._phases[phase] = _PhaseProgress(num_trials, len(ended))
+        self._trials |= {trial.trial_id: trial for trial in ended}
+        if num_trials:
+            self._say(f"{TITLES[phase]}: {len(ended)} of {num_trials} trials done")
+
+    def cohort_started(self, cohort: Cohort) -> None:
+        """A cohort was handed to a worker."""
+        self._cohorts = {**self._cohorts, cohort.cohort_id: _CohortProgress(cohort)}
+
+    def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """A cohort is still at work."""
+        if cohort_id in self._cohorts:
+            self._cohorts[cohort_id].num_steps_done = num_steps_done
+
+    def cohort_died(self, cohort_id: str, reason: str) -> None:
+        """A cohort ended without results."""
+        self._forget(cohort_id)
+        self._console.print(
+            f"{cohort_id} ended without results, trying again: {reason.splitlines()[-1]}",
+            style="yellow",
+            markup=False,
+        )
+
+    def trial_ended(self, trial: Trial) -> None:
+        """A trial's result is in the ledger."""
+        assert trial.result is not None
+        self._forget(trial.cohort_id)
+        self._work.done += self._steps_times_neurons(trial)
+        self._trials[trial.trial_id] = trial
+        progress = self._phases[trial.phase]
+        progress.num_ended += 1
+        self._say(
+            f"{TITLES[trial.phase]} {progress.num_ended}/{progress.num_trials}: {_told(trial)}"
+        )
+
+    def _forget(self, cohort_id: str) -> None:
+        self._cohorts = {key: at for key, at in self._cohorts.items() if key != cohort_id}
+
+    def _say(self, line: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    # Drawing.
+
+    def _rendered(self) -> Group:
+        rows = Table.grid(padding=(0, 2))
+        for phase in PHASES:
+            rows.add_row(*self._phase_row(phase))
+        return Group(
+            Text.assemble((self._spec.name, "bold"), "  ", self._time_left()),
+            rows,
+            self._best_line(),
+        )
+
+    def _phase_row(self, phase: Phase) -> tuple[str, ProgressBar, str]:
+        progress = self._phases.get(phase)
+        total = progress.num_trials if progress else self._expected[phase]
+        ended = progress.num_ended if progress else 0
+        partly = sum(
+            len(at.cohort.trials) * at.num_steps_done / self._spec.training.num_steps
+            for at in self._cohorts.values()
+            if at.cohort.phase == phase
+        )
+        bar = ProgressBar(total=max(total, 1), completed=ended + partly, width=40)
+        return TITLES[phase], bar, f"{ended}/{total} trials"
+
+    def _best_line(self) -> Text:
+        trials = list(self._trials.values())
+        baseline = baseline_so_far(self._spec, trials)
+        if baseline is None:
+            return Text("workers start; no baseline yet", style="dim")
+        ceiling = f"ceiling {baseline['ceiling']:.4f} (baseline loss {baseline['loss']:.4f})"
+        best = best_so_far(self._spec, [trial for trial in trials if trial.phase == "search"])
+        if best is None:
+            return Text(f"no feasible trial yet; {ceiling}")
+        objective = self._spec.objective.maximize
+        return Text(
+            f"best so far {best['trial']}: {objective} {best[objective]:.3f}, "
+            f"loss {best['loss']:.4f} under {ceiling}"
+        )
+
+    def _time_left(self) -> Text:
+        running = sum(
+            at.num_steps_done
+            * sum(_neurons(trial) * len(trial.seeds) for trial in at.cohort.trials)
+            for at in self._cohorts.values()
+        )
+        done = self._work.done + running
+        elapsed = time.monotonic() - self._work.started_at
+        remaining = self._work_left() - running
+        if done <= 0 or elapsed < 5:
+            return Text("time left: measuring", style="dim")
+        left = max(remaining, 0.0) * elapsed / done
+        return Text(f"about {_minutes(left)} left, {_minutes(elapsed)} so far", style="dim")
+
+    def _work_left(self) -> float:
+        """Of every phase, at the model's width where the trials are not known yet."""
+        spec = self._spec
+        replicates = {"search": spec.search.replicates}
+        left = 0.0
+        for phase in PHASES:
+            progress = self._phases.get(phase)
+            count = (
+                progress.num_trials - progress.num_ended if progress else self._expected[phase]
+            )
+            left += count * replicates.get(phase, 1)
+        return left * spec.training.num_steps * spec.model.num_neurons
+
+    def _steps_times_neurons(self, trial: Trial) -> float:
+        assert trial.result is not None
+        return float(trial.result.num_steps * _neurons(trial) * len(trial.seeds))
+
+
+def _neurons(trial: Trial) -> int:
+    return int(trial.settings["num_neurons"])
+
+
+def _told(trial: Trial) -> str:
+    assert trial.result is not None
+    result = trial.result
+    if result.state != "complete":
+        return f"{trial.trial_id} {result.state}: {result.reason}"
+    ratio = "" if result.loss_ratio is None else f" ({result.loss_ratio:.3f} of the baseline's)"
+    return (
+        f"{trial.trial_id} loss {result.metrics['loss']:.4f}{ratio}, monosemantic per feature "
+        f"{result.metrics['monosemantic_per_feature']:.3f}, coverage "
+        f"{result.metrics['feature_coverage']:.3f}"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,282 @@
+"""Ray Tune as a disposable executor: it runs the cohorts that it is handed, and keeps nothing.
+
+One Tune trial trains one cohort. Our searcher hands the cohorts out one by one; Tune's own
+retries, checkpoints, stopping rules and loggers are off, since the ledger decides what is left to
+do.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+# Read by Ray when it is imported.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
+
+from service.cohort import Cohort, CohortTraining
+from service.errors import MonosweepError, UserError
+from service.planning import Resolved
+from service.trials import Result
+
+# How often a worker says how far it is.
+REPORT_S = 1.0
+OBJECT_STORE_BYTES = 150 * 1024**2
+
+
+class Agenda(Protocol):
+    """Who decides what is trained next. Called from one thread only."""
+
+    def next_cohort(self) -> Cohort | None:
+        """The next cohort to train; None while there is nothing to hand out."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to train."""
+
+    def progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """A cohort is still at work."""
+
+    def ended(self, cohort_id: str, results: list[Result]) -> None:
+        """A cohort brought its results."""
+
+    def died(self, cohort_id: str, reason: str) -> None:
+        """A cohort ended without results."""
+
+
+class CohortTrainable(tune.Trainable):
+    """Trains one cohort after another in one worker process."""
+
+    _training: CohortTraining
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin a cohort's training."""
+        self._training = CohortTraining(config["cohort"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next cohort in the same process."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train for a moment; at the end bring the results."""
+        self._training.advance(REPORT_S)
+        report: dict[str, Any] = {"num_steps_done": self._training.num_steps_done}
+        if self._training.is_finished:
+            report |= {"results": self._training.results(), "done": True}
+        return report
+
+
+class _CohortSearcher(Searcher):  # type: ignore[misc]
+    """Hands the agenda's cohorts to Tune, and their results back.
+
+    An error of ours that the agenda raises ends the run and is kept in ``error``: inside Tune's
+    loop it would be reported as Tune's own.
+    """
+
+    def __init__(self, agenda: Agenda) -> None:
+        super().__init__(metric="num_steps_done", mode="max")
+        self.error: MonosweepError | None = None
+        self.cohort_ids: dict[str, str] = {}
+        self._agenda = agenda
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.error is not None or self._agenda.is_done:
+            return str(Searcher.FINISHED)
+        with self.keeping_errors():
+            cohort = self._agenda.next_cohort()
+            if cohort is None:
+                return None
+            self.cohort_ids[trial_id] = cohort.cohort_id
+            return {"cohort": cohort}
+        return str(Searcher.FINISHED)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        with self.keeping_errors():
+            self._agenda.progressed(self.cohort_ids[trial_id], result["num_steps_done"])
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if result is not None and "results" in result:
+            with self.keeping_errors():
+                self._agenda.ended(self.cohort_ids[trial_id], result["results"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher for a restore that never comes; the ledger holds it all.
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger holds it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger holds it all."""
+
+    @contextmanager
+    def keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except MonosweepError as error:
+            self.error = error
+            stop()
+
+
+class _Deaths(tune.Callback):  # type: ignore[misc]
+    """Tells the agenda why a cohort ended without results.
+
+    Tune calls the searcher before it knows the reason, and this callback after.
+    """
+
+    def __init__(self, searcher: _CohortSearcher, agenda: Agenda) -> None:
+        self._searcher = searcher
+        self._agenda = agenda
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_trial_error(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        error_file = Path(trial.error_file) if trial.error_file else None
+        text = error_file.read_text() if error_file and error_file.exists() else "no reason known"
+        with self._searcher.keeping_errors():
+            self._agenda.died(self._searcher.cohort_ids[trial.trial_id], text.strip())
+
+
+# Of the module, not of the stopper: Tune pickles stoppers, and an event cannot be pickled.
+_stop = threading.Event()
+
+
+class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
+    """Ends the run when somebody asks for it, so that every worker can clean up."""
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return _stop.is_set()
+
+
+def stop() -> None:
+    """End the run that is going on, from any thread or signal handler."""
+    _stop.set()
+
+
+def was_stopped() -> bool:
+    """Whether the last run was asked to end early."""
+    return _stop.is_set()
+
+
+def connect(address: str | None, num_cpus: int) -> int:
+    """Start Ray here, or join the cluster at ``address``; the processors there are for cohorts.
+
+    Raises:
+        UserError: If there is no cluster at the address.
+    """
+    try:
+        if address is None:
+            ray.init(
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise UserError(
+            f"there must be a Ray cluster at --address, found none ({address}: {error}). "
+            "Start one with: ray start --head"
+        ) from error
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def disconnect() -> None:
+    """Leave the cluster, or end the one that was started here."""
+    ray.shutdown()
+
+
+def check_resources(resolved: Resolved) -> None:
+    """Make sure that a cohort can ever be placed.
+
+    Raises:
+        UserError: If no machine has what ``compute`` asks for.
+    """
+    most_cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes()), default=0)
+    most_gpus = max((node["Resources"].get("GPU", 0) for node in ray.nodes()), default=0)
+    if resolved.cpus > most_cpus or resolved.gpus > most_gpus:
+        raise UserError(
+            f"a cohort needs {resolved.cpus} CPUs and {resolved.gpus:g} GPUs on one machine, found "
+            f"at most {most_cpus:g} and {most_gpus:g}. Lower compute.cpus or compute.gpus."
+        )
+
+
+def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
+    """Train the agenda's cohorts until it is done or ``stop`` is called.
+
+    Args:
+        agenda: Says what to train, and is told what came of it.
+        resolved: Cohorts at a time, and the resources of each.
+        folder: Where Tune may keep its own files; nothing in it is ever read.
+
+    Raises:
+        MonosweepError: What the agenda raised.
+    """
+    searcher = _CohortSearcher(agenda)
+    tuner = tune.Tuner(
+        tune.with_resources(CohortTrainable, {"cpu": resolved.cpus, "gpu": resolved.gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=resolved.max_concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(folder),
+            stop=_StopWhenAsked(),
+            callbacks=[_Deaths(searcher, agenda)],
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    if searcher.error is not None:
+        raise searcher.error
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end the run in good order; a second one ends the process at once.
+
+    To be entered after ``connect``: Ray puts handlers of its own in place.
+    """
+    _stop.clear()
+
+    def ask(signum: int, _frame: object) -> None:
+        if was_stopped():
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        stop()
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,142 @@
+"""Asking Optuna for settings, and telling it what came of them.
+
+Proposals are made in a mirror of the search's study, in memory, and only then created in the
+ledger, each with its parameters and cohort in one commit. The sampler is rebuilt for every ask and
+seeded from the sweep's seed and the trial's number, so that a search that was interrupted proposes
+what it would have proposed.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState, create_trial
+
+from search_spaces import Choice, Float, Int, Space
+from service.objective import constraint
+from service.trials import Result, Settings, Trial
+
+# Few random trials before the model proposes, since a sweep of toy models is often short.
+MIN_STARTUP_TRIALS = 4
+MAX_STARTUP_TRIALS = 10
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Optuna's words for what varies in a space."""
+    return {name: _distribution(parameter) for name, parameter in space.varied.items()}
+
+
+def _distribution(parameter: Float | Int | Choice) -> BaseDistribution:
+    match parameter:
+        case Float(low=low, high=high, log=log):
+            return FloatDistribution(low, high, log=log)
+        case Int(low=low, high=high, step=step, log=log):
+            return IntDistribution(low, high, step=step, log=log)
+        case Choice(options=options):
+            return CategoricalDistribution(options)
+
+
+def resolve_sampler(sampler: str) -> str:
+    """The sampler that ``auto`` stands for: TPE learns from constraints and asks in milliseconds."""
+    return "tpe" if sampler == "auto" else sampler
+
+
+def _tpe(seed: int, num_trials: int) -> BaseSampler:
+    startup = min(max(num_trials // 4, MIN_STARTUP_TRIALS), MAX_STARTUP_TRIALS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(seed=seed, n_startup_trials=startup, multivariate=True)
+
+
+def _random(seed: int, _num_trials: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+SAMPLERS: Mapping[str, Callable[[int, int], BaseSampler]] = {"tpe": _tpe, "random": _random}
+
+
+class Search:
+    """Proposes settings for a search's trials.
+
+    Args:
+        space: What may vary, and what it fixes.
+        base: Every setting's value where the space does not name it.
+        sampler: A name in ``SAMPLERS``.
+        sweep_seed: The seed of the sweep.
+        num_trials: The search's budget.
+        objective: Name of the number to maximise.
+        loss_margin: How far above the baseline a loss may be, as a fraction.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        base: Settings,
+        *,
+        sampler: str,
+        sweep_seed: int,
+        num_trials: int,
+        objective: str,
+        loss_margin: float,
+    ) -> None:
+        self.distributions = distributions(space)
+        self._space = space
+        self._base = base
+        self._make_sampler = SAMPLERS[sampler]
+        self._sweep_seed = sweep_seed
+        self._num_trials = num_trials
+        self._objective = objective
+        self._loss_margin = loss_margin
+        self._mirror = optuna.create_study(direction="maximize")
+
+    def catch_up(self, trials: Sequence[Trial]) -> None:
+        """Bring the mirror up to what the ledger holds."""
+        mirrored = self._mirror.get_trials(deepcopy=False)
+        for trial in trials[len(mirrored) :]:
+            self._mirror.add_trial(
+                create_trial(
+                    state=TrialState.RUNNING,
+                    params={name: trial.settings[name] for name in self.distributions},
+                    distributions=self.distributions,
+                )
+            )
+        for trial, frozen in zip(trials, self._mirror.get_trials(deepcopy=False), strict=True):
+            if trial.result is not None and not frozen.state.is_finished():
+                self._tell_mirror(trial.number, trial.result)
+
+    def _tell_mirror(self, number: int, result: Result) -> None:
+        value, limit = told(result, self._objective, self._loss_margin)
+        trial = optuna.Trial(self._mirror, self._mirror.trials[number]._trial_id)
+        if limit is not None:
+            trial.set_constraint("loss_ratio", limit)
+        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+        self._mirror.tell(number, value, state=state)
+
+    def propose(self) -> Settings:
+        """Settings for the next trial; the mirror counts it as running from here on."""
+        number = len(self._mirror.get_trials(deepcopy=False))
+        seed = int(np.random.SeedSequence((self._sweep_seed, number)).generate_state(1)[0])
+        self._mirror.sampler = self._make_sampler(seed, self._num_trials)
+        proposal = self._mirror.ask(self.distributions)
+        return {**self._base, **self._space.settings(proposal.params)}
+
+
+def told(result: Result, objective: str, loss_margin: float) -> tuple[float | None, float | None]:
+    """What Optuna is told of a result: its value, and its constraint.
+
+    A complete trial has both. A trial stopped early has neither. A diverged one has no value but a
+    constraint far beyond the ceiling, so that the sampler learns to stay away from it.
+    """
+    if result.state == "complete":
+        return float(result.metrics[objective]), constraint(result, loss_margin)
+    if result.state == "failed":
+        return None, constraint(result, loss_margin)
+    return None, None

@@ -1,0 +1,84 @@
+"""Where a sweep stands, as numbers for programs and people."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from service.ledger import Ledger
+from service.objective import baseline_losses, ranked
+from service.spec import Spec
+from service.sweep import spec_of
+from service.trials import PHASES, Trial
+
+Json = dict[str, Any]
+STATES = ("complete", "pruned", "failed", "running", "waiting")
+
+
+def status(ledger: Ledger, name: str) -> Json:
+    """State, counts, baseline and best so far of a sweep.
+
+    ``trials`` counts the search's trials against its budget; ``phases`` counts every phase's.
+
+    Raises:
+        SweepNotFoundError: If there is none of that name.
+    """
+    record = ledger.sweep(name)
+    spec = spec_of(record)
+    trials = ledger.trials(name)
+    search = [trial for trial in trials if trial.phase == "search"]
+    counts = _counts(search)
+    counts["waiting"] += max(record.num_trials - len(search), 0)
+    return {
+        "name": name,
+        "phase": record.phase,
+        "state": record.state,
+        "failure": record.failure,
+        "num_trials": record.num_trials,
+        "trials": counts,
+        "phases": {
+            phase: _counts([trial for trial in trials if trial.phase == phase]) for phase in PHASES
+        },
+        "baseline": baseline_so_far(spec, trials),
+        "best": best_so_far(spec, search),
+        "verdict": record.verdict["sentence"] if record.verdict else None,
+    }
+
+
+def _counts(trials: Sequence[Trial]) -> dict[str, int]:
+    found = Counter(trial.state for trial in trials)
+    return {state: found[state] for state in STATES}  # type: ignore[index]
+
+
+def baseline_so_far(spec: Spec, trials: Sequence[Trial]) -> Json | None:
+    """Mean loss and ceiling of the baseline rate of lowest loss so far, or None."""
+    baseline = [trial for trial in trials if trial.phase == "baseline"]
+    rates = {float(trial.settings["learning_rate"]) for trial in baseline}
+    means = {
+        rate: sum(losses.values()) / len(losses)
+        for rate in rates
+        if (losses := baseline_losses(baseline, rate))
+    }
+    if not means:
+        return None
+    rate = min(means, key=lambda rate: (means[rate], rate))
+    return {
+        "loss": means[rate],
+        "ceiling": means[rate] * (1.0 + spec.objective.loss_margin),
+        "learning_rate": rate,
+    }
+
+
+def best_so_far(spec: Spec, search: Sequence[Trial]) -> Json | None:
+    """The best feasible search trial, or None."""
+    ranking = ranked(search, spec.objective.maximize, spec.objective.loss_margin)
+    if not ranking:
+        return None
+    best = ranking[0]
+    assert best.result is not None
+    return {
+        "trial": best.trial_id,
+        spec.objective.maximize: best.result.metrics[spec.objective.maximize],
+        "loss": best.result.metrics["loss"],
+        "loss_ratio": best.result.loss_ratio,
+        "params": best.params,
+    }

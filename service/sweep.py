@@ -1,0 +1,256 @@
+"""The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
+
+import platform
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+
+from service.errors import (
+    InterruptedSweepError,
+    SweepExistsError,
+    SweepFailedError,
+    UserError,
+)
+from service.home import Home
+from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
+from service.planning import Resolved, available_cpus, resolve
+from service.spec import Spec, differences, parse_spec
+
+from service.verdict import Json, open_verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from service.life import Watcher
+
+
+def versions() -> dict[str, str]:
+    """Versions of what changes numbers: ours, torch's, and the kind of processor."""
+    return {
+        "monosweep": version("monosweep"),
+        "torch": version("torch"),
+        "processor": _processor(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def run(
+    spec: Spec, home: Home, *, address: str | None = None, watchers: Sequence["Watcher"] = ()
+) -> Json:
+    """A new sweep, from its file to its verdict.
+
+    The sweep is in the ledger before Ray, torch or MLflow are imported: from then on its name can
+    be resumed.
+
+    Args:
+        spec: The sweep file.
+        home: Where everything is written.
+        address: A Ray cluster, or None to run on this machine.
+        watchers: Who wants to know what happens.
+
+    Raises:
+        SweepExistsError: If the name is taken; nothing is overwritten.
+        SweepFailedError: If the baseline cannot be trained.
+        InterruptedSweepError: If it was asked to stop; it can be resumed.
+    """
+    ledger = Ledger(home.ledger_url)
+    try:
+        ledger.create_sweep(
+            spec.name,
+            spec_text=spec.text,
+            settings=spec.settings(),
+            versions=versions(),
+            num_trials=spec.search.num_trials,
+        )
+    except SweepExistsError as error:
+        raise SweepExistsError(_already_there(ledger.sweep(spec.name), spec)) from error
+    return _drive(ledger, spec.name, home, address, watchers)
+
+
+def _already_there(record: SweepRecord, spec: Spec) -> str:
+    name = spec.name
+    changed = differences(record.settings, spec.settings())
+    if changed:
+        return "\n".join(
+            [
+                f"a sweep named {name!r} is there already, with another file:",
+                *(f"  {line}" for line in changed),
+                "Give this one a name of its own: monosweep run SPEC --name NAME",
+            ]
+        )
+    return (
+        f"a sweep named {name!r} with the same file is there already ({record.state}). "
+        f"Go on with it: monosweep resume {name}; see it: monosweep status {name}"
+    )
+
+
+def resume(
+    name: str,
+    home: Home,
+    *,
+    num_trials: int | None = None,
+    address: str | None = None,
+    accept_changes: bool = False,
+    watchers: Sequence["Watcher"] = (),
+) -> Json:
+    """Go on with a sweep after any interruption, or extend a finished one.
+
+    Args:
+        name: The sweep.
+        home: Where it was written.
+        num_trials: A new, larger budget of the search, or None to leave it.
+        address: A Ray cluster, or None to run on this machine.
+        accept_changes: Go on although versions differ from those it began with.
+        watchers: Who wants to know what happens.
+
+    Raises:
+        UserError: If ``num_trials`` is below the present budget, or versions differ.
+        LeaseHeldError: If another driver is at work on it.
+    """
+    ledger = Ledger(home.ledger_url)
+    record = ledger.sweep(name)
+    extends = num_trials is not None and num_trials != record.num_trials
+    if extends:
+        _check_budget(record, num_trials)
+    elif record.finished_at is not None and _is_tracked(ledger, name):
+        return dict(record.verdict or {})
+    if not accept_changes:
+        _check_versions(record)
+    return _drive(ledger, name, home, address, watchers, num_trials=num_trials if extends else None)
+
+
+def _check_budget(record: SweepRecord, num_trials: int | None) -> None:
+    if num_trials is not None and num_trials < record.num_trials:
+        raise UserError(
+            f"--num-trials must be at least the present budget of {record.num_trials}, found "
+            f"{num_trials}. A search can be extended, never shortened."
+        )
+
+
+def _check_versions(record: SweepRecord) -> None:
+    here = versions()
+    changed = [
+        f"  {what}: {record.versions[what]} -> {here[what]}"
+        for what in here
+        if record.versions.get(what) != here[what]
+    ]
+    if changed:
+        raise UserError(
+            "\n".join(
+                [
+                    f"the sweep {record.name!r} must go on with the versions it began with, since "
+                    "others change its numbers; found changed:",
+                    *changed,
+                    "Restore them, or go on all the same with --accept-changes.",
+                ]
+            )
+        )
+
+
+def _is_tracked(ledger: Ledger, name: str) -> bool:
+    return all(
+        trial.mlflow_run_id is not None for trial in ledger.trials(name) if trial.result is not None
+    )
+
+
+def spec_of(record: SweepRecord) -> Spec:
+    """The sweep's file, parsed again from the ledger."""
+    return parse_spec(record.spec_text, origin=f"the ledger's {record.name}").with_name(record.name)
+
+
+def verdict_of(record: SweepRecord) -> Json:
+    """The recorded verdict, or what stands for it while there is none."""
+    if record.verdict is not None:
+        return dict(record.verdict)
+    return open_verdict(spec_of(record))
+
+
+def _drive(
+    ledger: Ledger,
+    name: str,
+    home: Home,
+    address: str | None,
+    watchers: Sequence["Watcher"],
+    *,
+    num_trials: int | None = None,
+) -> Json:
+    """Hold the lease and train until the verdict."""
+    lease = take(ledger.engine, name)
+    try:
+        with Renewal(ledger.engine, lease):
+            writer = Writer(ledger, lease)
+            if num_trials is not None:
+                writer.extend(num_trials)
+            writer.reopen()
+            return _train(ledger, writer, home, address, watchers)
+    finally:
+        release(ledger.engine, lease)
+        ledger.close()
+
+
+def _train(
+    ledger: Ledger,
+    writer: Writer,
+    home: Home,
+    address: str | None,
+    watchers: Sequence["Watcher"],
+) -> Json:
+    # Seconds of imports, after the sweep is safely in the ledger.
+    from service import scheduler  # noqa: PLC0415
+    from service.life import Life  # noqa: PLC0415
+    from service.tracking import Projection, Tracking  # noqa: PLC0415
+
+    record = ledger.sweep(writer.sweep)
+    spec = spec_of(record)
+    folder = home.tune / spec.name
+    with ExitStack() as stack:
+        num_cpus = scheduler.connect(address, available_cpus())
+        stack.callback(scheduler.disconnect)
+        stack.enter_context(scheduler.stopping_on_signals())
+        resolved = _resolved(record, spec, writer, num_cpus)
+        scheduler.check_resources(resolved)
+        projection = Projection(home.tracking_uri, home.artifacts, spec.name, record.versions)
+        tracking = stack.enter_context(Tracking(projection, writer, home.storage, record.spec_text))
+        life = Life(
+            spec,
+            record.num_trials,
+            ledger,
+            writer,
+            resolved,
+            home.storage,
+            [*watchers, tracking],
+        )
+        tracking.fill_in(life.trials, None)
+        try:
+            scheduler.run(life, resolved, folder)
+        except SweepFailedError as error:
+            writer.fail(str(error))
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not life.is_done:
+            raise InterruptedSweepError(
+                f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
+                f"Go on with it: monosweep resume {spec.name}"
+            )
+        verdict = life.verdict()
+        writer.finish(verdict)
+        tracking.finished(verdict)
+    return verdict
+
+
+def _resolved(record: SweepRecord, spec: Spec, writer: Writer, num_cpus: int) -> Resolved:
+    """The ``auto`` choices as recorded; settled and recorded if this is the first time."""
+    if record.resolved is not None:
+        return Resolved(**record.resolved)
+    resolved = resolve(spec, num_cpus)
+    writer.record_resolved(resolved.as_json())
+    return resolved

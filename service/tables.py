@@ -1,0 +1,116 @@
+"""The sweep as Parquet tables: trials, curves, neurons. Rebuilt from the ledger at every export."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from service.ledger import Ledger
+from service.objective import is_feasible
+from service.spec import Spec
+from service.storage import Storage
+from service.trials import Trial
+
+TRIALS_SCHEMA = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("number", pa.int64()),
+        ("phase", pa.string()),
+        ("role", pa.string()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("cohort_id", pa.string()),
+        ("attempts", pa.int64()),
+        ("num_replicates", pa.int64()),
+        ("seeds", pa.list_(pa.int64())),
+        ("params.initial_bias", pa.float64()),
+        ("params.bias_decay", pa.float64()),
+        ("params.learning_rate", pa.float64()),
+        ("params.num_neurons", pa.int64()),
+        ("params.nonlinearity", pa.string()),
+        ("params.l1", pa.float64()),
+        ("loss", pa.float64()),
+        ("loss_ratio", pa.float64()),
+        ("feasible", pa.bool_()),
+        ("monosemantic_per_feature", pa.float64()),
+        ("monosemantic_per_neuron", pa.float64()),
+        ("feature_coverage", pa.float64()),
+        ("num_dead", pa.float64()),
+        ("mean_bias", pa.float64()),
+        ("num_steps", pa.int64()),
+        ("train_s", pa.float64()),
+        ("mlflow_run_id", pa.string()),
+    ]
+)
+
+METRICS = (
+    "loss",
+    "monosemantic_per_feature",
+    "monosemantic_per_neuron",
+    "feature_coverage",
+    "num_dead",
+    "mean_bias",
+)
+
+
+def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[Path]:
+    """Write the three tables into a folder; the files written.
+
+    Raises:
+        OSError: If the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trials = ledger.trials(spec.name)
+    results = [trial.result for trial in trials if trial.result is not None]
+    tables = {
+        "trials": trials_table(trials, spec.objective.loss_margin),
+        "curves": _gathered(storage, (result.curves for result in results)),
+        "neurons": _gathered(storage, (result.neurons for result in results)),
+    }
+    paths = []
+    for name, table in tables.items():
+        path = folder / f"{name}.parquet"
+        pq.write_table(table, path)
+        paths.append(path)
+    return paths
+
+
+def trials_table(trials: Sequence[Trial], loss_margin: float) -> pa.Table:
+    """One row a trial, ordered by phase and number; what is not known is null."""
+    return pa.Table.from_pylist([_row(trial, loss_margin) for trial in trials], TRIALS_SCHEMA)
+
+
+def _row(trial: Trial, loss_margin: float) -> dict[str, object]:
+    result = trial.result
+    row: dict[str, object] = {
+        "trial_id": trial.trial_id,
+        "number": trial.number,
+        "phase": trial.phase,
+        "role": trial.role,
+        "state": trial.state,
+        "cohort_id": trial.cohort_id,
+        "attempts": trial.attempts,
+        "num_replicates": len(trial.seeds),
+        "seeds": list(trial.seeds),
+        "mlflow_run_id": trial.mlflow_run_id,
+        **{f"params.{name}": value for name, value in trial.settings.items()},
+    }
+    if result is not None:
+        row |= {
+            "reason": result.reason,
+            "loss_ratio": result.loss_ratio,
+            "num_steps": result.num_steps,
+            "train_s": result.train_s,
+            **{name: result.metrics.get(name) for name in METRICS},
+        }
+        if trial.phase == "search":
+            row["feasible"] = is_feasible(result, loss_margin)
+    return row
+
+
+def _gathered(storage: Storage, paths: Iterable[str | None]) -> pa.Table:
+    """The cohorts' tables one below the other, each file once."""
+    unique = dict.fromkeys(path for path in paths if path is not None)
+    tables = [storage.read_table(path) for path in unique]
+    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})

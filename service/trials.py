@@ -1,0 +1,105 @@
+"""A trial and what came of it: the values that every other module passes around."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["baseline", "search", "confirmation"]
+State = Literal["complete", "pruned", "failed", "running", "waiting"]
+Settings = Mapping[str, float | int | str]
+
+PHASES: tuple[Phase, ...] = ("baseline", "search", "confirmation")
+ENDED: frozenset[State] = frozenset({"complete", "pruned", "failed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of one trial; written once, never changed.
+
+    Attributes:
+        trial_id: ``search/12``, ``baseline/0``, ``confirmation/3``.
+        attempt: The execution of the cohort that brought it, from 1.
+        state: ``complete``, ``pruned`` (stopped early) or ``failed``.
+        reason: Why it failed or was stopped, a sentence for people.
+        metrics: Mean of each reported number over the trial's replicates.
+        replicates: The same numbers for each replicate, in the order of the trial's seeds.
+        loss_ratio: Loss over the baseline's, mean over shared replicates (search trials only).
+        num_steps: Training steps done.
+        train_s: Seconds of training, summed over replicates.
+        curves: Path of the cohort's curves (Parquet) below the storage.
+        neurons: Path of the cohort's neurons (Parquet) below the storage.
+    """
+
+    trial_id: str
+    attempt: int
+    state: State
+    reason: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    replicates: tuple[Mapping[str, float], ...] = ()
+    loss_ratio: float | None = None
+    num_steps: int
+    train_s: float
+    curves: str | None = None
+    neurons: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One point of a phase: its settings, its seeds, its cohort, and its result if it has one.
+
+    Attributes:
+        phase: The study it belongs to.
+        number: Its number in that study, from 0.
+        settings: Every setting of the network, varied or not.
+        varied: Names of the settings that the search varies.
+        seeds: One for each replicate.
+        cohort_id: The cohort it is trained in.
+        role: In confirmation, what it stands for: ``baseline``, ``search/12``, or
+            ``search/12 at 512`` for a setting moved to the baseline's width.
+        state: What is known of it now.
+        attempts: How often its cohort was started.
+        result: What came of it, once it has ended.
+        mlflow_run_id: Its run in MLflow, once it is there.
+    """
+
+    phase: Phase
+    number: int
+    settings: Settings
+    varied: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cohort_id: str
+    role: str | None = None
+    state: State = "waiting"
+    attempts: int = 0
+    result: Result | None = None
+    mlflow_run_id: str | None = None
+
+    @property
+    def trial_id(self) -> str:
+        """``search/12``: unique in a sweep."""
+        return f"{self.phase}/{self.number}"
+
+    @property
+    def params(self) -> dict[str, float | int | str]:
+        """The settings that the search varies."""
+        return {name: self.settings[name] for name in self.varied}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Settings and seeds that are to become a trial."""
+
+    settings: Settings
+    seeds: tuple[int, ...]
+    role: str | None = None
+
+
+def replicate_seeds(sweep_seed: int, num: int, *, fresh: bool) -> tuple[int, ...]:
+    """Seeds of replicates 0 to ``num - 1``, the same for every trial of a sweep.
+
+    Baseline and search share theirs (common random numbers); confirmation uses ``fresh`` ones
+    that no search trial has seen. A million apart between sweep seeds, so that two sweeps with
+    different seeds share nothing.
+    """
+    first = sweep_seed * 1_000_000 + (500_000 if fresh else 0)
+    return tuple(range(first, first + num))

@@ -1,0 +1,164 @@
+"""The verdict: the findings of confirmation in one sentence, and as numbers for programs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.confirmation import BASELINE, Finding, at_width, winner
+from service.spec import Spec
+from service.trials import Trial
+
+Json = dict[str, Any]
+
+
+def verdict(
+    spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]
+) -> Json:
+    """The verdict of a finished sweep.
+
+    Args:
+        spec: The sweep file.
+        found: What confirmation found of each candidate, the baseline first; empty if no search
+            trial was feasible.
+        search_trials: The search's trials, for their parameters.
+
+    Returns:
+        A JSON object; its ``sentence`` is for people.
+    """
+    objective = spec.objective.maximize
+    best = winner(found, objective)
+    by_id = {trial.trial_id: trial for trial in search_trials}
+    baseline = found[0] if found else None
+    same_width = at_width(found, spec.model.num_neurons)
+    return {
+        "name": spec.name,
+        "confirmed": best is not None,
+        "objective": objective,
+        "num_seeds": best.num_seeds if best else spec.confirmation.num_seeds,
+        "loss_margin": spec.objective.loss_margin,
+        "loss_ratio": best.loss_ratio.as_json() if best and best.loss_ratio else None,
+        "gain": best.gain.as_json() if best and best.gain else None,
+        "baseline": _shown(baseline) if baseline else None,
+        "winner": _winner(best, by_id) if best else None,
+        "best_at_baseline_width": _shown(same_width) if same_width else None,
+        "finalists": [_shown(finding) for finding in found if finding.candidate.role != BASELINE],
+        "sentence": _sentence(spec, best, baseline, same_width, found),
+    }
+
+
+def open_verdict(spec: Spec) -> Json:
+    """What stands for the verdict while there is none."""
+    return {
+        "name": spec.name,
+        "confirmed": False,
+        "objective": spec.objective.maximize,
+        "num_seeds": 0,
+        "loss_margin": spec.objective.loss_margin,
+        "loss_ratio": None,
+        "gain": None,
+        "baseline": None,
+        "winner": None,
+        "best_at_baseline_width": None,
+        "finalists": [],
+        "sentence": f"The sweep {spec.name} has no verdict yet.",
+    }
+
+
+def _shown(finding: Finding) -> Json:
+    candidate = finding.candidate
+    return {
+        "role": candidate.role,
+        "settings": dict(candidate.settings),
+        "num_neurons": candidate.settings["num_neurons"],
+        "num_seeds": finding.num_seeds,
+        **{name: interval.as_json() for name, interval in finding.metrics.items()},
+        "loss_ratio": finding.loss_ratio.as_json() if finding.loss_ratio else None,
+        "gain": finding.gain.as_json() if finding.gain else None,
+        "passes": finding.passes and candidate.role != BASELINE,
+        "shortfalls": list(finding.shortfalls) if candidate.role != BASELINE else [],
+    }
+
+
+def _winner(finding: Finding, trials: Mapping[str, Trial]) -> Json:
+    role = finding.candidate.role
+    return {**_shown(finding), "trial": role, "params": trials[role].params}
+
+
+def _sentence(
+    spec: Spec,
+    best: Finding | None,
+    baseline: Finding | None,
+    same_width: Finding | None,
+    found: Sequence[Finding],
+) -> str:
+    if baseline is None:
+        return (
+            "No winner: no trial of the search kept its loss within "
+            f"{spec.objective.loss_margin:.0%} of the baseline's."
+        )
+    if best is None:
+        return " ".join(["No winner.", *_why_not(found)])
+    return " ".join(
+        [
+            _what_won(spec, best, baseline),
+            _what_it_cost(spec, best),
+            _what_the_width_did(spec, best, same_width),
+        ]
+    )
+
+
+def _why_not(found: Sequence[Finding]) -> list[str]:
+    return [
+        f"{finding.candidate.role}: {'; '.join(finding.shortfalls)}."
+        for finding in found
+        if finding.candidate.is_finalist
+    ]
+
+
+def _what_won(spec: Spec, best: Finding, baseline: Finding) -> str:
+    objective = spec.objective.maximize
+    assert best.gain is not None
+    words = objective.replace("_", " ")
+    return (
+        f"{best.candidate.role} wins: {words} {best.metrics[objective].mean:.2f} against the "
+        f"baseline's {baseline.metrics[objective].mean:.2f} "
+        f"(gain {best.gain.mean:+.2f}, 95% {best.gain.low:+.2f} to {best.gain.high:+.2f}, "
+        f"{best.num_seeds} fresh paired seeds)."
+    )
+
+
+def _what_it_cost(spec: Spec, best: Finding) -> str:
+    assert best.loss_ratio is not None
+    own, width = spec.model.num_neurons, int(best.candidate.settings["num_neurons"])
+    return (
+        f"Its loss is {best.loss_ratio.mean:.3f} times the baseline's "
+        f"(95% {best.loss_ratio.low:.3f} to {best.loss_ratio.high:.3f}, "
+        f"ceiling {1 + spec.objective.loss_margin:.2f}); it has {width} neurons to the baseline's "
+        f"{own} ({width / own:.2f} times the cost) and "
+        f"{best.metrics['feature_coverage'].mean:.0%} of the features have a neuron of their own."
+    )
+
+
+def _what_the_width_did(spec: Spec, best: Finding, same_width: Finding | None) -> str:
+    rate = float(best.candidate.settings["learning_rate"])
+    tuned = "tuned over a grid" if spec.baseline.learning_rate == "tuned" else "as given, not tuned"
+    if "learning_rate" in spec.space.varied:
+        source = (
+            f"The learning rate was searched too ({rate:.3g}; the baseline's is {tuned}), so the "
+            "gain is not the bias's and the width's alone."
+        )
+    else:
+        source = (
+            f"Both have the baseline's learning rate ({rate:.3g}, {tuned}), so the gain is the "
+            "bias's and the width's."
+        )
+    if same_width is None:
+        return f"{source} No setting at the baseline's own width was confirmed."
+    if same_width is best:
+        return f"{source} The winner has the baseline's own width."
+    objective = spec.objective.maximize
+    assert same_width.gain is not None
+    return (
+        f"{source} At the baseline's own width the best confirmed setting "
+        f"({same_width.candidate.role}) has {same_width.metrics[objective].mean:.2f} "
+        f"(gain {same_width.gain.mean:+.2f})."
+    )
