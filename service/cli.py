@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from service.errors import InterruptedSweepError, MonosweepError
+from service.errors import InterruptedSweepError, MonosweepError, UserError
 from service.home import Home
 
 app = typer.Typer(
@@ -52,9 +53,7 @@ def run(
     loaded = load_spec(spec)
     if name is not None:
         loaded = loaded.with_name(name)
-    _watched(
-        loaded, loaded.search.num_trials, partial(sweep.run, loaded, _home(), address=address)
-    )
+    _watched(loaded, loaded.search.num_trials, partial(sweep.run, loaded, _home(), address=address))
 
 
 @app.command()
@@ -155,7 +154,8 @@ def export(
 def validate(spec: SpecArgument) -> None:
     """Check a sweep file, and say what it will take."""
     from service.display import plan_view
-    from service.planning import available_cpus, estimate, resolve
+    from service.machine import available_cpus
+    from service.planning import estimate, resolve
     from service.spec import load_spec
 
     loaded = load_spec(spec)
@@ -177,11 +177,24 @@ def ui(
 ) -> None:
     """Open MLflow's pages on this home's runs; only this machine can reach them."""
     home = _home()
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", home.tracking_uri]
+    if home.mlflow_db is not None and not home.mlflow_db.exists():
+        raise UserError(
+            f"there must be runs to look at, found none ({home.mlflow_db}). "
+            "Make some with: monosweep run quickstart"
+        )
+    with socket.socket() as listener:
+        if listener.connect_ex(("127.0.0.1", port)) == 0:
+            raise UserError(
+                f"port {port} must be free, found something listening on it. Take another: --port"
+            )
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", home.tracking_uri]
     if home.artifacts is not None:
         command += ["--default-artifact-root", home.artifacts.as_uri()]
+    # Its helper processes run jobs that nothing here asks for.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)])
+    os.execv(sys.executable, command)  # noqa: S606 - no shell, and our own interpreter
 
 
 def _home() -> Home:
@@ -211,3 +224,7 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("Interrupted.", style="yellow")
         sys.exit(InterruptedSweepError.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -73,9 +73,7 @@ class CohortTraining:
             for seed in trial.seeds
         ]
         training = trainers.TrainingSettings(**cohort.training)
-        self._state: CohortState = trainers.begin(
-            trainers.Task(**cohort.task), training, members
-        )
+        self._state: CohortState = trainers.begin(trainers.Task(**cohort.task), training, members)
 
     @property
     def is_finished(self) -> bool:
@@ -138,8 +136,9 @@ def _result(
         reason=f"diverged: {diverged[0].reason}" if diverged else None,
         metrics={} if diverged else _means(replicates),
         replicates=() if diverged else replicates,
-        num_steps=max(int(outcome.curve.steps[-1]) if len(outcome.curve.steps) else 0
-                      for outcome in outcomes),
+        num_steps=max(
+            int(outcome.curve.steps[-1]) if len(outcome.curve.steps) else 0 for outcome in outcomes
+        ),
         train_s=sum(outcome.train_s for outcome in outcomes),
         curves=curves,
         neurons=neurons,

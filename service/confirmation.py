@@ -35,9 +35,7 @@ class Candidate:
     is_finalist: bool
 
 
-def candidates(
-    baseline: Settings, ranking: Sequence[Trial], num_finalists: int
-) -> list[Candidate]:
+def candidates(baseline: Settings, ranking: Sequence[Trial], num_finalists: int) -> list[Candidate]:
     """The baseline, the finalists, and the best setting at the baseline's own width.
 
     The last is the best feasible search trial of that width; where the search tried none, it is
@@ -61,9 +59,7 @@ def candidates(
     if same_width is not None:
         return [
             *chosen,
-            Candidate(
-                role=same_width.trial_id, settings=same_width.settings, is_finalist=False
-            ),
+            Candidate(role=same_width.trial_id, settings=same_width.settings, is_finalist=False),
         ]
     best = finalists[0]
     return [
@@ -200,9 +196,7 @@ def _loss_shortfall(ratio: Interval, loss_margin: float) -> list[str]:
 def _gain_shortfall(gain: Interval, objective: str) -> list[str]:
     if gain.low > 0.0:
         return []
-    return [
-        f"its gain in {objective} may be as low as {gain.low:+.4f}, and must surely be above 0"
-    ]
+    return [f"its gain in {objective} may be as low as {gain.low:+.4f}, and must surely be above 0"]
 
 
 def winner(found: Sequence[Finding], objective: str) -> Finding | None:
@@ -231,4 +225,6 @@ def at_width(found: Sequence[Finding], num_neurons: object) -> Finding | None:
         and finding.passes
         and finding.candidate.settings["num_neurons"] == num_neurons
     ]
-    return max(passing, key=lambda finding: finding.gain.mean if finding.gain else 0.0, default=None)
+    return max(
+        passing, key=lambda finding: finding.gain.mean if finding.gain else 0.0, default=None
+    )

@@ -146,5 +146,3 @@ def _flattened(settings: Json, prefix: str = "") -> list[tuple[str, object]]:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-

@@ -3,6 +3,10 @@
 A message says what must hold, what was found and where, and what to do.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
 
 class MonosweepError(Exception):
     """Root of every error that monosweep raises on purpose."""
@@ -16,8 +20,42 @@ class UserError(MonosweepError):
     exit_code = 2
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that a sweep file must mend.
+
+    Attributes:
+        message: What must hold, what was found and where, what to do.
+        path: The key, dotted (``search_space.learning_rate``); empty for the file as a whole.
+        line: The line of the key, from 1; of what would hold it where it is missing.
+    """
+
+    message: str
+    path: str
+    line: int
+
+
 class SpecError(UserError):
-    """The sweep file does not say what it must."""
+    """The sweep file does not say what it must.
+
+    Attributes:
+        problems: Everything found wrong in the file's text, by line; empty where there is no text.
+    """
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+    @classmethod
+    def of(cls, origin: str, problems: Iterable[Problem]) -> Self:
+        """The error that lists ``problems`` of the text called ``origin``, by line."""
+        ordered = tuple(sorted(problems, key=lambda problem: problem.line))
+        if len(ordered) == 1:
+            return cls(f"{origin}: {ordered[0].message}", ordered)
+        listed = [f"  - {problem.message}" for problem in ordered[:20]]
+        if len(ordered) > 20:
+            listed.append(f"  - and {len(ordered) - 20} more")
+        return cls("\n".join([f"{origin}: {len(ordered)} problems", *listed]), ordered)
 
 
 class SweepExistsError(UserError):
@@ -34,6 +72,10 @@ class LeaseHeldError(UserError):
 
 class LeaseLostError(MonosweepError):
     """This driver lost the sweep to another one, and may write nothing more."""
+
+
+class LedgerError(MonosweepError):
+    """The ledger's database cannot be opened or read."""
 
 
 class SweepFailedError(MonosweepError):

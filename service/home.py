@@ -23,8 +23,10 @@ class Home:
 
     @classmethod
     def from_environment(cls) -> "Home":
-        """``MONOSWEEP_HOME``, ``MONOSWEEP_LEDGER_URL``, ``MLFLOW_TRACKING_URI``,
-        ``MONOSWEEP_STORAGE``; the defaults lie below ``./monosweep-home``.
+        """The home that the environment names; by default all lies below ``./monosweep-home``.
+
+        ``MONOSWEEP_HOME`` moves all of it, ``MONOSWEEP_LEDGER_URL``, ``MLFLOW_TRACKING_URI`` and
+        ``MONOSWEEP_STORAGE`` move a part.
         """
         path = Path(os.environ.get("MONOSWEEP_HOME") or "monosweep-home").absolute()
         return cls(
@@ -37,8 +39,14 @@ class Home:
     @property
     def artifacts(self) -> Path | None:
         """Where MLflow's artifacts go; None if a server of its own decides."""
-        is_ours = self.tracking_uri.startswith("sqlite:")
-        return self.path / "artifacts" if is_ours else None
+        return self.path / "artifacts" if self.mlflow_db is not None else None
+
+    @property
+    def mlflow_db(self) -> Path | None:
+        """MLflow's own database file; None if it is a server or another database."""
+        prefix = "sqlite:///"
+        is_file = self.tracking_uri.startswith(prefix)
+        return Path(self.tracking_uri.removeprefix(prefix)) if is_file else None
 
     @property
     def tune(self) -> Path:

@@ -67,6 +67,7 @@ class Life:
     def __init__(
         self,
         spec: Spec,
+        *,
         num_trials: int,
         ledger: Ledger,
         writer: Writer,
@@ -104,7 +105,7 @@ class Life:
             SweepFailedError: If the baseline cannot be trained.
         """
         while self._plan is not None:
-            cohort_id = self._next_waiting() or self._create_cohort(self._plan)
+            cohort_id = self._next_waiting(self._plan) or self._create_cohort(self._plan)
             if cohort_id is not None:
                 return self._start(cohort_id)
             if unfinished(self._trials[self._plan.phase]):
@@ -200,7 +201,7 @@ class Life:
     # Cohorts.
 
     def _adopt(self) -> list[str]:
-        """Cohorts that an earlier driver left unfinished; what it recorded but did not tell is told.
+        """Cohorts that an earlier driver left unfinished; results it did not tell are told first.
 
         A cohort that was never started may lack members, if that driver died while it asked for
         them: it is left to ``_create_cohort``, which asks for the rest first.
@@ -211,11 +212,15 @@ class Life:
         orphans = unfinished(self.trials)
         return list(dict.fromkeys(trial.cohort_id for trial in orphans if trial.attempts > 0))
 
-    def _next_waiting(self) -> str | None:
-        return self._waiting.pop(0) if self._waiting else None
+    def _next_waiting(self, plan: PhasePlan) -> str | None:
+        for cohort_id in self._waiting:
+            if _phase_of(cohort_id) == plan.phase:
+                self._waiting.remove(cohort_id)
+                return cohort_id
+        return None
 
     def _create_cohort(self, plan: PhasePlan) -> str | None:
-        """Make trials of the phase's next points, up to a cohort; its id, None if there are none."""
+        """Make trials of the phase's next points, up to a cohort; its id, or None without any."""
         trials = self._trials[plan.phase]
         begun = self._begun_but_not_started(trials)
         cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
@@ -241,7 +246,7 @@ class Life:
 
     def _start(self, cohort_id: str) -> Cohort:
         attempt = self._writer.begin_attempt(cohort_id)
-        phase: Phase = cohort_id.split("-")[0]  # type: ignore[assignment]
+        phase = _phase_of(cohort_id)
         trials = tuple(
             replace(trial, state="running", attempts=attempt) if trial.result is None else trial
             for trial in self._trials[phase]
@@ -317,6 +322,11 @@ def _trial(
         cohort_id=cohort_id,
         role=point.role,
     )
+
+
+def _phase_of(cohort_id: str) -> Phase:
+    """``search`` of ``search-3``."""
+    return next(phase for phase in PHASES if cohort_id.startswith(f"{phase}-"))
 
 
 def _num_cohorts(trials: Sequence[Trial]) -> int:

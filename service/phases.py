@@ -7,6 +7,7 @@ alone, so that it says the same after any interruption.
 from collections.abc import Sequence
 from typing import Protocol
 
+from search_spaces import Choice, Float
 from service import confirmation
 from service.confirmation import Candidate
 from service.errors import SweepFailedError
@@ -64,11 +65,7 @@ class BaselinePhase:
         self._settings = {**base_settings(spec), "initial_bias": 0.0, "bias_decay": 0.0}
         self._seeds = replicate_seeds(spec.search.seed, spec.baseline.num_seeds, fresh=False)
         given = spec.training.learning_rate
-        self._rates = (
-            tuple(sorted({given, *LEARNING_RATES}))
-            if spec.baseline.learning_rate == "tuned"
-            else (given,)
-        )
+        self._rates = _rates(spec) if spec.baseline.learning_rate == "tuned" else (given,)
 
     @property
     def num_trials(self) -> int:
@@ -174,6 +171,22 @@ class ConfirmationPhase:
     def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
         """What of the candidates and seeds is not there yet."""
         return _not_among(trials, self._points)[:limit]
+
+
+def _rates(spec: Spec) -> tuple[float, ...]:
+    """The grid, less the rates at which the searched decay would turn biases round."""
+    decay = spec.space.varied.get("bias_decay", spec.space.fixed.get("bias_decay"))
+    match decay:
+        case Float(high=high):
+            most = high
+        case Choice(options=options):
+            most = max(float(option) for option in options)
+        case None:
+            most = spec.training.bias_decay
+        case value:
+            most = float(value)  # type: ignore[arg-type]
+    given = spec.training.learning_rate
+    return tuple(sorted({given, *(rate for rate in LEARNING_RATES if rate * most < 1.0)}))
 
 
 def _key(point: Point | Trial) -> tuple[object, ...]:

@@ -1,13 +1,12 @@
-"""What a sweep will take: the ``auto`` choices resolved, and trainings, memory and time foreseen."""
+"""What a sweep will take: ``auto`` choices resolved; trainings, memory and time foreseen."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil
-
 from search_spaces import Int
+from service.machine import has_bfloat16_products
 from service.phases import BaselinePhase
 from service.search import resolve_sampler
 from service.spec import Spec
@@ -48,23 +47,6 @@ class Resolved:
     def as_json(self) -> dict[str, Any]:
         """Field by field."""
         return asdict(self)
-
-
-def available_cpus() -> int:
-    """Processors that this process may use."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else (
-        psutil.cpu_count() or 1
-    )
-
-
-def has_bfloat16_products() -> bool:
-    """Whether this processor multiplies matrices in bfloat16, told without importing torch."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = next((line for line in file if line.startswith("flags")), "").split()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def resolve(spec: Spec, num_cpus: int) -> Resolved:

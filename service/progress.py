@@ -191,9 +191,7 @@ class ProgressView:
         left = 0.0
         for phase in PHASES:
             progress = self._phases.get(phase)
-            count = (
-                progress.num_trials - progress.num_ended if progress else self._expected[phase]
-            )
+            count = progress.num_trials - progress.num_ended if progress else self._expected[phase]
             left += count * replicates.get(phase, 1)
         return left * spec.training.num_steps * spec.model.num_neurons
 

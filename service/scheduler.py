@@ -27,7 +27,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from service.cohort import Cohort, CohortTraining
-from service.errors import MonosweepError, UserError
+from service.errors import UserError
 from service.planning import Resolved
 from service.trials import Result
 
@@ -56,7 +56,7 @@ class Agenda(Protocol):
         """A cohort ended without results."""
 
 
-class CohortTrainable(tune.Trainable):
+class CohortTrainable(tune.Trainable):  # type: ignore[misc]
     """Trains one cohort after another in one worker process."""
 
     _training: CohortTraining
@@ -82,13 +82,13 @@ class CohortTrainable(tune.Trainable):
 class _CohortSearcher(Searcher):  # type: ignore[misc]
     """Hands the agenda's cohorts to Tune, and their results back.
 
-    An error of ours that the agenda raises ends the run and is kept in ``error``: inside Tune's
-    loop it would be reported as Tune's own.
+    What the agenda raises ends the run and is kept in ``error``, for ``run`` to raise: inside
+    Tune's loop it would be taken for a failure of the cohort.
     """
 
     def __init__(self, agenda: Agenda) -> None:
         super().__init__(metric="num_steps_done", mode="max")
-        self.error: MonosweepError | None = None
+        self.error: Exception | None = None
         self.cohort_ids: dict[str, str] = {}
         self._agenda = agenda
 
@@ -128,7 +128,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     def keeping_errors(self) -> Iterator[None]:
         try:
             yield
-        except MonosweepError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error
             stop()
 
@@ -233,7 +233,7 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
         folder: Where Tune may keep its own files; nothing in it is ever read.
 
     Raises:
-        MonosweepError: What the agenda raised.
+        Exception: What the agenda raised.
     """
     searcher = _CohortSearcher(agenda)
     tuner = tune.Tuner(

@@ -45,7 +45,7 @@ def _distribution(parameter: Float | Int | Choice) -> BaseDistribution:
 
 
 def resolve_sampler(sampler: str) -> str:
-    """The sampler that ``auto`` stands for: TPE learns from constraints and asks in milliseconds."""
+    """The sampler that ``auto`` stands for: TPE learns from constraints, and asks quickly."""
     return "tpe" if sampler == "auto" else sampler
 
 

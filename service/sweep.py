@@ -1,10 +1,9 @@
 """The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
 
-import platform
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
-from importlib.metadata import version
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 from service.errors import (
     InterruptedSweepError,
@@ -14,32 +13,13 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
-from service.planning import Resolved, available_cpus, resolve
+from service.machine import available_cpus, versions
+from service.planning import Resolved, resolve
 from service.spec import Spec, differences, parse_spec
-
 from service.verdict import Json, open_verdict
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from service.life import Watcher
-
-
-def versions() -> dict[str, str]:
-    """Versions of what changes numbers: ours, torch's, and the kind of processor."""
-    return {
-        "monosweep": version("monosweep"),
-        "torch": version("torch"),
-        "processor": _processor(),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def run(
@@ -77,7 +57,7 @@ def run(
 
 def _already_there(record: SweepRecord, spec: Spec) -> str:
     name = spec.name
-    changed = differences(record.settings, spec.settings())
+    changed = differences(dict(record.settings), spec.settings())
     if changed:
         return "\n".join(
             [
@@ -185,8 +165,7 @@ def _drive(
     """Hold the lease and train until the verdict."""
     lease = take(ledger.engine, name)
     try:
-        with Renewal(ledger.engine, lease):
-            writer = Writer(ledger, lease)
+        with Renewal(ledger.engine, lease), closing(Writer(ledger, lease)) as writer:
             if num_trials is not None:
                 writer.extend(num_trials)
             writer.reopen()
@@ -217,16 +196,22 @@ def _train(
         stack.enter_context(scheduler.stopping_on_signals())
         resolved = _resolved(record, spec, writer, num_cpus)
         scheduler.check_resources(resolved)
-        projection = Projection(home.tracking_uri, home.artifacts, spec.name, record.versions)
+        projection = Projection(
+            home.tracking_uri,
+            home.artifacts,
+            spec.name,
+            spec.objective.loss_margin,
+            record.versions,
+        )
         tracking = stack.enter_context(Tracking(projection, writer, home.storage, record.spec_text))
         life = Life(
             spec,
-            record.num_trials,
-            ledger,
-            writer,
-            resolved,
-            home.storage,
-            [*watchers, tracking],
+            num_trials=record.num_trials,
+            ledger=ledger,
+            writer=writer,
+            resolved=resolved,
+            storage=home.storage,
+            watchers=[*watchers, tracking],
         )
         tracking.fill_in(life.trials, None)
         try:

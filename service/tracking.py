@@ -27,6 +27,7 @@ from mlflow.exceptions import MlflowException
 from service.cohort import Cohort
 from service.errors import LeaseLostError
 from service.ledger import Writer
+from service.objective import is_feasible
 from service.storage import Storage
 from service.trials import Phase, Trial
 from service.verdict import Json
@@ -51,15 +52,22 @@ class Projection:
         tracking_uri: Where MLflow is.
         artifacts: Folder for artifacts, or None where a server decides.
         sweep: The sweep's name.
+        loss_margin: Decides which search trials are tagged feasible.
         versions: Versions of what changes numbers, kept as tags.
     """
 
     def __init__(
-        self, tracking_uri: str, artifacts: Path | None, sweep: str, versions: Mapping[str, str]
+        self,
+        tracking_uri: str,
+        artifacts: Path | None,
+        sweep: str,
+        loss_margin: float,
+        versions: Mapping[str, str],
     ) -> None:
         self._client = MlflowClient(tracking_uri=tracking_uri)
         self._artifacts = artifacts
         self._sweep = sweep
+        self._loss_margin = loss_margin
         self._versions = versions
         self._found_experiment: str | None = None
 
@@ -140,6 +148,8 @@ class Projection:
             "seeds": " ".join(str(seed) for seed in trial.seeds),
             **_version_tags(self._versions),
         }
+        if trial.phase == "search":
+            tags["feasible"] = _word(is_feasible(result, self._loss_margin))
         if trial.role is not None:
             tags["role"] = trial.role
         if result.reason is not None:

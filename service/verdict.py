@@ -10,9 +10,7 @@ from service.trials import Trial
 Json = dict[str, Any]
 
 
-def verdict(
-    spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]
-) -> Json:
+def verdict(spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]) -> Json:
     """The verdict of a finished sweep.
 
     Args:

@@ -102,7 +102,9 @@ class Studies:
         trial_id = self._storage.create_new_trial(self._study_id(phase), template)
         return self._storage.get_trial_number_from_id(trial_id)
 
-    def tell(self, phase: Phase, number: int, value: float | None, constraint: float | None) -> None:
+    def tell(
+        self, phase: Phase, number: int, value: float | None, constraint: float | None
+    ) -> None:
         """End a trial. Replaying changes nothing: an ended trial is left as it is.
 
         Args:

@@ -170,4 +170,3 @@ def now(connection: Connection) -> ColumnElement[float]:
     if connection.dialect.name == "sqlite":
         return literal_column("(julianday('now') - 2440587.5) * 86400.0", Float)
     return literal_column("extract(epoch from clock_timestamp())", Float)
-

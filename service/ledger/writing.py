@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from service.ledger import tables
 from service.ledger.lease import Lease
 from service.ledger.reading import Ledger
-from service.ledger.studies import Studies
+from service.ledger.studies import Studies, open_storage
 from service.trials import Phase, Point, Result
 
 
@@ -29,9 +29,15 @@ class Writer:
         self.ledger = ledger
         self.sweep = lease.sweep
         self._lease = lease
-        self._studies = Studies(ledger.storage, lease.sweep)
+        # A storage of the writer's own: the ledger's is for reading, with or without the lease.
+        self._storage = open_storage(ledger.url)
+        self._studies = Studies(self._storage, lease.sweep)
         self._studies.guard(lease)
         self._studies.create()
+
+    def close(self) -> None:
+        """Close the writer's own connections."""
+        self._storage.engine.dispose()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -73,9 +79,7 @@ class Writer:
             connection.execute(
                 update(tables.sweeps)
                 .where(tables.sweeps.c.name == self.sweep)
-                .values(
-                    phase="report", verdict=dict(verdict), finished_at=tables.now(connection)
-                )
+                .values(phase="report", verdict=dict(verdict), finished_at=tables.now(connection))
             )
 
     def add_trial(
@@ -152,7 +156,9 @@ class Writer:
             self._end_attempt(connection, cohort_id, attempt, "results recorded")
         return True
 
-    def tell(self, phase: Phase, number: int, value: float | None, constraint: float | None) -> None:
+    def tell(
+        self, phase: Phase, number: int, value: float | None, constraint: float | None
+    ) -> None:
         """End the trial in Optuna's study; replaying changes nothing."""
         self._studies.tell(phase, number, value, constraint)
 
@@ -161,9 +167,7 @@ class Writer:
         with self._writing() as connection:
             connection.execute(
                 update(tables.results)
-                .where(
-                    tables.results.c.sweep == self.sweep, tables.results.c.trial_id == trial_id
-                )
+                .where(tables.results.c.sweep == self.sweep, tables.results.c.trial_id == trial_id)
                 .values(mlflow_run_id=run_id)
             )
 

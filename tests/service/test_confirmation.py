@@ -132,9 +132,7 @@ def test_no_difference_at_all_is_no_win(make_trial: MakeTrial) -> None:
 
 
 def test_zero_variance_with_a_mean_above_zero_wins(make_trial: MakeTrial) -> None:
-    findings = found(
-        make_trial, {"baseline": [(1.0, 0.25)] * 3, "search/1": [(1.0, 0.5)] * 3}
-    )
+    findings = found(make_trial, {"baseline": [(1.0, 0.25)] * 3, "search/1": [(1.0, 0.5)] * 3})
     assert confirmation.winner(findings, OBJECTIVE) is not None
 
 
@@ -149,9 +147,7 @@ def test_more_finalists_need_more_certainty(make_trial: MakeTrial) -> None:
 
 
 def test_a_finalist_that_fails_on_a_seed_cannot_win(make_trial: MakeTrial) -> None:
-    findings = found(
-        make_trial, {"baseline": STEADY, "search/1": BETTER}, failed=("search/1",)
-    )
+    findings = found(make_trial, {"baseline": STEADY, "search/1": BETTER}, failed=("search/1",))
     assert findings[1].num_seeds == 3
     assert findings[1].shortfalls == ("seed 0 diverged",)
     assert confirmation.winner(findings, OBJECTIVE) is None

@@ -1,0 +1,18 @@
+"""What a sweep may vary, in plain Python: parameters, spaces, and the spaces that have names."""
+
+from search_spaces.named import NAMED_SPACES, NamedSpace, bias_and_width, bias_width_and_rate
+from search_spaces.parameters import Choice, Float, Int, Parameter, Value
+from search_spaces.space import Space
+
+__all__ = [
+    "NAMED_SPACES",
+    "Choice",
+    "Float",
+    "Int",
+    "NamedSpace",
+    "Parameter",
+    "Space",
+    "Value",
+    "bias_and_width",
+    "bias_width_and_rate",
+]

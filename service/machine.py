@@ -1,0 +1,40 @@
+"""What this machine is: its processors, and the versions of what changes numbers."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def available_cpus() -> int:
+    """Processors that this process may use."""
+    if hasattr(psutil.Process, "cpu_affinity"):
+        return len(psutil.Process().cpu_affinity())
+    return psutil.cpu_count() or 1
+
+
+def has_bfloat16_products() -> bool:
+    """Whether the processor multiplies matrices in bfloat16, told without importing torch."""
+    flags = _cpu_info("flags").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def versions() -> dict[str, str]:
+    """Versions of what changes numbers: ours, torch's, numpy's draws, the kind of processor."""
+    return {
+        "monosweep": version("monosweep"),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "processor": _cpu_info("model name") or platform.processor() or platform.machine(),
+    }
+
+
+def _cpu_info(key: str) -> str:
+    """What Linux says of the first processor; empty elsewhere."""
+    if not _CPU_INFO.exists():
+        return ""
+    lines = (line.split(":", 1) for line in _CPU_INFO.read_text().splitlines() if ":" in line)
+    return next((value.strip() for name, value in lines if name.strip() == key), "")

@@ -1,0 +1,12 @@
+"""The sweep file: read safely, checked strictly, every mistake with its line and what to do."""
+
+from service.spec.spec import (
+    Spec,
+    differences,
+    json_schema,
+    load_spec,
+    packaged_sweeps,
+    parse_spec,
+)
+
+__all__ = ["Spec", "differences", "json_schema", "load_spec", "packaged_sweeps", "parse_spec"]

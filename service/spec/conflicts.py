@@ -1,0 +1,153 @@
+"""What several keys of a sweep file must hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from search_spaces import Choice, Float, Int, Space
+from service.spec.space import MAX_WIDTH
+from service.spec.yaml_values import KeyPath
+
+if TYPE_CHECKING:
+    from service.spec import Spec
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Keys that do not go together.
+
+    Attributes:
+        paths: The keys; the first is the one to blame.
+        must: What must hold.
+        found: What was found instead.
+        advice: What to do.
+    """
+
+    paths: tuple[KeyPath, ...]
+    must: str
+    found: str
+    advice: str
+
+
+class ConflictsError(ValueError):
+    """Every conflict of one sweep file."""
+
+    def __init__(self, conflicts: tuple[Conflict, ...]) -> None:
+        super().__init__("; ".join(conflict.must for conflict in conflicts))
+        self.conflicts = conflicts
+
+
+def conflicts_of(spec: Spec) -> Iterator[Conflict]:
+    """Everything that does not go together in ``spec``."""
+    yield from _counts(spec)
+    yield from _tuned_baseline(spec)
+    try:
+        space = spec.space
+    except ValueError as error:  # a named space whose ranges the file's numbers leave empty
+        yield Conflict(
+            (("search_space",), *_NAMED_SPACE_INPUTS),
+            "search_space must have ranges that hold numbers",
+            f"for {spec.search_space}: {str(error).split('. ')[0]}",
+            "Change the training or write the ranges out.",
+        )
+        return
+    yield from _reach(spec, space)
+    yield from _pull(spec, space)
+
+
+_NAMED_SPACE_INPUTS: tuple[KeyPath, ...] = (
+    ("task", "feature_density"),
+    ("training", "num_steps"),
+    ("training", "learning_rate"),
+    ("model", "num_neurons"),
+)
+
+
+def _counts(spec: Spec) -> Iterator[Conflict]:
+    replicates, num_seeds = spec.search.replicates, spec.baseline.num_seeds
+    at_most = (
+        (("task", "num_inputs"), ("task", "num_features")),
+        (("confirmation", "finalists"), ("search", "num_trials")),
+    )
+    for small, large in at_most:
+        value, limit = (getattr(getattr(spec, part), key) for part, key in (small, large))
+        if value > limit:
+            yield Conflict(
+                (small, large),
+                f"{small[1]} must be at most {'.'.join(large)}, which is {limit}",
+                str(value),
+                f"Write {small[1]}: {limit} or fewer, or raise {large[1]}.",
+            )
+    if num_seeds < replicates:
+        yield Conflict(
+            (("baseline", "num_seeds"), ("search", "replicates")),
+            f"num_seeds must be at least search.replicates, which is {replicates}",
+            str(num_seeds),
+            f"Write num_seeds: {replicates} or more, or lower replicates.",
+        )
+
+
+def _tuned_baseline(spec: Spec) -> Iterator[Conflict]:
+    if spec.search_space == "bias_width_and_rate" and spec.baseline.learning_rate != "tuned":
+        yield Conflict(
+            (("search_space",), ("baseline", "learning_rate")),
+            "bias_width_and_rate must have a baseline whose learning rate is tuned too",
+            f"baseline.learning_rate: {spec.baseline.learning_rate}",
+            "Write baseline: {learning_rate: tuned}, or take bias_and_width.",
+        )
+
+
+def _reach(spec: Spec, space: Space) -> Iterator[Conflict]:
+    """A named space is made from the file's numbers and may reach beyond what they may be."""
+    for name, limit, own in (
+        ("learning_rate", 1, ("training", "learning_rate")),
+        ("num_neurons", MAX_WIDTH, ("model", "num_neurons")),
+    ):
+        if isinstance(spec.search_space, str) and name in space:
+            reached = largest(space, name, 0)
+            if reached > limit:
+                yield Conflict(
+                    (own, ("search_space",)),
+                    f"{name} must be low enough for {spec.search_space} to stay within {limit}",
+                    f"a range that ends at {reached:g}",
+                    f"Lower {name} or write the ranges out.",
+                )
+
+
+def _pull(spec: Spec, space: Space) -> Iterator[Conflict]:
+    """The file's own values must hold even where the space replaces them; so must its corners."""
+    names = ("bias_decay", "learning_rate")
+    own = (spec.training.bias_decay, spec.training.learning_rate)
+    top = tuple(largest(space, name, value) for name, value in zip(names, own, strict=True))
+    own_paths: tuple[KeyPath, ...] = tuple(("training", name) for name in names)
+    top_paths = tuple(
+        ("search_space", name) if name in space else path
+        for name, path in zip(names, own_paths, strict=True)
+    )
+    for (decay, rate), paths, where in (
+        (own, own_paths, ""),
+        (top, top_paths, ", also at the top of their ranges"),
+    ):
+        if decay * rate >= 1:
+            yield Conflict(
+                paths,
+                f"bias_decay * learning_rate must be below 1{where}",
+                f"{decay:g} * {rate:g} = {decay * rate:g}",
+                "Lower one of them.",
+            )
+            return
+
+
+def largest(space: Space, name: str, own: float) -> float:
+    """The largest number that ``name`` may be; ``own`` where the space does not name it."""
+    match space.get(name):
+        case None:
+            return own
+        case Float(high=high) | Int(high=high):
+            return high
+        case Choice(options=options):
+            return max(float(option) for option in options)
+        case value:
+            return float(value)

@@ -1,0 +1,203 @@
+"""The parts of a sweep file, each a mapping of its own."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from search_spaces import NAMED_SPACES
+from service.spec.fields import Must, OneOf, Within, refused
+from service.spec.space import (
+    InitialBias,
+    LearningRate,
+    Nonlinearity,
+    Part,
+    SpaceMapping,
+    Strength,
+    Width,
+)
+from trainers.names import FeatureDistribution, OptimizerName, Precision, ScheduleName, TaskKind
+
+MAX_FEATURES = 2**16
+MAX_SEEDS = 1024
+
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"),
+    Must(
+        "a simple word: letters, digits, - and _, a letter or digit first, at most 64 of them",
+        "Write such a word, in quotes if it is a number.",
+    ),
+]
+
+
+def _whole_above_one(gpus: float) -> float:
+    if gpus > 1 and gpus != int(gpus):
+        raise refused("a share of one GPU or a whole number of them", "Round it.")
+    return gpus
+
+
+class TaskSpec(Part):
+    """What the network learns, and the sparse features it learns from."""
+
+    kind: Annotated[TaskKind, OneOf()] = Field(
+        description="The task: feature_decoder rebuilds every feature from their mixture.",
+        examples=["feature_decoder"],
+    )
+    num_features: Annotated[int, Within(1, MAX_FEATURES)] = Field(
+        description="Number of ground-truth features.", examples=[256]
+    )
+    num_inputs: Annotated[int, Within(1, MAX_FEATURES)] = Field(
+        description="Number of inputs that the features are mixed into, at most num_features.",
+        examples=[32],
+    )
+    feature_density: Annotated[float, Within(0, 1, above=True)] = Field(
+        description="Probability that a feature is non-zero in a sample.", examples=[0.015625]
+    )
+    feature_distribution: Annotated[FeatureDistribution, OneOf()] = Field(
+        default="uniform", description="How density is spread over features: uniform is equally."
+    )
+
+
+class ModelSpec(Part):
+    """The network: one hidden layer."""
+
+    num_neurons: Width = Field(description="Number of hidden neurons.", examples=[512])
+    nonlinearity: Nonlinearity = Field(
+        default="relu", description="What each hidden neuron computes from its input."
+    )
+
+
+class TrainingSpec(Part):
+    """How every network is trained, unless the search space says otherwise."""
+
+    num_steps: Annotated[int, Within(1, 2**24)] = Field(
+        description="Number of training steps; multiples of 1024 end at the top of the learning "
+        "rate's cycle.",
+        examples=[8192],
+    )
+    batch_size: Annotated[int, Within(1, 2**20)] = Field(
+        description="Number of samples in each step.", examples=[256]
+    )
+    optimizer: Annotated[OptimizerName, OneOf()] = Field(
+        default="lamb", description="What turns gradients into steps."
+    )
+    schedule: Annotated[ScheduleName, OneOf()] = Field(
+        default="cycling_cosine",
+        description="The learning rate over time: cycling_cosine goes from learning_rate to 0 and "
+        "back every 1024 steps.",
+    )
+    learning_rate: LearningRate = Field(
+        description="Top of the learning rate's schedule.", examples=[0.01]
+    )
+    initial_bias: InitialBias = Field(
+        default=0.0, description="Mean that is added to every bias at the start."
+    )
+    bias_decay: Strength = Field(
+        default=0.0,
+        description="In the first half of training each step multiplies the biases by "
+        "1 - bias_decay * learning_rate.",
+    )
+    l1: Strength = Field(
+        default=0.0, description="Weight of the L1 penalty on the hidden activations."
+    )
+    precision: Annotated[Literal["auto"] | Precision, OneOf()] = Field(
+        default="auto",
+        description="Number format of matrix products: auto takes bfloat16 where the processor "
+        "has it.",
+    )
+
+
+class BaselineSpec(Part):
+    """The reference that the search must beat: zero mean bias, no decay, the model's width."""
+
+    learning_rate: Annotated[Literal["given", "tuned"], OneOf()] = Field(
+        default="given",
+        description="The baseline's learning rate: training.learning_rate as given, or tuned.",
+    )
+    num_seeds: Annotated[int, Within(2, MAX_SEEDS)] = Field(
+        default=4, description="Number of seeds the baseline is trained on."
+    )
+
+
+class ObjectiveSpec(Part):
+    """What the search makes larger, and what it may cost."""
+
+    maximize: Annotated[
+        Literal["monosemantic_per_feature", "monosemantic_per_neuron", "feature_coverage"], OneOf()
+    ] = Field(
+        default="monosemantic_per_feature",
+        description="What to make larger: monosemantic neurons for each feature or each neuron, "
+        "or the share of features that have one.",
+    )
+    loss_margin: Annotated[float, Within(0, 1, hint=": 0.02 means 2%")] = Field(
+        default=0.02,
+        description="How far the loss may rise above the baseline's, as a fraction: 0.02 is 2%.",
+    )
+
+
+class SearchSpec(Part):
+    """How the search goes through the space."""
+
+    sampler: Annotated[Literal["auto", "tpe", "random"], OneOf()] = Field(
+        default="auto", description="What proposes settings; auto chooses for the sweep's size."
+    )
+    num_trials: Annotated[int, Within(1, 10**6)] = Field(
+        description="Number of settings to try.", examples=[16]
+    )
+    replicates: Annotated[int, Within(1, MAX_SEEDS)] = Field(
+        default=1, description="Number of seeds that each setting is trained on."
+    )
+    seed: Annotated[int, Within(0, 2**32 - 1)] = Field(
+        default=0, description="What every random draw of the sweep starts from."
+    )
+
+
+class ConfirmationSpec(Part):
+    """The best settings and the baseline, trained again on seeds the search never saw."""
+
+    finalists: Annotated[int, Within(1, MAX_SEEDS)] = Field(
+        default=2, description="Number of best settings to confirm, at most search.num_trials."
+    )
+    num_seeds: Annotated[int, Within(2, MAX_SEEDS)] = Field(
+        default=4, description="Number of new seeds for each finalist and for the baseline."
+    )
+
+
+class ComputeSpec(Part):
+    """What trains side by side, and on what."""
+
+    cohort_size: Annotated[Literal["auto"] | int, Within(1, 2**16)] = Field(
+        default="auto", description="Number of settings trained side by side as one model."
+    )
+    cpus: Annotated[int, Within(1, 1024)] = Field(
+        default=1, description="Number of processor cores for each cohort."
+    )
+    gpus: Annotated[float, Within(0, 64), AfterValidator(_whole_above_one)] = Field(
+        default=0.0, description="Number of GPUs for each cohort; below 1 it is a share of one."
+    )
+    max_concurrent: Annotated[Literal["auto"] | int, Within(1, 2**16)] = Field(
+        default="auto", description="Number of cohorts that may train at the same time."
+    )
+
+
+def _space_form(value: object) -> str | None:
+    if isinstance(value, str):
+        return "name"
+    return "mapping" if isinstance(value, dict | SpaceMapping) else None
+
+
+_OR_MAPPING = ", or a mapping of parameters to ranges"
+
+SearchSpace = Annotated[
+    Annotated[str, OneOf(tuple(NAMED_SPACES), _OR_MAPPING), Tag("name")]
+    | Annotated[SpaceMapping, Tag("mapping")],
+    Discriminator(
+        _space_form,
+        custom_error_type="refused",
+        custom_error_message="must be {must}",
+        custom_error_context={
+            "must": f"one of {', '.join(NAMED_SPACES)}{_OR_MAPPING}",
+            "advice": "Write bias_and_width to begin with.",
+        },
+    ),
+]

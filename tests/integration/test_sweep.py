@@ -1,0 +1,284 @@
+"""Whole sweeps through the command line: real training, a real Ray, SQLite, MLflow."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+
+from service.tables import TRIALS_SCHEMA
+
+TINY = """\
+name: tiny
+task: {kind: feature_decoder, num_features: 64, num_inputs: 16, feature_density: 0.03125}
+model: {num_neurons: 64}
+training: {num_steps: 512, batch_size: 32, learning_rate: 0.02, precision: float32}
+search_space: SPACE
+baseline: {num_seeds: 2}
+objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}
+search: {num_trials: 4}
+confirmation: {finalists: 1, num_seeds: 2}
+compute: {cohort_size: 2, max_concurrent: 1}
+"""
+FREE = "{initial_bias: {float: [-1.0, 0.0]}, num_neurons: {int: [64, 128], step: 32}}"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user at a terminal, with a home of their own."""
+
+    home: Path
+
+    def environment(self) -> dict[str, str]:
+        # Bare of what a developer's own shell may point elsewhere.
+        elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
+        return {**kept, "MONOSWEEP_HOME": str(self.home)}
+
+    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", *words],
+            env=self.environment(),
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "--json").stdout, parse_constant=_refuse)
+
+    def trials(self, name: str) -> list[dict[str, Any]]:
+        folder = self.home.parent / f"export-{name}"
+        self.run("export", name, "--output", str(folder))
+        return pq.read_table(folder / "trials.parquet").to_pylist()  # type: ignore[no-any-return]
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def write_spec(folder: Path, space: str = FREE, **replaced: str) -> Path:
+    text = TINY.replace("SPACE", space)
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    path = folder / "tiny.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A small sweep, run to its verdict."""
+    folder = tmp_path_factory.mktemp("finished")
+    shell = Shell(folder / "home")
+    done = shell.run("run", str(write_spec(folder)))
+    assert "Look next" in done.stdout
+    assert "baseline 2/2" in done.stderr
+    return shell
+
+
+def test_status_counts_every_trial(finished: Shell) -> None:
+    status = finished.json("status", "tiny")
+    assert (status["state"], status["phase"]) == ("finished", "report")
+    assert status["trials"] == {
+        "complete": 4,
+        "pruned": 0,
+        "failed": 0,
+        "running": 0,
+        "waiting": 0,
+    }
+    assert status["baseline"]["ceiling"] == pytest.approx(1.5 * status["baseline"]["loss"])
+    assert status["best"]["trial"].startswith("search/")
+    assert "tiny" in finished.run("status").stdout
+
+
+def test_best_says_what_was_confirmed(finished: Shell) -> None:
+    best = finished.json("best", "tiny")
+    assert {"confirmed", "num_seeds", "loss_margin", "loss_ratio", "baseline", "winner"} <= set(
+        best
+    )
+    assert set(best["baseline"]["loss"]) == {"mean", "low", "high"}
+    for metric in ("monosemantic_per_feature", "monosemantic_per_neuron", "feature_coverage"):
+        assert set(best["baseline"][metric]) == {"mean", "low", "high"}
+    assert best["baseline"]["num_neurons"] == 64
+    assert best["confirmed"] is (best["winner"] is not None)
+
+
+def test_export_has_the_documented_columns(finished: Shell) -> None:
+    rows = finished.trials("tiny")
+    folder = finished.home.parent / "export-tiny"
+    assert pq.read_schema(folder / "trials.parquet").equals(TRIALS_SCHEMA)
+    search = [row for row in rows if row["phase"] == "search"]
+    assert [row["trial_id"] for row in search] == [f"search/{n}" for n in range(4)]
+    assert all(row["attempts"] == 1 and row["num_steps"] == 512 for row in rows)
+    baseline = {row["seeds"][0]: row["loss"] for row in rows if row["phase"] == "baseline"}
+    for row in search:
+        assert row["loss_ratio"] == pytest.approx(row["loss"] / baseline[row["seeds"][0]])
+        assert row["feasible"] is (row["loss_ratio"] <= 1.5)
+    curves = pq.read_table(folder / "curves.parquet").to_pylist()
+    steps = [row["step"] for row in curves if row["trial_id"] == "search/0"]
+    assert steps == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    neurons = pq.read_table(folder / "neurons.parquet").to_pylist()
+    widths = {row["trial_id"]: row["params.num_neurons"] for row in rows}
+    for trial_id, width in widths.items():
+        assert sum(row["trial_id"] == trial_id for row in neurons) == width
+
+
+def test_mlflow_shows_one_flat_run_a_trial_and_a_summary(finished: Shell) -> None:
+    client = MlflowClient(f"sqlite:///{finished.home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("monosweep/tiny")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    rows = {row["trial_id"]: row for row in finished.trials("tiny")}
+    by_trial = {run.data.tags.get("monosweep.trial"): run for run in runs}
+    assert len(runs) == len(rows) + 1
+    assert set(by_trial) == {*rows, None}
+    assert not any("mlflow.parentRunId" in run.data.tags for run in runs)
+    for trial_id, row in rows.items():
+        run = by_trial[trial_id]
+        assert run.info.run_id == row["mlflow_run_id"]
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["phase"] == row["phase"]
+        assert run.data.tags["state"] == "complete"
+        assert run.data.metrics["loss"] == row["loss"]
+        assert run.data.params["num_neurons"] == str(row["params.num_neurons"])
+        history = client.get_metric_history(run.info.run_id, "loss")
+        assert [point.step for point in history] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    for row in rows.values():
+        if row["phase"] == "search":
+            metrics = by_trial[row["trial_id"]].data.metrics
+            assert metrics["param.initial_bias"] == row["params.initial_bias"]
+            assert metrics["loss_ratio"] == row["loss_ratio"]
+    summary = by_trial[None]
+    assert summary.info.run_name == "summary"
+    names = {artifact.path for artifact in client.list_artifacts(summary.info.run_id)}
+    assert names == {"sweep.yaml", "verdict.json"}
+
+
+def test_runs_can_be_filtered_as_people_filter(finished: Shell) -> None:
+    client = MlflowClient(f"sqlite:///{finished.home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("monosweep/tiny")
+    found = client.search_runs(
+        [experiment.experiment_id],
+        "metrics.loss_ratio < 1.5 and tags.phase = 'search' and tags.feasible = 'true'",
+    )
+    feasible = [row["trial_id"] for row in finished.trials("tiny") if row["feasible"]]
+    assert sorted(run.data.tags["monosweep.trial"] for run in found) == feasible
+
+
+def test_a_name_that_exists_is_never_overwritten(finished: Shell, tmp_path: Path) -> None:
+    before = finished.trials("tiny")
+    same = finished.run("run", str(write_spec(tmp_path)), code=2)
+    assert "monosweep resume tiny" in same.stderr
+    changed = write_spec(tmp_path, **{"num_trials: 4": "num_trials: 5"})
+    other = finished.run("run", str(changed), code=2)
+    assert "search.num_trials: 4 -> 5" in other.stderr
+    assert finished.trials("tiny") == before
+
+
+def test_resuming_a_finished_sweep_shows_the_verdict(finished: Shell) -> None:
+    before = finished.trials("tiny")
+    assert "Look next" in finished.run("resume", "tiny").stdout
+    assert finished.trials("tiny") == before
+    assert "can be extended, never shortened" in " ".join(
+        finished.run("resume", "tiny", "--num-trials", "2", code=2).stderr.split()
+    )
+
+
+NUMBERS = ("loss", "monosemantic_per_feature", "feature_coverage", "mean_bias", "num_dead")
+
+
+def numbers(rows: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+    """What must be the same in every run of the same file and seed."""
+    return [
+        {k: v for k, v in row.items() if k in NUMBERS or k.startswith(("params.", "trial", "seed"))}
+        for row in rows
+    ]
+
+
+def test_the_same_file_and_seed_give_the_same_numbers_bit_for_bit(
+    finished: Shell, tmp_path: Path
+) -> None:
+    again = Shell(tmp_path / "home")
+    again.run("run", str(write_spec(tmp_path)))
+    assert numbers(again.trials("tiny")) == numbers(finished.trials("tiny"))
+    assert again.json("best", "tiny") == finished.json("best", "tiny")
+
+
+def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
+    finished: Shell, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path / "home")
+    spec = write_spec(tmp_path)
+    stopped = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "run", str(spec)],
+        env=shell.environment(),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert stopped.stderr is not None
+    # In the search, with its first cohort at work.
+    for line in stopped.stderr:
+        if line.startswith("search: 0 of"):
+            break
+    time.sleep(1)
+    stopped.send_signal(signal.SIGTERM)
+    said = stopped.stderr.read()
+    assert stopped.wait(60) == 75
+    assert "monosweep resume tiny" in " ".join(said.split())
+    status = shell.json("status", "tiny")
+    assert status["state"] == "interrupted"
+    assert shell.json("best", "tiny")["confirmed"] is False
+    shell.run("resume", "tiny")
+    assert numbers(shell.trials("tiny")) == numbers(finished.trials("tiny"))
+
+
+def test_what_cannot_be_improved_has_no_winner(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    shell.run("run", str(write_spec(tmp_path, "{initial_bias: 0.0}")))
+    best = shell.json("best", "tiny")
+    assert (best["winner"], best["confirmed"]) == (None, False)
+    assert shell.json("status", "tiny")["state"] == "finished"
+    ratios = {r["loss_ratio"] for r in shell.trials("tiny") if r["phase"] == "search"}
+    assert ratios == {1.0}
+
+
+def test_a_diverging_trial_is_failed_and_its_neighbours_are_unharmed(
+    finished: Shell, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path / "home")
+    space = "{learning_rate: {choice: [0.02, 1.0]}}"
+    shell.run("run", str(write_spec(tmp_path, space, **{"num_trials: 4": "num_trials: 6"})))
+    rows = [row for row in shell.trials("tiny") if row["phase"] == "search"]
+    diverged = [row for row in rows if row["params.learning_rate"] == 1.0]
+    healthy = [row for row in rows if row["params.learning_rate"] == 0.02]
+    assert diverged
+    assert healthy
+    for row in diverged:
+        assert row["state"] == "failed"
+        assert row["reason"].startswith("diverged: ")
+        assert (row["feasible"], row["loss"]) == (False, None)
+    # The baseline itself, bit for bit, beside a neighbour that diverged.
+    baseline = next(r for r in finished.trials("tiny") if r["trial_id"] == "baseline/0")
+    assert {row["loss"] for row in healthy} == {baseline["loss"]}
+    assert shell.json("status", "tiny")["state"] == "finished"
+
+
+def test_an_unknown_sweep_is_an_error_that_lists_the_known_ones(finished: Shell) -> None:
+    for command in (["status"], ["best"], ["resume"], ["export", "--output", "x"]):
+        done = finished.run(*command, "tinny", code=2)
+        assert "found only: tiny" in " ".join(done.stderr.split())

@@ -1,0 +1,151 @@
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from service.errors import LedgerError, SweepExistsError, SweepNotFoundError
+from service.home import Home
+from service.ledger import Ledger, Writer, release, tables, take
+from service.trials import Point, Result
+
+POINT = Point(settings={"num_neurons": 64, "learning_rate": 0.1}, seeds=(3, 4), role="baseline")
+
+
+@pytest.fixture
+def ledger(home: Home) -> Ledger:
+    ledger = Ledger(home.ledger_url)
+    ledger.create_sweep(
+        "s", spec_text="name: s", settings={"a": 1}, versions={"torch": "2"}, num_trials=5
+    )
+    return ledger
+
+
+@pytest.fixture
+def writer(ledger: Ledger) -> Iterator[Writer]:
+    lease = take(ledger.engine, "s")
+    yield Writer(ledger, lease)
+    release(ledger.engine, lease)
+
+
+def result(trial_id: str = "baseline/0", attempt: int = 1, **changes: object) -> Result:
+    values = {
+        "trial_id": trial_id,
+        "attempt": attempt,
+        "state": "complete",
+        "metrics": {"loss": 0.5},
+        "replicates": ({"loss": 0.4}, {"loss": 0.6}),
+        "num_steps": 8,
+        "train_s": 1.5,
+        "curves": "results/s/baseline-0/curves-1.parquet",
+    }
+    return Result(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_sweep_reads_back_as_it_was_recorded(ledger: Ledger) -> None:
+    record = ledger.sweep("s")
+    assert (record.spec_text, record.settings) == ("name: s", {"a": 1})
+    assert (record.num_trials, record.phase, record.state) == (5, "baseline", "interrupted")
+    assert abs(record.created_at - __import__("time").time()) < 60
+
+
+def test_a_name_is_taken_once(ledger: Ledger) -> None:
+    with pytest.raises(SweepExistsError):
+        ledger.create_sweep("s", spec_text="", settings={}, versions={}, num_trials=1)
+
+
+def test_an_unknown_name_lists_the_known_ones(ledger: Ledger) -> None:
+    with pytest.raises(SweepNotFoundError, match="'t' in the ledger, found only: s"):
+        ledger.sweep("t")
+
+
+def test_a_trial_and_its_result_read_back(ledger: Ledger, writer: Writer) -> None:
+    assert writer.add_trial("baseline", POINT, "baseline-0") == 0
+    (waiting,) = ledger.trials("s")
+    assert (waiting.state, waiting.attempts) == ("waiting", 0)
+    assert (waiting.settings, waiting.seeds, waiting.role) == (
+        POINT.settings,
+        POINT.seeds,
+        POINT.role,
+    )
+    assert writer.begin_attempt("baseline-0") == 1
+    assert ledger.trials("s")[0].state == "running"
+    assert writer.record_results("baseline-0", 1, [result()])
+    (ended,) = ledger.trials("s", "baseline")
+    assert ended.state == "complete"
+    assert ended.result == result()
+    assert ledger.trials("s", "search") == []
+
+
+def test_results_of_an_older_attempt_are_dropped(ledger: Ledger, writer: Writer) -> None:
+    writer.add_trial("baseline", POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+    assert writer.begin_attempt("baseline-0") == 2
+    assert not writer.record_results("baseline-0", 1, [result()])
+    assert ledger.trials("s")[0].result is None
+    assert writer.record_results("baseline-0", 2, [result(attempt=2)])
+
+
+def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
+    writer.add_trial("baseline", POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+    assert writer.record_results("baseline-0", 1, [result()])
+    assert not writer.record_results("baseline-0", 1, [result(metrics={"loss": 9.0})])
+    found = ledger.trials("s")[0].result
+    assert found is not None
+    assert found.metrics == {"loss": 0.5}
+
+
+def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
+    writer.add_trial("search", POINT, "search-0")
+    for value, constraint in [(0.7, -0.1), (0.9, 5.0)]:
+        writer.tell("search", 0, value, constraint)
+    (trial,) = ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name("s"))
+    assert trial.value == 0.7
+    assert trial.constraints == {"loss_ratio": -0.1}
+
+
+def test_telling_can_be_replayed_from_half_way(ledger: Ledger, writer: Writer) -> None:
+    """Killed after the constraint and before the value: the constraint stays, the value follows."""
+    writer.add_trial("search", POINT, "search-0")
+    study_id = ledger.storage.get_study_id_from_name("s")
+    (trial,) = ledger.storage.get_all_trials(study_id)
+    ledger.storage.set_trial_system_attr(trial._trial_id, "constraints:loss_ratio", -0.1)
+    writer.tell("search", 0, 0.7, -0.1)
+    (trial,) = ledger.storage.get_all_trials(study_id)
+    assert (trial.value, trial.constraints) == (0.7, {"loss_ratio": -0.1})
+
+
+def test_a_finished_sweep_can_be_extended(ledger: Ledger, writer: Writer) -> None:
+    writer.finish({"sentence": "x"})
+    assert ledger.sweep("s").state == "finished"
+    writer.extend(9)
+    record = ledger.sweep("s")
+    assert (record.num_trials, record.verdict, record.finished_at) == (9, None, None)
+
+
+def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(update(tables.version).values(version=99))
+    with pytest.raises(LedgerError, match="must have table version 1, found 99"):
+        Ledger(home.ledger_url)
+
+
+def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
+    with pytest.raises(LedgerError, match=r"file is not a database.*Check that the database"):
+        Ledger(f"sqlite:///{path}")
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_an_impossible_url_is_refused() -> None:
+    with pytest.raises(LedgerError, match="Mend MONOSWEEP_LEDGER_URL"):
+        Ledger("nonsense")
+
+
+def test_readers_do_not_wait_for_the_writer(ledger: Ledger, home: Home) -> None:
+    path = home.ledger_url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)

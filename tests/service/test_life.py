@@ -1,0 +1,321 @@
+"""The life of a sweep without Ray: a real ledger, and results by formula instead of training."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.cohort import Cohort
+from service.errors import SweepFailedError
+from service.ledger import Ledger, Writer, release, take
+from service.life import MAX_DEATHS, Life
+from service.planning import Resolved, resolve
+from service.spec import parse_spec
+from service.trials import Result, Trial
+
+Train = Callable[[Trial], Result]
+
+SWEEP = """\
+name: tiny
+task: {kind: feature_decoder, num_features: 64, num_inputs: 16, feature_density: 0.03125}
+model: {num_neurons: 64}
+training: {num_steps: 256, batch_size: 32, learning_rate: 0.02, precision: float32}
+search_space: {initial_bias: {float: [-1.0, 0.0]}, num_neurons: {int: [32, 128], step: 32}}
+baseline: {num_seeds: 3}
+objective: {maximize: monosemantic_per_feature, loss_margin: 0.02}
+search: {num_trials: 7}
+confirmation: {finalists: 2, num_seeds: 3}
+compute: {cohort_size: 3, max_concurrent: 1}
+"""
+
+
+def by_formula(trial: Trial) -> Result:
+    """Loss rises and monosemanticity rises as the bias falls; the seed adds a little noise."""
+    bias, neurons = float(trial.settings["initial_bias"]), float(trial.settings["num_neurons"])
+    replicates = tuple(
+        {
+            "loss": 1.0 + 0.03 * bias**2 - neurons / 4096 + (seed % 7) / 1000,
+            "monosemantic_per_feature": -bias / 2 + neurons / 512 + (seed % 5) / 1000,
+            "monosemantic_per_neuron": 0.5,
+            "feature_coverage": 0.5,
+            "num_dead": 0.0,
+            "mean_bias": bias,
+        }
+        for seed in trial.seeds
+    )
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=trial.attempts,
+        state="complete",
+        metrics={
+            name: sum(r[name] for r in replicates) / len(replicates) for name in replicates[0]
+        },
+        replicates=replicates,
+        num_steps=256,
+        train_s=1.0,
+    )
+
+
+def failed(trial: Trial) -> Result:
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=trial.attempts,
+        state="failed",
+        reason="diverged: loss 99",
+        num_steps=64,
+        train_s=0.1,
+    )
+
+
+@contextmanager
+def driver(folder: Path, text: str = SWEEP, num_trials: int | None = None) -> Iterator[Life]:
+    """A driver that holds the lease; the sweep is made if it is not there."""
+    spec = parse_spec(text, origin="test")
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    if spec.name not in ledger.names():
+        ledger.create_sweep(
+            spec.name,
+            spec_text=text,
+            settings=spec.settings(),
+            versions={},
+            num_trials=spec.search.num_trials,
+        )
+    lease = take(ledger.engine, spec.name)
+    with closing(ledger), closing(Writer(ledger, lease)) as writer:
+        try:
+            if num_trials is not None:
+                writer.extend(num_trials)
+            budget = ledger.sweep(spec.name).num_trials
+            resolved: Resolved = resolve(spec, 1)
+            yield Life(
+                spec,
+                num_trials=budget,
+                ledger=ledger,
+                writer=writer,
+                resolved=resolved,
+                storage=str(folder),
+            )
+        finally:
+            release(ledger.engine, lease)
+
+
+def train(life: Life, by: Train = by_formula, *, cohorts: int | None = None) -> int:
+    """Train cohorts one at a time until the end, or so many; how many were trained."""
+    trained = 0
+    while trained != cohorts and (cohort := life.next_cohort()) is not None:
+        life.ended(cohort.cohort_id, [by(trial) for trial in cohort.trials])
+        trained += 1
+    return trained
+
+
+def told(folder: Path) -> list[tuple[str, str, dict[str, object]]]:
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    return [(t.trial_id, t.state, dict(t.settings)) for t in ledger.trials("tiny")]
+
+
+def test_a_sweep_goes_from_baseline_to_a_verdict(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life)
+        assert life.is_done
+        verdict = life.verdict()
+        phases = [trial.phase for trial in life.trials]
+    assert phases == ["baseline"] * 3 + ["search"] * 7 + ["confirmation"] * len(phases[10:])
+    assert verdict["confirmed"] is True
+    # By the formula the bias of -1 costs 3% of loss, and its trials are beyond the ceiling of 2%.
+    assert -0.95 < verdict["winner"]["settings"]["initial_bias"] < 0.0
+    assert verdict["baseline"]["num_neurons"] == 64
+    assert verdict["loss_ratio"]["high"] <= 1.02
+
+
+def test_confirmation_uses_seeds_that_the_search_never_saw(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life)
+        seeds = {
+            phase: {s for t in life.trials if t.phase == phase for s in t.seeds}
+            for phase in ("baseline", "search", "confirmation")
+        }
+    assert seeds["search"] <= seeds["baseline"]
+    assert not seeds["confirmation"] & (seeds["search"] | seeds["baseline"])
+
+
+def test_optuna_holds_three_studies_with_every_trial_ended(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life)
+        num_confirmations = sum(t.phase == "confirmation" for t in life.trials)
+    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    found = {
+        study.study_name: [trial.state.name for trial in storage.get_all_trials(study._study_id)]
+        for study in storage.get_all_studies()
+    }
+    assert found == {
+        "tiny": ["COMPLETE"] * 7,
+        "tiny/baseline": ["COMPLETE"] * 3,
+        "tiny/confirmation": ["COMPLETE"] * num_confirmations,
+    }
+    search = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
+    assert all(set(trial.constraints) == {"loss_ratio"} for trial in search)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, object]]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    with driver(folder) as life:
+        train(life)
+    return told(folder)  # type: ignore[return-value]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6))
+def test_interrupted_anywhere_it_ends_as_if_it_never_was(
+    uninterrupted: list[tuple[str, str, object]], stops: list[tuple[int, bool]]
+) -> None:
+    """Each driver trains some cohorts, perhaps starts one more, and is gone."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for cohorts, starts_another in stops:
+            with driver(folder) as life:
+                train(life, cohorts=cohorts)
+                if starts_another and not life.is_done:
+                    life.next_cohort()
+        with driver(folder) as life:
+            train(life)
+            assert life.is_done
+        assert told(folder) == uninterrupted
+
+
+def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
+    tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after two of a cohort's three trials: the third is asked for before all else."""
+    with driver(tmp_path) as life:
+        train(life, cohorts=1)  # the baseline
+        add_trial, added = life._writer.add_trial, []
+
+        def add_two(*args: object) -> int:
+            if len(added) == 2:
+                raise KeyboardInterrupt
+            added.append(args)
+            return add_trial(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(life._writer, "add_trial", add_two)
+        with pytest.raises(KeyboardInterrupt):
+            life.next_cohort()
+    assert len([t for t in told(tmp_path) if t[0].startswith("search")]) == 2
+    with driver(tmp_path) as life:
+        cohort = life.next_cohort()
+        assert cohort is not None
+        assert [t.trial_id for t in cohort.trials] == ["search/0", "search/1", "search/2"]
+        life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
+        train(life)
+    assert told(tmp_path) == uninterrupted
+
+
+def test_results_recorded_but_not_told_are_told_by_the_next_driver(
+    tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with driver(tmp_path) as life:
+        train(life, cohorts=1)
+        cohort = life.next_cohort()
+        assert cohort is not None
+        monkeypatch.setattr(life._writer, "tell", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
+    with driver(tmp_path) as life:
+        train(life)
+    assert told(tmp_path) == uninterrupted
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_extended_sweep_trains_only_what_is_new(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life)
+    before = told(tmp_path)
+    with driver(tmp_path, num_trials=9) as life:
+        train(life)
+        assert sum(t.phase == "search" for t in life.trials) == 9
+        assert life.verdict()["winner"] is not None
+    after = told(tmp_path)
+    assert [t for t in after if t in before] == before
+
+
+def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life, lambda t: failed(t) if t.trial_id == "search/1" else by_formula(t))
+        states = {t.trial_id: t.state for t in life.trials if t.phase == "search"}
+    assert states.pop("search/1") == "failed"
+    assert set(states.values()) == {"complete"}
+    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    trial = storage.get_all_trials(storage.get_study_id_from_name("tiny"))[1]
+    assert (trial.state.name, trial.constraints) == ("PRUNED", {"loss_ratio": 1e6})
+
+
+def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life, lambda t: failed(t) if t.phase == "search" else by_formula(t))
+        assert life.is_done
+        verdict = life.verdict()
+    assert (verdict["confirmed"], verdict["winner"]) == (False, None)
+    assert verdict["sentence"].startswith("No winner: no trial of the search kept its loss")
+
+
+def test_a_baseline_that_cannot_be_trained_ends_the_sweep(tmp_path: Path) -> None:
+    with driver(tmp_path) as life, pytest.raises(SweepFailedError, match="diverged: loss 99"):
+        train(life, failed)
+
+
+def test_a_cohort_that_dies_is_tried_again(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        first = life.next_cohort()
+        assert first is not None
+        life.died(first.cohort_id, "worker gone")
+        again = life.next_cohort()
+        assert again is not None
+        assert (again.cohort_id, again.attempt) == (first.cohort_id, 2)
+        assert life.next_cohort() is None  # the baseline must end before the search begins
+
+
+def test_a_cohort_that_always_dies_fails_its_trials_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    def dies(cohort: Cohort) -> bool:
+        return cohort.cohort_id == "search-0"
+
+    with driver(tmp_path) as life:
+        deaths = 0
+        while (cohort := life.next_cohort()) is not None:
+            if dies(cohort):
+                deaths += 1
+                life.died(cohort.cohort_id, "Traceback\nout of memory")
+            else:
+                life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
+        assert (deaths, life.is_done) == (MAX_DEATHS, True)
+        reasons = [t.result.reason for t in life.trials if t.result and t.state == "failed"]
+    assert reasons == ["its cohort ended 3 times without results: out of memory"] * 3
+
+
+def test_a_tuned_baseline_tries_every_rate_and_keeps_two(tmp_path: Path) -> None:
+    text = SWEEP.replace(
+        "baseline: {num_seeds: 3}", "baseline: {num_seeds: 3, learning_rate: tuned}"
+    )
+
+    def best_at_0_007(trial: Trial) -> Result:
+        result = by_formula(trial)
+        worse = abs(float(trial.settings["learning_rate"]) - 0.007)
+        replicates = tuple({**r, "loss": r["loss"] + worse} for r in result.replicates)
+        loss = sum(r["loss"] for r in replicates) / len(replicates)
+        return replace(result, replicates=replicates, metrics={**result.metrics, "loss": loss})
+
+    with driver(tmp_path, text) as life:
+        train(life, best_at_0_007)
+        baseline = [t for t in life.trials if t.phase == "baseline"]
+        search = [t for t in life.trials if t.phase == "search"]
+    rates = [float(t.settings["learning_rate"]) for t in baseline]
+    assert sorted(rates[:7]) == [0.001, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03]
+    assert sorted(rates[7:]) == [0.005, 0.005, 0.007, 0.007]
+    assert {t.settings["learning_rate"] for t in search} == {0.007}

@@ -1,0 +1,89 @@
+"""A member's numbers do not depend on its neighbours, its slot, or interruptions: bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, outcomes
+from trainers.names import PRECISIONS
+
+TASK = Task(kind="feature_decoder", num_features=20, num_inputs=5, feature_density=0.1)
+NUM_STEPS = 75  # two whole chunks of 32 and a part
+
+MEMBERS = (
+    Member(seed=0, num_neurons=64, learning_rate=0.01),
+    Member(seed=0, num_neurons=64, learning_rate=0.03, initial_bias=-0.3, bias_decay=1.0),
+    Member(seed=0, num_neurons=37, learning_rate=0.01, l1=0.1),
+    Member(seed=1, num_neurons=100, learning_rate=0.02),
+    Member(seed=1, num_neurons=64, learning_rate=0.02, nonlinearity="gelu"),
+    Member(seed=0, num_neurons=1, learning_rate=0.02, nonlinearity="solu"),
+    Member(seed=0, num_neurons=64, learning_rate=20.0),  # diverges
+)
+
+
+def train(members, precision, pieces=(NUM_STEPS,)):
+    shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16, precision=precision)
+    state = begin(TASK, shared, members)
+    for piece in pieces:
+        advance(state, piece)
+    return outcomes(state)
+
+
+@pytest.fixture(scope="module", params=PRECISIONS)
+def alone(request):
+    """Each member's outcome when trained alone."""
+    precision = request.param
+    return precision, [train([member], precision)[0] for member in MEMBERS]
+
+
+def assert_same(found, expected):
+    np.testing.assert_array_equal(found.curve.steps, expected.curve.steps)
+    for metric in METRICS:
+        np.testing.assert_array_equal(getattr(found.curve, metric), getattr(expected.curve, metric))
+    assert found.evaluation == expected.evaluation
+    assert (found.diverged_at, found.reason) == (expected.diverged_at, expected.reason)
+    if expected.neurons is not None:
+        for name in ("bias", "concentration", "feature", "strength", "kind"):
+            expected_array = getattr(expected.neurons, name)
+            np.testing.assert_array_equal(getattr(found.neurons, name), expected_array)
+
+
+def test_one_member_diverges_and_the_others_do_not(alone):
+    _, expected = alone
+    assert [one.diverged_at is None for one in expected] == [True] * 6 + [False]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, len(MEMBERS) - 1), min_size=1, max_size=8))
+def test_alone_equals_in_company(alone, slots):
+    precision, expected = alone
+    found = train([MEMBERS[slot] for slot in slots], precision)
+    for slot, outcome in zip(slots, found, strict=True):
+        assert_same(outcome, expected[slot])
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, 40), max_size=8))
+def test_interrupted_equals_uninterrupted(alone, pieces):
+    precision, expected = alone
+    found = train(MEMBERS, precision, [*pieces, NUM_STEPS])
+    for outcome, reference in zip(found, expected, strict=True):
+        assert_same(outcome, reference)
+
+
+def test_sevens_equal_one_advance(alone):
+    precision, expected = alone
+    for outcome, reference in zip(train(MEMBERS, precision, [7] * 11), expected, strict=True):
+        assert_same(outcome, reference)
+
+
+def test_wide_tiles_train_the_same_networks(alone, monkeypatch):
+    # Tiles of one are the CPU's; wider ones are for other devices and may differ in the last bits.
+    precision, expected = alone
+    monkeypatch.setattr("trainers.tiles.tile_size", lambda _: 3)
+    # The one that diverges comes first in its tile, so that the others change their rows.
+    found = train(MEMBERS[::-1], precision)[::-1]
+    for outcome, reference in zip(found, expected, strict=True):
+        assert outcome.diverged_at == reference.diverged_at
+        np.testing.assert_allclose(outcome.curve.loss, reference.curve.loss, rtol=0.01)

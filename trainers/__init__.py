@@ -1,0 +1,61 @@
+"""Toy models of monosemanticity, trained side by side with the trial axis first.
+
+``begin`` makes a cohort, ``advance`` trains it, ``outcomes`` says what came of each member.
+Nothing here imports torch until it is asked for, so that ``trainers.names`` stays cheap.
+
+Source: A. S. Jermyn, N. Schiefer, E. Hubinger, *Engineering Monosemanticity in Toy Models*,
+arXiv:2211.09169 (2022).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from trainers.names import METRICS
+
+if TYPE_CHECKING:
+    from trainers.evaluation import Curve, Evaluation, Neurons
+    from trainers.outcome import Outcome
+    from trainers.precision import bfloat16_is_native
+    from trainers.settings import Member, TrainingSettings
+    from trainers.tasks import Task
+    from trainers.training import CohortState, advance, begin, outcomes
+
+_HOMES = {
+    "CohortState": "trainers.training",
+    "Curve": "trainers.evaluation",
+    "Evaluation": "trainers.evaluation",
+    "Member": "trainers.settings",
+    "Neurons": "trainers.evaluation",
+    "Outcome": "trainers.outcome",
+    "Task": "trainers.tasks",
+    "TrainingSettings": "trainers.settings",
+    "advance": "trainers.training",
+    "begin": "trainers.training",
+    "bfloat16_is_native": "trainers.precision",
+    "outcomes": "trainers.training",
+}
+
+__all__ = [
+    "METRICS",
+    "CohortState",
+    "Curve",
+    "Evaluation",
+    "Member",
+    "Neurons",
+    "Outcome",
+    "Task",
+    "TrainingSettings",
+    "advance",
+    "begin",
+    "bfloat16_is_native",
+    "outcomes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's module when the name is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trainers' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,162 @@
+"""What a network has become: held-out loss and how monosemantic its neurons are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainers.model import (
+    Activations,
+    Nonlinearity,
+    Weights,
+    forward_,
+    squared_error,
+    subtract_targets_,
+)
+from trainers.tasks import Samples
+
+MONOSEMANTIC_ABOVE = 0.999
+# Keeps the concentration of a silent neuron at zero.
+CONCENTRATION_FLOOR = 1e-10
+NO_FEATURE = -1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of one network at one step.
+
+    Attributes:
+        loss: Squared error summed over outputs, averaged over the held-out samples.
+        monosemantic_per_feature: Monosemantic neurons / N; passes 1 when features share.
+        monosemantic_per_neuron: Monosemantic neurons / k.
+        feature_coverage: Features with at least one monosemantic neuron / N.
+        num_dead: Neurons that answer to no feature alone.
+        mean_bias: Mean of b.
+    """
+
+    loss: float
+    monosemantic_per_feature: float
+    monosemantic_per_neuron: float
+    feature_coverage: float
+    num_dead: int
+    mean_bias: float
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The metrics of one network over its steps; arrays of equal length, in order.
+
+    Attributes:
+        steps: Steps done: 1, 2, 4, ... and the last. int64.
+    """
+
+    steps: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    monosemantic_per_feature: NDArray[np.float64]
+    monosemantic_per_neuron: NDArray[np.float64]
+    feature_coverage: NDArray[np.float64]
+    num_dead: NDArray[np.int64]
+    mean_bias: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """What each neuron of one network answers to. Every array has shape ``[k]``.
+
+    Attributes:
+        bias: Its bias.
+        concentration: Largest response / sum of responses; 1 is one feature only.
+        feature: The feature it answers to most, -1 for a dead neuron.
+        strength: Its largest response to one feature alone at value 1.
+        kind: "monosemantic", "polysemantic" or "dead".
+    """
+
+    bias: NDArray[np.float32]
+    concentration: NDArray[np.float32]
+    feature: NDArray[np.int64]
+    strength: NDArray[np.float32]
+    kind: NDArray[np.str_]
+
+
+def curve(points: Sequence[tuple[int, Evaluation]]) -> Curve:
+    """Evaluations at steps to one array for each metric."""
+    columns: dict[str, NDArray[Any]] = {
+        field.name: np.array(
+            [getattr(evaluation, field.name) for _, evaluation in points],
+            dtype=np.int64 if field.type is int else np.float64,
+        )
+        for field in fields(Evaluation)
+    }
+    return Curve(steps=np.array([step for step, _ in points], dtype=np.int64), **columns)
+
+
+def neurons(
+    weights: Weights, num_neurons: int, projection: Tensor, nonlinearity: Nonlinearity
+) -> Neurons:
+    """Probe one network with each feature alone at value 1.
+
+    Of a nonlinearity that goes below zero the positive part of the responses counts.
+
+    Args:
+        weights: One network, T = 1, float32.
+        num_neurons: Its neurons without padding.
+        projection: P. Shape ``[m, N]``.
+        nonlinearity: act.
+
+    Source: Jermyn et al. 2022, the single-feature activations of section 3.
+    """
+    bias = weights.bias[0, :num_neurons]
+    pre = weights.encoder[0, :num_neurons] @ projection + bias.unsqueeze(1)
+    responses = nonlinearity.apply(pre, torch.empty_like(pre)).clamp_min_(0)
+    strength, feature = responses.max(dim=1)
+    concentration = strength / (CONCENTRATION_FLOOR + responses.sum(dim=1))
+    dead = ~(strength > nonlinearity.dead_below)
+    monosemantic = concentration > MONOSEMANTIC_ABOVE
+    kind = np.where(
+        dead.cpu(), "dead", np.where(monosemantic.cpu(), "monosemantic", "polysemantic")
+    )
+    return Neurons(
+        bias=bias.cpu().numpy().copy(),
+        concentration=concentration.cpu().numpy(),
+        feature=feature.masked_fill(dead, NO_FEATURE).cpu().numpy(),
+        strength=strength.cpu().numpy(),
+        kind=kind,
+    )
+
+
+def held_out_loss(
+    weights: Weights, held_out: Samples, nonlinearity: Nonlinearity, work: Activations
+) -> float:
+    """Loss of one network over all held-out samples.
+
+    Args:
+        weights: One network, T = 1, float32.
+        held_out: Blocks of samples, float32.
+        nonlinearity: act.
+        work: Buffers for one block, overwritten.
+    """
+    total = 0.0
+    for index in range(len(held_out.inputs)):
+        inputs, positions, values = held_out.block(index)
+        subtract_targets_(forward_(weights, inputs, nonlinearity, work), positions, values)
+        total += squared_error(work).item()
+    return total / len(held_out.inputs)
+
+
+def evaluation(loss: float, found: Neurons, num_features: int) -> Evaluation:
+    """Sum up one network's neurons beside its loss."""
+    monosemantic = found.kind == "monosemantic"
+    num_monosemantic = int(monosemantic.sum())
+    num_neurons = len(found.kind)
+    return Evaluation(
+        loss=loss,
+        monosemantic_per_feature=num_monosemantic / num_features,
+        monosemantic_per_neuron=num_monosemantic / num_neurons,
+        feature_coverage=len(np.unique(found.feature[monosemantic])) / num_features,
+        num_dead=int((found.kind == "dead").sum()),
+        mean_bias=float(found.bias.mean(dtype=np.float64)),
+    )

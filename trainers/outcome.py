@@ -1,0 +1,50 @@
+"""What is known of a member while it trains, and what came of it."""
+
+from dataclasses import dataclass, field
+
+from trainers.evaluation import Curve, Evaluation, Neurons, curve
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of one member.
+
+    Attributes:
+        curve: Held-out metrics at steps 1, 2, 4, ... done and at the last.
+        evaluation: The metrics at the last step; None if it diverged.
+        neurons: What its neurons answer to at the last step; None if it diverged.
+        diverged_at: Steps done when it was taken out, or None.
+        reason: Why, for people, or None.
+        train_s: Its share of the wall time.
+    """
+
+    curve: Curve
+    evaluation: Evaluation | None
+    neurons: Neurons | None
+    diverged_at: int | None
+    reason: str | None
+    train_s: float
+
+
+@dataclass
+class Record:
+    """What is known of one member so far."""
+
+    points: list[tuple[int, Evaluation]] = field(default_factory=list)
+    neurons: Neurons | None = None
+    diverged_at: int | None = None
+    reason: str | None = None
+    train_s: float = 0.0
+
+
+def outcome(record: Record) -> Outcome:
+    """What came of a member that is at the end or diverged."""
+    survived = record.diverged_at is None
+    return Outcome(
+        curve=curve(record.points),
+        evaluation=record.points[-1][1] if survived else None,
+        neurons=record.neurons if survived else None,
+        diverged_at=record.diverged_at,
+        reason=record.reason,
+        train_s=record.train_s,
+    )

@@ -1,0 +1,267 @@
+"""The training loop: a cohort of networks from its first step to its outcomes."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+
+from trainers.divergence import divergence_reason
+from trainers.evaluation import evaluation, held_out_loss, neurons
+from trainers.model import (
+    Activations,
+    Nonlinearity,
+    empty_activations,
+    forward_,
+    gradients_,
+    split,
+    squared_error,
+    subtract_targets_,
+)
+from trainers.optimizers import OPTIMIZERS
+from trainers.outcome import Outcome, Record, outcome
+from trainers.precision import PRODUCT_DTYPES
+from trainers.replicates import (
+    HELD_OUT_BLOCK_SIZE,
+    Replicate,
+    begin_replicate,
+    chunk_steps,
+    draw_chunk,
+)
+from trainers.schedules import SCHEDULES
+from trainers.settings import Member, TrainingSettings, check_member, check_settings
+from trainers.tasks import TASKS, Samples, Task, check_task
+from trainers.tiles import CohortShape, Tile, Workspace, pack, workspace
+
+Workspaces = dict[tuple[torch.Size, Nonlinearity], Workspace]
+
+
+@dataclass(eq=False)
+class CohortState:
+    """A cohort in training. It belongs to one thread; ``advance`` moves it on in place.
+
+    Attributes:
+        task: The task.
+        settings: What the members share.
+        members: The members, in the order given.
+        step: Steps done.
+        tiles: Live members, packed.
+        replicates: What members of one seed share, by seed.
+        records: What is known of each member, in the order of members.
+    """
+
+    task: Task
+    settings: TrainingSettings
+    members: tuple[Member, ...]
+    step: int
+    tiles: list[Tile]
+    replicates: dict[int, Replicate]
+    records: list[Record]
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.settings.num_steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether every member is at the end or diverged."""
+        return self.step == self.num_steps or not self.tiles
+
+
+def begin(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> CohortState:
+    """A cohort before its first step.
+
+    A member's numbers depend on the task, the settings and itself, never on the others, their
+    order, or where training is interrupted. They do depend on the processor, on torch's version
+    and on ``torch.get_num_threads()``, which is the caller's to fix.
+
+    Raises:
+        ValueError: If there are no members, or one of the arguments cannot be trained.
+    """
+    check_task(task)
+    check_settings(settings)
+    if not members:
+        raise ValueError("A cohort must have at least one member, found none. Give one.")
+    for member in members:
+        check_member(member)
+    device = torch.device(settings.device)
+    shape = CohortShape(
+        num_inputs=task.num_inputs,
+        num_outputs=TASKS[task.kind].num_outputs(task),
+        chunk_steps=chunk_steps(task, settings),
+    )
+    tiles = pack(members, shape, OPTIMIZERS[settings.optimizer], device)
+    return CohortState(
+        task=task,
+        settings=settings,
+        members=tuple(members),
+        step=0,
+        tiles=tiles,
+        replicates={
+            seed: begin_replicate(task, seed, device) for seed in {m.seed for m in members}
+        },
+        records=[Record() for _ in members],
+    )
+
+
+def advance(state: CohortState, num_steps: int) -> CohortState:
+    """Train every live member up to ``num_steps`` further steps, in place, never past the end.
+
+    Any sequence of calls that adds up to the same number of steps gives the same bits; a call
+    that stops within a chunk of the data stream makes the next one draw that chunk again.
+
+    Returns:
+        The same state, moved on.
+
+    Raises:
+        ValueError: If ``num_steps`` is negative.
+    """
+    if num_steps < 0:
+        raise ValueError(f"num_steps must be at least 0, found {num_steps}. Raise it.")
+    target = min(state.step + num_steps, state.num_steps)
+    chunk_length = chunk_steps(state.task, state.settings)
+    workspaces: Workspaces = {}
+    while state.tiles and state.step < target:
+        chunk, first = divmod(state.step, chunk_length)
+        last = min(first + target - state.step, chunk_length)
+        for _, tiles in groupby(state.tiles, key=lambda tile: tile.seed):
+            _train_seed_(state, list(tiles), chunk, range(first, last), workspaces)
+        state.step += last - first
+        if last == chunk_length or state.step == state.num_steps:
+            state.tiles = list(_without_diverged(state, last))
+    return state
+
+
+def _train_seed_(
+    state: CohortState,
+    tiles: list[Tile],
+    chunk: int,
+    blocks: range,
+    workspaces: Workspaces,
+) -> None:
+    """Train the tiles of one seed on some blocks of a chunk, drawn once for all of them."""
+    began = time.perf_counter()
+    samples = draw_chunk(
+        state.replicates[tiles[0].seed], state.task, state.settings, tiles[0].seed, chunk
+    )
+    draw_s = (time.perf_counter() - began) / sum(len(tile.slots) for tile in tiles)
+    for tile in tiles:
+        began = time.perf_counter()
+        key = (tile.weights.flat.shape, tile.nonlinearity)
+        if key not in workspaces:
+            workspaces[key] = workspace(
+                tile, state.settings.batch_size, PRODUCT_DTYPES[state.settings.precision]
+            )
+        _train_tile_(state, tile, samples, blocks, workspaces[key])
+        tile_s = (time.perf_counter() - began) / len(tile.slots)
+        for slot in tile.slots:
+            state.records[slot].train_s += draw_s + tile_s
+
+
+def _train_tile_(
+    state: CohortState, tile: Tile, samples: Samples, blocks: range, work: Workspace
+) -> None:
+    """Train one tile on some blocks of a chunk, stopping at the curve's steps to evaluate."""
+    settings = state.settings
+    schedule = SCHEDULES[settings.schedule]
+    update_ = OPTIMIZERS[settings.optimizer].update_
+    weights = tile.weights
+    if work.weights is not None:
+        weights = work.weights
+        weights.flat.copy_(tile.weights.flat)
+    for step, block in enumerate(blocks, start=state.step):
+        inputs, positions, values = samples.block(block)
+        outputs = forward_(weights, inputs, tile.nonlinearity, work.activations)
+        subtract_targets_(outputs, positions, values)
+        tile.losses[:, block] = squared_error(work.activations)
+        if step == 0:
+            tile.first_losses.copy_(tile.losses[:, 0])
+        gradients_(
+            weights,
+            inputs,
+            tile.nonlinearity,
+            work.activations,
+            l1=tile.l1,
+            gradient=work.gradient,
+        )
+        if work.weights is not None:
+            work.gradient32.flat.copy_(work.gradient.flat)
+        update_(tile.moments, tile.weights, work.gradient32, tile.rates * schedule(step))
+        if step < settings.num_steps // 2:
+            tile.weights.bias.mul_(tile.keeps.unsqueeze(1))
+        if work.weights is not None:
+            weights.flat.copy_(tile.weights.flat)
+        if _is_on_curve(step + 1, settings.num_steps):
+            _evaluate_(state, tile, step + 1)
+
+
+def _is_on_curve(steps_done: int, num_steps: int) -> bool:
+    return steps_done & (steps_done - 1) == 0 or steps_done == num_steps
+
+
+def _evaluate_(state: CohortState, tile: Tile, steps_done: int) -> None:
+    """Add a point to the curve of each network of a tile whose held-out loss is finite."""
+    replicate = state.replicates[tile.seed]
+    _, width, num_inputs = tile.weights.encoder.shape
+    work: Activations | None = None
+    for row, slot in enumerate(tile.slots):
+        weights = split(tile.weights.flat[row : row + 1], width, num_inputs)
+        work = work or empty_activations(weights, HELD_OUT_BLOCK_SIZE, tile.nonlinearity)
+        loss = held_out_loss(weights, replicate.held_out, tile.nonlinearity, work)
+        if not math.isfinite(loss):
+            continue
+        found = neurons(
+            weights,
+            state.members[slot].num_neurons,
+            replicate.device_projection,
+            tile.nonlinearity,
+        )
+        record = state.records[slot]
+        record.points.append((steps_done, evaluation(loss, found, state.task.num_features)))
+        record.neurons = found
+
+
+def _without_diverged(state: CohortState, num_losses: int) -> Iterator[Tile]:
+    """The tiles with diverged networks taken out and their reasons recorded."""
+    zero_loss = TASKS[state.task.kind].zero_loss(state.task)
+    for tile in state.tiles:
+        means = tile.losses[:, :num_losses].mean(dim=1).tolist()
+        kept = []
+        for row, slot in enumerate(tile.slots):
+            record = state.records[slot]
+            first_loss = tile.first_losses[row].item()
+            reason = divergence_reason(means[row], first_loss, zero_loss, state.step)
+            if reason is None and state.step == state.num_steps:
+                reason = _unfinished_reason(record, state.step)
+            if reason is None:
+                kept.append(row)
+            else:
+                record.diverged_at, record.reason = state.step, reason
+        if len(kept) == len(tile.slots):
+            yield tile
+        elif kept:
+            yield tile.rows(kept)
+
+
+def _unfinished_reason(record: Record, last_step: int) -> str | None:
+    """Why a network has no metrics at the last step, or None if it has."""
+    if record.points and record.points[-1][0] == last_step:
+        return None
+    return f"held-out loss is not finite at step {last_step}"
+
+
+def outcomes(state: CohortState) -> tuple[Outcome, ...]:
+    """What came of each member, in the order of members.
+
+    Raises:
+        ValueError: If the cohort is not finished.
+    """
+    if not state.finished:
+        raise ValueError(
+            f"The cohort must be finished, found it at step {state.step} of {state.num_steps}. "
+            "Advance it to the end."
+        )
+    return tuple(outcome(record) for record in state.records)
