@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.logging import RichHandler
 
 from service.errors import InterruptedSweepError, MonosweepError, UserError
 from service.home import Home
+
+if TYPE_CHECKING:
+    from service.ledger import Ledger
 
 app = typer.Typer(
     name="monosweep",
@@ -69,9 +72,8 @@ def resume(
 ) -> None:
     """Go on with a sweep after any interruption, or extend a finished one."""
     from service import sweep
-    from service.ledger import Ledger
 
-    record = Ledger(_home().ledger_url).sweep(name)
+    record = _ledger().sweep(name)
     _watched(
         sweep.spec_of(record),
         num_trials or record.num_trials,
@@ -103,10 +105,9 @@ def status(
 ) -> None:
     """Where a sweep stands, or all of them."""
     from service.display import status_view, statuses_table
-    from service.ledger import Ledger
     from service.status import status as status_of
 
-    ledger = Ledger(_home().ledger_url)
+    ledger = _ledger()
     if name is not None:
         found = status_of(ledger, name)
         _print_json(found) if as_json else out.print(status_view(found))
@@ -125,9 +126,8 @@ def best(name: NameArgument, as_json: JsonOption = False) -> None:
     """The verdict."""
     from service import sweep
     from service.display import verdict_view
-    from service.ledger import Ledger
 
-    verdict = sweep.verdict_of(Ledger(_home().ledger_url).sweep(name))
+    verdict = sweep.verdict_of(_ledger().sweep(name))
     if as_json:
         _print_json(verdict)
     else:
@@ -141,10 +141,9 @@ def export(
 ) -> None:
     """Write trials, curves and neurons as Parquet."""
     from service import sweep, tables
-    from service.ledger import Ledger
     from service.storage import Storage
 
-    ledger = Ledger(_home().ledger_url)
+    ledger = _ledger()
     spec = sweep.spec_of(ledger.sweep(name))
     for path in tables.export(ledger, spec, Storage(_home().storage), output):
         out.print(str(path), soft_wrap=True)
@@ -199,6 +198,13 @@ def ui(
 
 def _home() -> Home:
     return Home.from_environment()
+
+
+def _ledger() -> "Ledger":
+    """The home's ledger, to read; a command that only looks makes nothing."""
+    from service.ledger import Ledger
+
+    return Ledger(_home().ledger_url, create=False)
 
 
 def _print_json(value: Any) -> None:

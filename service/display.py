@@ -5,7 +5,6 @@ from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +15,9 @@ Json = Mapping[str, Any]
 
 def verdict_table(verdict: Json) -> Table:
     """The finalists beside the baseline, with 95% intervals over fresh paired seeds."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for column in ("", "loss", "loss\nratio", "monosemantic\nper feature", "feature\ncoverage"):
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in ("", "loss", "loss ratio", "monosem.\nper feat.", "coverage"):
         table.add_column(column, no_wrap=True)
     for column in ("neurons", "bias", "decay"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -57,14 +57,9 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
         Text(verdict["sentence"], style=style),
         Text(),
         Text("Look next:", style="bold"),
-        Padding(
-            Text(
-                f"monosweep ui                  every run in MLflow ({tracking_uri})\n"
-                f"monosweep best {name} --json  the verdict as numbers\n"
-                f"monosweep export {name} --output DIR  trials, curves and neurons as Parquet"
-            ),
-            (0, 0, 0, 2),
-        ),
+        Text(f"  monosweep ui  shows every run in MLflow ({tracking_uri})"),
+        Text(f"  monosweep best {name} --json  prints the verdict as numbers"),
+        Text(f"  monosweep export {name} --output DIR  writes all tables as Parquet"),
     ]
     return Group(*parts)
 

@@ -1,8 +1,8 @@
 """The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
 
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from service.errors import (
@@ -16,10 +16,12 @@ from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
 from service.machine import available_cpus, versions
 from service.planning import Resolved, resolve
 from service.spec import Spec, differences, parse_spec
+from service.storage import Storage
 from service.verdict import Json, open_verdict
 
 if TYPE_CHECKING:
     from service.life import Watcher
+    from service.tracking import Tracking
 
 
 def run(
@@ -100,8 +102,9 @@ def resume(
     extends = num_trials is not None and num_trials != record.num_trials
     if extends:
         _check_budget(record, num_trials)
-    elif record.finished_at is not None and _is_tracked(ledger, name):
-        return dict(record.verdict or {})
+    elif record.verdict is not None:
+        _fill_in_tracking(ledger, record, home)
+        return dict(record.verdict)
     if not accept_changes:
         _check_versions(record)
     return _drive(ledger, name, home, address, watchers, num_trials=num_trials if extends else None)
@@ -135,10 +138,13 @@ def _check_versions(record: SweepRecord) -> None:
         )
 
 
-def _is_tracked(ledger: Ledger, name: str) -> bool:
-    return all(
-        trial.mlflow_run_id is not None for trial in ledger.trials(name) if trial.result is not None
-    )
+def _fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Bring the runs of a finished sweep to MLflow that an outage kept from it."""
+    trials = ledger.trials(record.name)
+    if all(trial.mlflow_run_id is not None for trial in trials):
+        return
+    with _writing(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
+        tracking.fill_in(trials, dict(record.verdict or {}))
 
 
 def spec_of(record: SweepRecord) -> Spec:
@@ -163,16 +169,36 @@ def _drive(
     num_trials: int | None = None,
 ) -> Json:
     """Hold the lease and train until the verdict."""
+    with closing(ledger), _writing(ledger, name) as writer:
+        if num_trials is not None:
+            writer.extend(num_trials)
+        writer.reopen()
+        return _train(ledger, writer, home, address, watchers)
+
+
+@contextmanager
+def _writing(ledger: Ledger, name: str) -> Iterator[Writer]:
+    """Hold the lease, renewed, and the pen."""
     lease = take(ledger.engine, name)
     try:
         with Renewal(ledger.engine, lease), closing(Writer(ledger, lease)) as writer:
-            if num_trials is not None:
-                writer.extend(num_trials)
-            writer.reopen()
-            return _train(ledger, writer, home, address, watchers)
+            yield writer
     finally:
         release(ledger.engine, lease)
-        ledger.close()
+
+
+def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
+    # Seconds of imports, after the sweep is safely in the ledger.
+    from service.tracking import Projection, Tracking  # noqa: PLC0415
+
+    projection = Projection(
+        home.tracking_uri,
+        home.artifacts,
+        record.name,
+        float(record.settings["objective"]["loss_margin"]),
+        record.versions,
+    )
+    return Tracking(projection, writer, home.storage, record.spec_text)
 
 
 def _train(
@@ -185,8 +211,8 @@ def _train(
     # Seconds of imports, after the sweep is safely in the ledger.
     from service import scheduler  # noqa: PLC0415
     from service.life import Life  # noqa: PLC0415
-    from service.tracking import Projection, Tracking  # noqa: PLC0415
 
+    Storage(home.storage).check()
     record = ledger.sweep(writer.sweep)
     spec = spec_of(record)
     folder = home.tune / spec.name
@@ -196,14 +222,7 @@ def _train(
         stack.enter_context(scheduler.stopping_on_signals())
         resolved = _resolved(record, spec, writer, num_cpus)
         scheduler.check_resources(resolved)
-        projection = Projection(
-            home.tracking_uri,
-            home.artifacts,
-            spec.name,
-            spec.objective.loss_margin,
-            record.versions,
-        )
-        tracking = stack.enter_context(Tracking(projection, writer, home.storage, record.spec_text))
+        tracking = stack.enter_context(_tracking(record, writer, home))
         life = Life(
             spec,
             num_trials=record.num_trials,

@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ SUMMARY_TAG = "monosweep.summary"
 # MLflow's own limit for one call.
 METRICS_A_CALL = 1000
 RETRY_S = 5.0
-FLUSH_S = 120.0
+# At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
+PATIENCE_S = 30.0
 
 logger = logging.getLogger("monosweep")
 # It announces every table that it makes in a new database.
@@ -219,7 +221,7 @@ def _verdict_metrics(verdict: Json, at: int) -> list[Metric]:
 class Tracking:
     """Keeps MLflow up to date from a thread of its own, as one of the life's watchers.
 
-    Started on entry; on exit it finishes what is queued, for two minutes at most. A trial whose
+    Started on entry; on exit it finishes what is queued, as long as MLflow takes it. A trial whose
     run is not complete by then stays marked as missing in the ledger, and ``resume`` fills it in.
 
     Args:
@@ -233,13 +235,14 @@ class Tracking:
         self, projection: Projection, writer: Writer, storage: str, spec_text: str
     ) -> None:
         self._projection = projection
+        self._sweep = writer.sweep
         self._writer = writer
         self._storage = Storage(storage)
         self._spec_text = spec_text
         self._queue: queue.Queue[Trial | Json | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._given_up = threading.Event()
-        self.num_missing = 0
+        self._last_success = time.monotonic()
 
     def __enter__(self) -> "Tracking":
         self._thread.start()
@@ -247,9 +250,15 @@ class Tracking:
 
     def __exit__(self, *_: object) -> None:
         self._queue.put(None)
-        self._thread.join(FLUSH_S)
+        self._last_success = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - self._last_success < PATIENCE_S:
+            self._thread.join(0.2)
         self._given_up.set()
-        self.num_missing = self._queue.qsize()
+        if self._thread.is_alive():
+            logger.warning(
+                "Not every run is in MLflow. When it answers again: monosweep resume %s",
+                self._sweep,
+            )
 
     def fill_in(self, trials: Sequence[Trial], verdict: Json | None) -> None:
         """Queue whatever of the sweep is not in MLflow yet."""
@@ -316,4 +325,5 @@ class Tracking:
                     warned = True
                 self._given_up.wait(RETRY_S)
             else:
+                self._last_success = time.monotonic()
                 return

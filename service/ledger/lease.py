@@ -155,12 +155,11 @@ def release(engine: Engine, lease: Lease) -> None:
 class Renewal:
     """Renews a lease in the background while the driver works.
 
-    One thread, started on entry and joined on exit. ``lost`` is set when another driver has taken
-    the sweep. A database that is away for a moment is tried again: the lease outlives six tries.
+    One thread, started on entry and joined on exit. A database that is away for a moment is tried
+    again: the lease outlives six tries. A lost lease needs no alarm: the next write finds it.
     """
 
     def __init__(self, engine: Engine, lease: Lease) -> None:
-        self.lost = threading.Event()
         self._engine = engine
         self._lease = lease
         self._stop = threading.Event()
@@ -178,7 +177,6 @@ class Renewal:
         while not self._stop.wait(RENEWAL_S):
             try:
                 if not renew(self._engine, self._lease):
-                    self.lost.set()
                     return
             except OperationalError:
                 continue

@@ -66,14 +66,16 @@ class Ledger:
 
     Args:
         url: A SQLAlchemy URL, SQLite or PostgreSQL.
+        create: Make a SQLite database that is not there; otherwise refuse it.
 
     Raises:
-        LedgerError: If the database cannot be opened.
+        UserError: If there is no such database.
+        LedgerError: If it cannot be opened or read.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = url
-        self.engine = tables.connect(url)
+        self.engine = tables.connect(url, create=create)
         self._storage: RDBStorage | None = None
 
     @property

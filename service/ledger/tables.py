@@ -30,7 +30,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
-from service.errors import LedgerError
+from service.errors import LedgerError, UserError
 
 VERSION = 1
 BUSY_TIMEOUT_S = 30.0
@@ -98,21 +98,26 @@ results = Table(
 )
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, *, create: bool = True) -> Engine:
     """The database at ``url``, with our tables in it.
 
+    Args:
+        url: A SQLAlchemy URL.
+        create: Make a SQLite file that is not there; otherwise refuse it.
+
     Raises:
+        UserError: If the URL is none, or there is no such file.
         LedgerError: If it cannot be opened, is damaged, or was written by a newer monosweep.
     """
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            _check_file(Path(parsed.database), create)
         engine = create_engine(parsed)
         tune_sqlite(engine)
         _create_tables(engine)
     except (ArgumentError, ImportError) as error:
-        raise LedgerError(
+        raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {url!r} ({error}). "
             "Mend MONOSWEEP_LEDGER_URL."
         ) from error
@@ -123,6 +128,16 @@ def connect(url: str) -> Engine:
             "Check that the database is there and whole, and that you may write to it."
         ) from error
     return engine
+
+
+def _check_file(path: Path, create: bool) -> None:
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise UserError(
+            f"there must be a ledger to read, found none ({path}). Start a sweep with: monosweep "
+            "run quickstart; or name the home of an earlier one: MONOSWEEP_HOME=DIR monosweep ..."
+        )
 
 
 def tune_sqlite(engine: Engine) -> None:
