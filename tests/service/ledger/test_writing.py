@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from service.errors import LedgerError, SweepExistsError, SweepNotFoundError
+from service.errors import LedgerError, SweepExistsError, SweepNotFoundError, UserError
 from service.home import Home
 from service.ledger import Ledger, Writer, release, tables, take
 from service.trials import Point, Result
@@ -141,8 +141,14 @@ def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_an_impossible_url_is_refused() -> None:
-    with pytest.raises(LedgerError, match="Mend MONOSWEEP_LEDGER_URL"):
+    with pytest.raises(UserError, match="Mend MONOSWEEP_LEDGER_URL"):
         Ledger("nonsense")
+
+
+def test_reading_makes_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="must be a ledger to read, found none"):
+        Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}", create=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_readers_do_not_wait_for_the_writer(ledger: Ledger, home: Home) -> None:
