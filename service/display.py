@@ -16,20 +16,20 @@ Json = Mapping[str, Any]
 def verdict_table(verdict: Json) -> Table:
     """The finalists beside the baseline, with 95% intervals over fresh paired seeds."""
     # Narrow enough for a terminal of 80 columns.
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in ("", "loss", "loss ratio", "monosem.\nper feat.", "coverage"):
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    for column in ("", "loss", "loss ratio", "monosem.\nper feat."):
         table.add_column(column, no_wrap=True)
-    for column in ("neurons", "bias", "decay"):
+    for column in ("coverage", "neurons", "bias", "decay"):
         table.add_column(column, justify="right", no_wrap=True)
     winner = (verdict["winner"] or {}).get("trial")
     for row in filter(None, [verdict["baseline"], *verdict["finalists"]]):
         is_winner = row["role"] == winner
         table.add_row(
             f"{row['role']} *" if is_winner else row["role"],
-            f"{row['loss']['mean']:.4f}" if "loss" in row else "-",
+            f"{row['loss']['mean']:.3f}" if "loss" in row else "-",
             _interval(row["loss_ratio"], 3),
             _interval(row.get("monosemantic_per_feature"), 2),
-            _interval(row.get("feature_coverage"), 2),
+            f"{row['feature_coverage']['mean']:.2f}" if "loss" in row else "-",
             str(row["num_neurons"]),
             f"{row['settings']['initial_bias']:.2f}",
             f"{row['settings']['bias_decay']:.3f}",
@@ -51,6 +51,9 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
     parts: list[RenderableType] = []
     if verdict["baseline"] is not None:
         parts.append(verdict_table(verdict))
+        parts.append(
+            Text(f"± half a 95% interval over {verdict['num_seeds']} fresh seeds; * the winner")
+        )
     style = "green" if verdict["confirmed"] else "yellow"
     parts += [
         Text(),
