@@ -192,6 +192,7 @@ def ui(
         command += ["--default-artifact-root", home.artifacts.as_uri()]
     # Its helper processes run jobs that nothing here asks for.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
     os.execv(sys.executable, command)  # noqa: S606 - no shell, and our own interpreter
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# Read by MLflow when it is imported: no spinner, no advice, and give up on a dead server quickly.
-os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+# Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -35,6 +35,9 @@ from service.verdict import Json
 
 TRIAL_TAG = "monosweep.trial"
 SUMMARY_TAG = "monosweep.summary"
+
+# Opens the experiment on runs and charts; without it MLflow shows pages for language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 # MLflow's own limit for one call.
 METRICS_A_CALL = 1000
@@ -81,7 +84,9 @@ class Projection:
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 location = (self._artifacts / self._sweep).as_uri() if self._artifacts else None
-                self._found_experiment = self._client.create_experiment(name, location)
+                self._found_experiment = self._client.create_experiment(
+                    name, location, tags=_EXPERIMENT_TAGS
+                )
             else:
                 if experiment.lifecycle_stage == "deleted":
                     self._client.restore_experiment(experiment.experiment_id)
@@ -112,7 +117,11 @@ class Projection:
             params=[Param(name, str(value)) for name, value in _params(trial).items()],
             tags=[RunTag(name, value) for name, value in self._tags(trial).items()],
         )
-        self._client.set_terminated(run_id, "FAILED" if result.state == "failed" else "FINISHED")
+        self._client.set_terminated(
+            run_id,
+            "FAILED" if result.state == "failed" else "FINISHED",
+            end_time=at + round(result.train_s * 1000),
+        )
         return run_id
 
     def project_summary(self, spec_text: str, verdict: Json | None) -> None:
@@ -167,13 +176,19 @@ def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
+# Short, so that a list of runs can be read.
+_SHORT = {"initial_bias": "bias", "bias_decay": "decay", "num_neurons": "k", "learning_rate": "lr"}
+
+
 def _run_name(trial: Trial) -> str:
     shown = trial.params or {"num_neurons": trial.settings["num_neurons"]}
-    special = " ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+    special = [
+        f"{_SHORT.get(name, name)} {value:.3g}"
+        if isinstance(value, float)
+        else f"{_SHORT.get(name, name)} {value}"
         for name, value in shown.items()
-    )
-    return " ".join(filter(None, [trial.trial_id, trial.role, special]))
+    ]
+    return " ".join([trial.trial_id, *filter(None, [trial.role]), *special])
 
 
 def _params(trial: Trial) -> dict[str, object]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from service.errors import LeaseHeldError, LeaseLostError
-from service.ledger.tables import leases, now
+from service.ledger.tables import leases, now, writing
 
 DURATION_S = 30.0
 RENEWAL_S = 5.0
@@ -89,7 +89,7 @@ def take(engine: Engine, sweep: str) -> Lease:
     """
     lease = Lease(sweep, uuid4().hex)
     try:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             row = connection.execute(
                 select(leases, now(connection).label("now"))
                 .where(leases.c.sweep == sweep)
@@ -137,7 +137,7 @@ def is_live(connection: Connection, sweep: str) -> bool:
 
 def renew(engine: Engine, lease: Lease) -> bool:
     """Push the expiry out again; False if the lease was lost."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         renewed = connection.execute(
             update(leases)
             .where(leases.c.sweep == lease.sweep, leases.c.token == lease.token)
@@ -148,7 +148,7 @@ def renew(engine: Engine, lease: Lease) -> bool:
 
 def release(engine: Engine, lease: Lease) -> None:
     """Give the sweep back, if it is still ours."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         connection.execute(delete(leases).where(leases.c.token == lease.token))
 
 

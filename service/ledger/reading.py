@@ -106,7 +106,7 @@ class Ledger:
             SweepExistsError: If the name is taken.
         """
         try:
-            with self.engine.begin() as connection:
+            with tables.writing(self.engine) as connection:
                 connection.execute(
                     insert(tables.sweeps).values(
                         name=name,

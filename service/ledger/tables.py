@@ -4,6 +4,8 @@ Optuna keeps the trials and their parameters; these keep the sweep, the lease, t
 the results. ``alembic_version`` is Optuna's; ours have a version table of their own.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,7 @@ def connect(url: str, *, create: bool = True) -> Engine:
             _check_file(Path(parsed.database), create)
         engine = create_engine(parsed)
         tune_sqlite(engine)
+        _begin_sqlite_ourselves(engine)
         _create_tables(engine)
     except (ArgumentError, ImportError) as error:
         raise UserError(
@@ -159,10 +162,39 @@ def tune_sqlite(engine: Engine) -> None:
         cursor.close()
 
 
+def _begin_sqlite_ourselves(engine: Engine) -> None:
+    """Let transactions on SQLite begin where they say they do.
+
+    Python's driver begins one only at the first write, so that what was read before it (a lease's
+    token, say) could be out of date by then.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def leave_it_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; what it has read stays true until it commits.
+
+    On SQLite it holds the write lock from its start; elsewhere rows are locked as they are read.
+    """
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
 def _create_tables(engine: Engine) -> None:
     metadata.create_all(engine)
     try:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             if connection.scalar(select(func.count()).select_from(version)) == 0:
                 connection.execute(insert(version).values(version=VERSION))
     except IntegrityError:

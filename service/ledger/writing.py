@@ -41,7 +41,7 @@ class Writer:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self.ledger.engine.begin() as connection:
+        with tables.writing(self.ledger.engine) as connection:
             self._lease.check(connection)
             yield connection
 

@@ -5,7 +5,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import create_engine, delete, update
+from sqlalchemy.exc import OperationalError
 
 from service.errors import LeaseHeldError, LeaseLostError
 from service.home import Home
@@ -85,4 +86,16 @@ def test_a_lost_lease_is_not_renewed(ledger: Ledger) -> None:
 def test_a_released_sweep_is_free(ledger: Ledger) -> None:
     release(ledger.engine, take(ledger.engine, "s"))
     assert not ledger.sweep("s").is_live
+    take(ledger.engine, "s")
+
+
+def test_what_a_write_has_read_stays_true_until_it_commits(ledger: Ledger) -> None:
+    """A driver in the middle of a write cannot lose the sweep before its commit."""
+    lease = take(ledger.engine, "s")
+    held_by(ledger, boot_id="before")
+    other = create_engine(ledger.url, connect_args={"timeout": 0.1})
+    with tables.writing(ledger.engine) as connection:
+        lease.check(connection)
+        with pytest.raises(OperationalError, match="locked"), other.begin() as taker:
+            taker.execute(delete(tables.leases))
     take(ledger.engine, "s")
