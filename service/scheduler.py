@@ -8,6 +8,7 @@ do.
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from service.trials import Result
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
+REACH_S = 10.0
 OBJECT_STORE_BYTES = 150 * 1024**2
 
 
@@ -186,23 +188,38 @@ def connect(address: str | None, num_cpus: int) -> int:
     Raises:
         UserError: If there is no cluster at the address.
     """
-    try:
-        if address is None:
-            ray.init(
-                num_cpus=num_cpus,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
+    if address is None:
+        ray.init(
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    else:
+        _check_reachable(address)
+        try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise UserError(
-            f"there must be a Ray cluster at --address, found none ({address}: {error}). "
-            "Start one with: ray start --head"
-        ) from error
+        except ConnectionError as error:
+            raise _no_cluster(address, error) from error
     return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself waits for minutes before it says that nobody answers."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH_S).close()
+        except OSError as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> UserError:
+    return UserError(
+        f"there must be a Ray cluster at --address, found none ({address}: {error}). "
+        "Start one with: ray start --head"
+    )
 
 
 def disconnect() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import (
     InterruptedSweepError,
+    LeaseHeldError,
     SweepExistsError,
     SweepFailedError,
     UserError,
@@ -54,7 +55,15 @@ def run(
         )
     except SweepExistsError as error:
         raise SweepExistsError(_already_there(ledger.sweep(spec.name), spec)) from error
-    return _drive(ledger, spec.name, home, address, watchers)
+    try:
+        return _drive(ledger, spec.name, home, address, watchers)
+    except LeaseHeldError:
+        raise
+    except UserError:
+        # Found before the first training: the same name must be free for the mended call.
+        if not ledger.trials(spec.name):
+            ledger.withdraw_sweep(spec.name)
+        raise
 
 
 def _already_there(record: SweepRecord, spec: Spec) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepExistsError, SweepNotFoundError
@@ -120,6 +120,12 @@ class Ledger:
                 )
         except IntegrityError as error:
             raise SweepExistsError(f"a sweep named {name!r} is already in the ledger.") from error
+
+    def withdraw_sweep(self, name: str) -> None:
+        """Forget a sweep that has no trial yet, so that its name is free again."""
+        with tables.writing(self.engine) as connection:
+            connection.execute(delete(tables.leases).where(tables.leases.c.sweep == name))
+            connection.execute(delete(tables.sweeps).where(tables.sweeps.c.name == name))
 
     def names(self) -> list[str]:
         """Names of all sweeps, oldest first."""

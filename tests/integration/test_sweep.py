@@ -282,3 +282,15 @@ def test_an_unknown_sweep_is_an_error_that_lists_the_known_ones(finished: Shell)
     for command in (["status"], ["best"], ["resume"], ["export", "--output", "x"]):
         done = finished.run(*command, "tinny", code=2)
         assert "found only: tiny" in " ".join(done.stderr.split())
+
+
+def test_a_call_that_could_never_train_leaves_its_name_free(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    spec = str(write_spec(tmp_path))
+    nobody = shell.run("run", spec, "--address", "127.0.0.1:9", code=2)
+    assert "must be a Ray cluster at --address, found none" in nobody.stderr
+    assert shell.json("status") == []
+    gpus = write_spec(tmp_path, **{"max_concurrent: 1": "gpus: 64"})
+    done = shell.run("run", str(gpus), code=2)
+    assert "needs 1 CPUs and 64 GPUs on one machine" in done.stderr
+    assert shell.json("status") == []
