@@ -56,6 +56,24 @@ class Space(Mapping[str, Parameter | Value]):
                 values[name] = entry.first
         return values
 
+    def bounds(self, name: str, otherwise: float) -> tuple[float, float]:
+        """The least and the largest number that ``name`` may be.
+
+        Args:
+            name: A setting that is a number.
+            otherwise: Its value where the space does not name it.
+        """
+        match self._entries.get(name):
+            case None:
+                return otherwise, otherwise
+            case Float(low=low, high=high) | Int(low=low, high=high):
+                return low, high
+            case Choice(options=options):
+                numbers = [float(option) for option in options]
+                return min(numbers), max(numbers)
+            case value:
+                return float(value), float(value)
+
     def settings(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Every name's value: what was chosen for the varied ones beside the fixed ones.
 

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from service.errors import InterruptedSweepError, MonosweepError, UserError
-from service.home import Home
+from service.home import Home, without_password
 
 if TYPE_CHECKING:
     from service.ledger import Ledger
+    from service.spec import Spec
 
 app = typer.Typer(
     name="monosweep",
@@ -88,12 +89,13 @@ def resume(
     )
 
 
-def _watched(spec: Any, num_trials: int, work: Callable[..., dict[str, Any]]) -> None:
+def _watched(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]]) -> None:
     """Do the work under a progress view, then print the verdict."""
+    from service import stopping
     from service.display import verdict_view
     from service.progress import ProgressView
 
-    with ProgressView(spec, num_trials, err) as view:
+    with stopping.listening(), ProgressView(spec, num_trials, err) as view:
         verdict = work(watchers=[view])
     out.print(verdict_view(verdict, _home().tracking_uri))
 
@@ -146,7 +148,7 @@ def export(
     ledger = _ledger()
     spec = sweep.spec_of(ledger.sweep(name))
     for path in tables.export(ledger, spec, Storage(_home().storage), output):
-        out.print(str(path), soft_wrap=True)
+        out.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()
@@ -176,6 +178,9 @@ def ui(
 ) -> None:
     """Open MLflow's pages on this home's runs; only this machine can reach them."""
     home = _home()
+    if home.tracking_uri.startswith(("http:", "https:")):
+        out.print(f"MLflow is at {without_password(home.tracking_uri)}", markup=False)
+        return
     if home.mlflow_db is not None and not home.mlflow_db.exists():
         raise UserError(
             f"there must be runs to look at, found none ({home.mlflow_db}). "
@@ -186,15 +191,19 @@ def ui(
             raise UserError(
                 f"port {port} must be free, found something listening on it. Take another: --port"
             )
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", home.tracking_uri]
+    # By the environment, not the command line, which every user of the machine can read.
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
+        # Its helper processes run jobs that nothing here asks for.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **os.environ,
+    }
     if home.artifacts is not None:
-        command += ["--default-artifact-root", home.artifacts.as_uri()]
-    # Its helper processes run jobs that nothing here asks for.
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = home.artifacts.as_uri()
     err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
-    os.execv(sys.executable, command)  # noqa: S606 - no shell, and our own interpreter
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
 
 
 def _home() -> Home:
@@ -222,15 +231,10 @@ def main() -> None:
     )
     try:
         app()
-    except InterruptedSweepError as error:
-        err.print(str(error), style="yellow", markup=False, highlight=False)
-        sys.exit(error.exit_code)
     except MonosweepError as error:
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        style = "yellow" if isinstance(error, InterruptedSweepError) else "red"
+        err.print(str(error), style=style, markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("Interrupted.", style="yellow")
-        sys.exit(InterruptedSweepError.exit_code)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,10 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         until = time.monotonic() + seconds
-        while not self._state.finished and time.monotonic() < until:
+        while not self._state.finished:
             self._state = trainers.advance(self._state, STEPS_A_BURST)
+            if time.monotonic() >= until:
+                return
 
     def results(self) -> list[Result]:
         """The finished cohort's results, its curves and neurons written to the storage first."""
@@ -136,13 +138,17 @@ def _result(
         reason=f"diverged: {diverged[0].reason}" if diverged else None,
         metrics={} if diverged else _means(replicates),
         replicates=() if diverged else replicates,
-        num_steps=max(
-            int(outcome.curve.steps[-1]) if len(outcome.curve.steps) else 0 for outcome in outcomes
-        ),
+        num_steps=max(_num_steps(outcome) for outcome in outcomes),
         train_s=sum(outcome.train_s for outcome in outcomes),
         curves=curves,
         neurons=neurons,
     )
+
+
+def _num_steps(outcome: "Outcome") -> int:
+    if outcome.diverged_at is not None:
+        return outcome.diverged_at
+    return int(outcome.curve.steps[-1])
 
 
 def _means(replicates: Sequence[Mapping[str, float]]) -> dict[str, float]:

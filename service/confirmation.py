@@ -3,8 +3,9 @@
 The best of many noisy trials looks better than it is. So the finalists and the baseline are
 trained again on fresh seeds, paired seed by seed, and a finalist wins only if two statements hold
 at once: its loss is not worse than the baseline's by more than the margin (non-inferiority), and
-its objective is higher (superiority). Both intervals are corrected for the number of finalists
-(Bonferroni), so that the chance of any false winner stays at the stated level.
+its objective is higher (superiority). Both intervals are corrected (Bonferroni) for the number of
+settings that were ever confirmed in the sweep, extensions counted in, so that the chance of any
+false winner stays at the stated level.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from service.intervals import CONFIDENCE, Interval, mean_interval
 from service.trials import Point, Settings, Trial
 
 BASELINE = "baseline"
+# Between a search trial's id and the width that its setting was moved to.
+_MOVED = " at "
 
 # What a verdict shows of each candidate, with intervals.
 SHOWN = ("loss", "monosemantic_per_feature", "monosemantic_per_neuron", "feature_coverage")
@@ -65,7 +68,7 @@ def candidates(baseline: Settings, ranking: Sequence[Trial], num_finalists: int)
     return [
         *chosen,
         Candidate(
-            role=f"{best.trial_id} at {width}",
+            role=f"{best.trial_id}{_MOVED}{width}",
             settings={**best.settings, "num_neurons": width},
             is_finalist=False,
         ),
@@ -130,8 +133,9 @@ def findings(
             by_role.setdefault(role, {})[trial.seeds[0]] = trial.result.metrics
         elif trial.result is not None:
             failures.setdefault(role, []).append(f"seed {trial.seeds[0]} {trial.result.reason}")
-    num_finalists = sum(candidate.is_finalist for candidate in chosen)
-    corrected = 1.0 - (1.0 - CONFIDENCE) / max(num_finalists, 1)
+    tested = {candidate.role for candidate in chosen if candidate.is_finalist}
+    tested |= {role for role in (*by_role, *failures) if _could_win(role)}
+    corrected = 1.0 - (1.0 - CONFIDENCE) / max(len(tested), 1)
     baseline = by_role.get(BASELINE, {})
     return [
         _finding(
@@ -147,6 +151,10 @@ def findings(
     ]
 
 
+def _could_win(role: str) -> bool:
+    return role != BASELINE and _MOVED not in role
+
+
 def _finding(
     candidate: Candidate,
     mine: Mapping[int, Mapping[str, float]],
@@ -157,7 +165,7 @@ def _finding(
     loss_margin: float,
     confidence: float,
 ) -> Finding:
-    seeds = sorted(set(mine) & set(baseline))
+    seeds = sorted(seed for seed in set(mine) & set(baseline) if baseline[seed]["loss"] > 0.0)
     if len(seeds) < 2:
         return Finding(
             candidate=candidate,
@@ -177,26 +185,29 @@ def _finding(
         gain=mean_interval(gains),
         shortfalls=(
             *failures,
-            *_loss_shortfall(mean_interval(ratios, confidence), loss_margin),
-            *_gain_shortfall(mean_interval(gains, confidence), objective),
+            *_loss_shortfall(mean_interval(ratios, confidence), loss_margin, confidence),
+            *_gain_shortfall(mean_interval(gains, confidence), objective, confidence),
         ),
     )
 
 
-def _loss_shortfall(ratio: Interval, loss_margin: float) -> list[str]:
+def _loss_shortfall(ratio: Interval, loss_margin: float, confidence: float) -> list[str]:
     ceiling = 1.0 + loss_margin
     if ratio.high <= ceiling:
         return []
     return [
         f"its loss ratio may be as high as {ratio.high:.4f}, and must surely be at or below "
-        f"{ceiling:.4f}"
+        f"{ceiling:.4f} ({confidence:.1%} interval)"
     ]
 
 
-def _gain_shortfall(gain: Interval, objective: str) -> list[str]:
+def _gain_shortfall(gain: Interval, objective: str, confidence: float) -> list[str]:
     if gain.low > 0.0:
         return []
-    return [f"its gain in {objective} may be as low as {gain.low:+.4f}, and must surely be above 0"]
+    return [
+        f"its gain in {objective} may be as low as {gain.low:+.4f}, and must surely be above 0 "
+        f"({confidence:.1%} interval)"
+    ]
 
 
 def winner(found: Sequence[Finding], objective: str) -> Finding | None:

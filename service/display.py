@@ -1,5 +1,6 @@
 """What the commands print for people: the verdict with its table, the status, the plan."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.home import without_password
 from service.planning import Estimate, Resolved
 
 Json = Mapping[str, Any]
@@ -17,7 +19,8 @@ def verdict_table(verdict: Json) -> Table:
     """The finalists beside the baseline, with 95% intervals over fresh paired seeds."""
     # Narrow enough for a terminal of 80 columns.
     table = Table(box=box.SIMPLE_HEAD, padding=0)
-    for column in ("", "loss", "loss ratio", "monosem.\nper feat."):
+    table.add_column("", overflow="fold")
+    for column in ("loss", "loss ratio", "monosem.\nper feat."):
         table.add_column(column, no_wrap=True)
     for column in ("coverage", "neurons", "bias", "decay"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -32,7 +35,7 @@ def verdict_table(verdict: Json) -> Table:
             f"{row['feature_coverage']['mean']:.2f}" if "loss" in row else "-",
             str(row["num_neurons"]),
             f"{row['settings']['initial_bias']:.2f}",
-            f"{row['settings']['bias_decay']:.3f}",
+            f"{row['settings']['bias_decay']:.3g}",
             style="bold" if is_winner else None,
         )
     return table
@@ -60,7 +63,7 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
         Text(verdict["sentence"], style=style),
         Text(),
         Text("Look next:", style="bold"),
-        Text(f"  monosweep ui  shows every run in MLflow ({tracking_uri})"),
+        Text(f"  monosweep ui  shows every run in MLflow ({without_password(tracking_uri)})"),
         Text(f"  monosweep best {name} --json  prints the verdict as numbers"),
         Text(f"  monosweep export {name} --output DIR  writes all tables as Parquet"),
     ]
@@ -95,7 +98,8 @@ def status_view(status: Json) -> Group:
 def statuses_table(statuses: Sequence[Json]) -> Table:
     """All sweeps, a line each."""
     table = Table()
-    for column in ("sweep", "state", "phase", "search trials", "best"):
+    table.add_column("sweep", overflow="fold")
+    for column in ("state", "phase", "search trials", "best"):
         table.add_column(column)
     for status in statuses:
         counts = status["trials"]
@@ -114,7 +118,7 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
     """What a sweep file says with every default, and what it will take."""
     table = Table.grid(padding=(0, 2))
     for name, value in _flattened(settings):
-        table.add_row(name, str(value))
+        table.add_row(name, value if isinstance(value, str) else json.dumps(value))
     trainings = ", ".join(f"{count} {phase}" for phase, count in estimate.trainings.items())
     total = sum(estimate.trainings.values())
     return Group(

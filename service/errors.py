@@ -78,6 +78,10 @@ class LedgerError(MonosweepError):
     """The ledger's database cannot be opened or read."""
 
 
+class StorageError(MonosweepError):
+    """A file that the ledger names is not in the storage."""
+
+
 class SweepFailedError(MonosweepError):
     """The sweep cannot go on; the ledger says why."""
 

@@ -1,8 +1,19 @@
 """Where a sweep writes: everything below one folder, each part movable by the environment."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from service.errors import UserError
+
+# What MLflow keeps runs in; its old store of plain files is not one of them any more.
+_TRACKING_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
+
+
+def without_password(text: str) -> str:
+    """A URL, or a message with URLs in it, fit to be shown: passwords are stars."""
+    return re.sub(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)", r"\1:***", text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +38,27 @@ class Home:
 
         ``MONOSWEEP_HOME`` moves all of it, ``MONOSWEEP_LEDGER_URL``, ``MLFLOW_TRACKING_URI`` and
         ``MONOSWEEP_STORAGE`` move a part.
+
+        Raises:
+            UserError: If the home cannot be part of a URL, or MLflow cannot keep runs where
+                ``MLFLOW_TRACKING_URI`` says.
         """
         path = Path(os.environ.get("MONOSWEEP_HOME") or "monosweep-home").absolute()
+        if set("?%#") & set(str(path)):
+            raise UserError(
+                "MONOSWEEP_HOME must be a folder without ?, % and # in its path, which mean "
+                f"something else in a database's URL, found {path}. Name another."
+            )
+        tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{path / 'mlflow.db'}"
+        if tracking_uri.partition(":")[0].partition("+")[0] not in _TRACKING_SCHEMES:
+            raise UserError(
+                f"MLFLOW_TRACKING_URI must begin with one of {', '.join(_TRACKING_SCHEMES)}, found "
+                f"{without_password(tracking_uri)}. Mend it, or unset it to keep runs in the home."
+            )
         return cls(
             path=path,
             ledger_url=os.environ.get("MONOSWEEP_LEDGER_URL") or f"sqlite:///{path / 'ledger.db'}",
-            tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{path / 'mlflow.db'}",
+            tracking_uri=tracking_uri,
             storage=os.environ.get("MONOSWEEP_STORAGE") or str(path),
         )
 

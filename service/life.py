@@ -7,7 +7,6 @@ the one that died.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from service import confirmation
 from service.cohort import Cohort
@@ -25,28 +24,10 @@ from service.search import Search, told
 from service.spec import Spec
 from service.trials import PHASES, Phase, Point, Result, Settings, Trial
 from service.verdict import Json, verdict
+from service.watching import Watcher
 
 # Executions of a cohort that may end without results, one after another, in one driver's life.
 MAX_DEATHS = 3
-
-
-class Watcher(Protocol):
-    """Who wants to know what happens: the progress view, the tracking."""
-
-    def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
-        """A phase begins, or goes on with the trials that it has already."""
-
-    def cohort_started(self, cohort: Cohort) -> None:
-        """A cohort was handed to a worker."""
-
-    def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
-        """A cohort is still at work."""
-
-    def cohort_died(self, cohort_id: str, reason: str) -> None:
-        """A cohort ended without results."""
-
-    def trial_ended(self, trial: Trial) -> None:
-        """A trial's result is in the ledger."""
 
 
 class Life:
@@ -87,9 +68,13 @@ class Life:
         self._running: dict[str, Cohort] = {}
         self._deaths: dict[str, int] = defaultdict(int)
         self._baseline = BaselinePhase(spec)
-        self._plan: PhasePlan | None = self._baseline
         self._waiting = self._adopt()
-        self._enter(self._baseline)
+        self._plan: PhasePlan | None = self._baseline
+        while self._plan is not None and self._is_over(self._plan):
+            self._announce(self._plan)
+            self._plan = self._following(self._plan)
+        if self._plan is not None:
+            self._enter(self._plan)
 
     # What Ray Tune's side calls.
 
@@ -124,19 +109,20 @@ class Life:
         """Record a cohort's results: one write, then Optuna is told, then the watchers."""
         cohort = self._running.pop(cohort_id)
         judged = [self._judged(result) for result in results]
-        if self._writer.record_results(cohort_id, cohort.attempt, judged):
-            for result in judged:
-                self._settle(cohort, result)
+        if not self._writer.record_results(cohort_id, cohort.attempt, judged):
+            raise RuntimeError(f"results of {cohort_id} came twice, or from an older attempt")
+        for result in judged:
+            self._settle(cohort, result)
 
     def died(self, cohort_id: str, reason: str) -> None:
         """Try a cohort again that ended without results, or give its trials up."""
         cohort = self._running.pop(cohort_id)
         self._writer.end_attempt(cohort_id, cohort.attempt, reason)
         self._deaths[cohort_id] += 1
-        for watcher in self._watchers:
-            watcher.cohort_died(cohort_id, reason)
         if self._deaths[cohort_id] < MAX_DEATHS:
             self._waiting.append(cohort_id)
+            for watcher in self._watchers:
+                watcher.cohort_died(cohort_id, _last_line(reason))
             return
         self._running[cohort_id] = cohort
         self.ended(cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials])
@@ -167,8 +153,15 @@ class Life:
 
     def _enter(self, plan: PhasePlan) -> None:
         self._writer.enter_phase(plan.phase)
+        self._announce(plan)
+
+    def _announce(self, plan: PhasePlan) -> None:
         for watcher in self._watchers:
             watcher.phase_entered(plan.phase, plan.num_trials, self._trials[plan.phase])
+
+    def _is_over(self, plan: PhasePlan) -> bool:
+        trials = self._trials[plan.phase]
+        return len(trials) >= plan.num_trials and not unfinished(trials)
 
     def _following(self, plan: PhasePlan) -> PhasePlan | None:
         match plan.phase:
@@ -225,7 +218,8 @@ class Life:
         begun = self._begun_but_not_started(trials)
         cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
         distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
-        for point in plan.missing(trials, self._cohort_size(plan) - len(begun)):
+        room = max(self._cohort_size(plan) - len(begun), 0)
+        for point in plan.missing(trials, room):
             number = self._writer.add_trial(plan.phase, point, cohort_id, distributions)
             trials.append(_trial(plan.phase, number, point, cohort_id, tuple(distributions)))
         return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
@@ -333,12 +327,17 @@ def _num_cohorts(trials: Sequence[Trial]) -> int:
     return len({trial.cohort_id for trial in trials})
 
 
+def _last_line(reason: str) -> str:
+    """Of a traceback the line that says what happened."""
+    return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
+
+
 def _given_up(trial: Trial, attempt: int, reason: str) -> Result:
     return Result(
         trial_id=trial.trial_id,
         attempt=attempt,
         state="failed",
-        reason=f"its cohort ended {MAX_DEATHS} times without results: {reason.splitlines()[-1]}",
+        reason=f"its cohort ended {MAX_DEATHS} times without results: {_last_line(reason)}",
         num_steps=0,
         train_s=0.0,
     )

@@ -1,9 +1,12 @@
 """The objective and the constraint of a trial: numbers with a direction, against the baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from service.ledger import FAR_BEYOND
 from service.trials import Result, Trial
+
+# A diverged trial is told with this constraint, in units of the loss ratio: so far beyond the
+# ceiling that the sampler learns to stay away.
+FAR_BEYOND = 1e6
 
 
 def baseline_losses(trials: Sequence[Trial], learning_rate: float) -> dict[int, float]:
@@ -15,6 +18,34 @@ def baseline_losses(trials: Sequence[Trial], learning_rate: float) -> dict[int, 
         and trial.result.state == "complete"
         and trial.settings["learning_rate"] == learning_rate
     }
+
+
+def baseline_rate(trials: Sequence[Trial]) -> float | None:
+    """The baseline's learning rate: of those trained on most seeds the one of lowest mean loss.
+
+    Rates that diverged on some seeds are not compared with rates that did not: their means would
+    be over other seeds.
+
+    Args:
+        trials: Baseline trials, ended or not.
+
+    Returns:
+        The rate, or None while no trial is complete.
+    """
+    losses = {
+        rate: found
+        for rate in {float(trial.settings["learning_rate"]) for trial in trials}
+        if (found := baseline_losses(trials, rate))
+    }
+    return min(
+        losses,
+        key=lambda rate: (-len(losses[rate]), _mean(losses[rate].values()), rate),
+        default=None,
+    )
+
+
+def _mean(values: Collection[float]) -> float:
+    return sum(values) / len(values)
 
 
 def loss_ratio(
@@ -48,7 +79,7 @@ def is_feasible(result: Result, loss_margin: float) -> bool:
 
 
 def constraint(result: Result, loss_margin: float) -> float:
-    """What the sampler is told: feasible at or below 0, far beyond it for a diverged trial."""
+    """Feasible at or below 0; far beyond it for a trial without a loss ratio."""
     if result.loss_ratio is None:
         return FAR_BEYOND
     return result.loss_ratio - (1.0 + loss_margin)

@@ -7,11 +7,10 @@ alone, so that it says the same after any interruption.
 from collections.abc import Sequence
 from typing import Protocol
 
-from search_spaces import Choice, Float
 from service import confirmation
 from service.confirmation import Candidate
 from service.errors import SweepFailedError
-from service.objective import baseline_losses, ranked
+from service.objective import baseline_losses, baseline_rate, ranked
 from service.search import Search
 from service.spec import Spec
 from service.trials import ENDED, Phase, Point, Settings, Trial, replicate_seeds
@@ -20,6 +19,7 @@ from service.trials import ENDED, Phase, Point, Settings, Trial, replicate_seeds
 LEARNING_RATES = (0.001, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03)
 # Rates that get every seed, after all were tried on one: the loss of near ties differs little.
 NUM_RATES_KEPT = 2
+MIN_SEEDS = 2
 
 
 class PhasePlan(Protocol):
@@ -65,6 +65,7 @@ class BaselinePhase:
         self._settings = {**base_settings(spec), "initial_bias": 0.0, "bias_decay": 0.0}
         self._seeds = replicate_seeds(spec.search.seed, spec.baseline.num_seeds, fresh=False)
         given = spec.training.learning_rate
+        self._shared = self._seeds[: spec.search.replicates]
         self._rates = _rates(spec) if spec.baseline.learning_rate == "tuned" else (given,)
 
     @property
@@ -88,21 +89,26 @@ class BaselinePhase:
         """The baseline's settings, its learning rate tuned if it is to be.
 
         Raises:
-            SweepFailedError: If fewer than two seeds of every kept rate were trained to the end.
+            SweepFailedError: If it did not train to the end on at least two seeds, and on every
+                seed that it shares with the search.
         """
-        means = {
-            rate: sum(losses.values()) / len(losses)
-            for rate in self._rates
-            if len(losses := baseline_losses(trials, rate)) >= min(2, len(self._seeds))
-        }
-        if not means:
+        rate = baseline_rate(trials)
+        losses = {} if rate is None else baseline_losses(trials, rate)
+        missing = [seed for seed in self._shared if seed not in losses]
+        if rate is None or len(losses) < MIN_SEEDS or missing:
             reasons = {t.result.reason for t in trials if t.result is not None and t.result.reason}
             raise SweepFailedError(
-                "the baseline must train to the end on at least 2 seeds, found fewer "
+                "the baseline must train to the end on at least 2 seeds and on every seed of the "
+                f"search, found {len(losses)} complete and {len(missing)} of the search's missing "
                 f"({'; '.join(sorted(reasons))}). Lower training.learning_rate, or let the "
                 "baseline be tuned (baseline: {learning_rate: tuned})."
             )
-        return {**self._settings, "learning_rate": min(means, key=lambda rate: (means[rate], rate))}
+        if min(losses.values()) <= 0.0:
+            raise SweepFailedError(
+                "the baseline's loss must be above 0 for a loss ratio, found 0. Make the task "
+                "harder: more features, or fewer inputs."
+            )
+        return {**self._settings, "learning_rate": rate}
 
     def _kept(self, trials: Sequence[Trial]) -> list[float]:
         losses = {
@@ -175,18 +181,16 @@ class ConfirmationPhase:
 
 def _rates(spec: Spec) -> tuple[float, ...]:
     """The grid, less the rates at which the searched decay would turn biases round."""
-    decay = spec.space.varied.get("bias_decay", spec.space.fixed.get("bias_decay"))
-    match decay:
-        case Float(high=high):
-            most = high
-        case Choice(options=options):
-            most = max(float(option) for option in options)
-        case None:
-            most = spec.training.bias_decay
-        case value:
-            most = float(value)  # type: ignore[arg-type]
+    _, most = spec.space.bounds("bias_decay", spec.training.bias_decay)
     given = spec.training.learning_rate
     return tuple(sorted({given, *(rate for rate in LEARNING_RATES if rate * most < 1.0)}))
+
+
+def num_confirmations(spec: Spec) -> int:
+    """Trials of a confirmation at most: finalists, baseline, and a setting at its width."""
+    width = spec.model.num_neurons
+    is_varied = spec.space.bounds("num_neurons", width) != (width, width)
+    return (spec.confirmation.finalists + 1 + is_varied) * spec.confirmation.num_seeds
 
 
 def _key(point: Point | Trial) -> tuple[object, ...]:

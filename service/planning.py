@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search_spaces import Int
 from service.machine import has_bfloat16_products
-from service.phases import BaselinePhase
+from service.phases import BaselinePhase, num_confirmations
 from service.search import resolve_sampler
 from service.spec import Spec
 
@@ -101,14 +100,13 @@ class Estimate:
 
 def estimate(spec: Spec, resolved: Resolved) -> Estimate:
     """Foresee a sweep's size from its file, without training anything."""
-    width = spec.space.varied.get("num_neurons")
     own = spec.model.num_neurons
-    low, high = (width.low, width.high) if isinstance(width, Int) else (own, own)
-    middle = (low + high) // 2
+    low, high = spec.space.bounds("num_neurons", own)
+    middle = (low + high) / 2
     trainings = {
         "baseline": BaselinePhase(spec).num_trials,
         "search": spec.search.num_trials * spec.search.replicates,
-        "confirmation": (spec.confirmation.finalists + 2) * spec.confirmation.num_seeds,
+        "confirmation": num_confirmations(spec),
     }
     core_s = sum(
         count * training_s(spec, own if phase == "baseline" else middle, resolved)
@@ -117,12 +115,12 @@ def estimate(spec: Spec, resolved: Resolved) -> Estimate:
     num_members = resolved.cohort_size * spec.search.replicates
     return Estimate(
         trainings=trainings,
-        cohort_bytes=cohort_bytes(spec, high, num_members),
+        cohort_bytes=cohort_bytes(spec, max(int(high), own), num_members),
         seconds=START_UP_S + core_s / resolved.max_concurrent,
     )
 
 
-def training_s(spec: Spec, num_neurons: int, resolved: Resolved) -> float:
+def training_s(spec: Spec, num_neurons: float, resolved: Resolved) -> float:
     """Seconds to train one network on the cores of one cohort.
 
     Five matrix products a step: two forward, three backward.

@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cohort import Cohort
+from service.phases import BaselinePhase, num_confirmations
 from service.spec import Spec
 from service.status import baseline_so_far, best_so_far
 from service.trials import PHASES, Phase, Trial
+from service.watching import Watcher
 
 TITLES: dict[Phase, str] = {
     "baseline": "baseline",
@@ -46,7 +48,7 @@ class _Work:
     started_at: float = field(default_factory=time.monotonic)
 
 
-class ProgressView:
+class ProgressView(Watcher):
     """Shows a sweep at work, as one of the life's watchers.
 
     Told things by the driver's thread, drawn by rich's.
@@ -62,9 +64,9 @@ class ProgressView:
         self._console = console
         self._phases: dict[Phase, _PhaseProgress] = {}
         self._expected: dict[Phase, int] = {
-            "baseline": spec.baseline.num_seeds,
+            "baseline": BaselinePhase(spec).num_trials,
             "search": num_trials,
-            "confirmation": (spec.confirmation.finalists + 2) * spec.confirmation.num_seeds,
+            "confirmation": num_confirmations(spec),
         }
         self._trials: dict[str, Trial] = {}
         self._cohorts: dict[str, _CohortProgress] = {}
@@ -76,8 +78,6 @@ class ProgressView:
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
-        else:
-            self._say(f"{self._spec.name}: starting workers")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,6 +85,10 @@ class ProgressView:
             self._live.stop()
 
     # What the life tells its watchers.
+
+    def workers_starting(self) -> None:
+        """Nothing is seen to move for some seconds."""
+        self._say(f"{self._spec.name}: starting workers")
 
     def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
         """A phase begins, or goes on."""
@@ -107,7 +111,7 @@ class ProgressView:
         """A cohort ended without results."""
         self._forget(cohort_id)
         self._console.print(
-            f"{cohort_id} ended without results, trying again: {reason.splitlines()[-1]}",
+            f"{cohort_id} ended without results, trying again: {reason}",
             style="yellow",
             markup=False,
         )

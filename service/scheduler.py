@@ -7,9 +7,8 @@ do.
 
 import logging
 import os
-import signal
+import shutil
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +27,14 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
+from service import stopping
 from service.cohort import Cohort, CohortTraining
-from service.errors import UserError
+from service.errors import InterruptedSweepError, UserError
 from service.planning import Resolved
 from service.trials import Result
+
+# It calls every cohort that died an error of the whole run; what becomes of it is the agenda's.
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
@@ -133,7 +136,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
             yield
         except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error
-            stop()
+            stopping.ask()
 
 
 class _Deaths(tune.Callback):  # type: ignore[misc]
@@ -158,10 +161,6 @@ class _Deaths(tune.Callback):  # type: ignore[misc]
             self._agenda.died(self._searcher.cohort_ids[trial.trial_id], text.strip())
 
 
-# Of the module, not of the stopper: Tune pickles stoppers, and an event cannot be pickled.
-_stop = threading.Event()
-
-
 class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
     """Ends the run when somebody asks for it, so that every worker can clean up."""
 
@@ -169,17 +168,7 @@ class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        return _stop.is_set()
-
-
-def stop() -> None:
-    """End the run that is going on, from any thread or signal handler."""
-    _stop.set()
-
-
-def was_stopped() -> bool:
-    """Whether the last run was asked to end early."""
-    return _stop.is_set()
+        return stopping.is_asked()
 
 
 def connect(address: str | None, num_cpus: int) -> int:
@@ -187,9 +176,22 @@ def connect(address: str | None, num_cpus: int) -> int:
 
     Raises:
         UserError: If there is no cluster at the address.
+        InterruptedSweepError: If somebody asked for the end meanwhile.
     """
+    try:
+        _init(address, num_cpus)
+    except SystemExit as error:
+        # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
+        raise InterruptedSweepError("Interrupted while Ray was starting; monosweep resume goes on.") from error
+    stopping.take_signals()
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _init(address: str | None, num_cpus: int) -> None:
     if address is None:
         ray.init(
+            # A cluster of our own, whatever RAY_ADDRESS says or runs on this machine.
+            address="local",
             num_cpus=num_cpus,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -200,9 +202,8 @@ def connect(address: str | None, num_cpus: int) -> int:
         _check_reachable(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
+        except (ConnectionError, ValueError) as error:
             raise _no_cluster(address, error) from error
-    return int(ray.cluster_resources().get("CPU", 1))
 
 
 def _check_reachable(address: str) -> None:
@@ -220,6 +221,11 @@ def _no_cluster(address: str, error: Exception) -> UserError:
         f"there must be a Ray cluster at --address, found none ({address}: {error}). "
         "Start one with: ray start --head"
     )
+
+
+def num_machines() -> int:
+    """Machines in the cluster that are alive."""
+    return sum(node["Alive"] for node in ray.nodes())
 
 
 def disconnect() -> None:
@@ -243,12 +249,12 @@ def check_resources(resolved: Resolved) -> None:
 
 
 def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
-    """Train the agenda's cohorts until it is done or ``stop`` is called.
+    """Train the agenda's cohorts until it is done or somebody asks for the end.
 
     Args:
         agenda: Says what to train, and is told what came of it.
         resolved: Cohorts at a time, and the resources of each.
-        folder: Where Tune may keep its own files; nothing in it is ever read.
+        folder: Where Tune may keep its own files while it runs; removed afterwards.
 
     Raises:
         Exception: What the agenda raised.
@@ -273,28 +279,9 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
             verbose=0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     if searcher.error is not None:
         raise searcher.error
-
-
-@contextmanager
-def stopping_on_signals() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end the run in good order; a second one ends the process at once.
-
-    To be entered after ``connect``: Ray puts handlers of its own in place.
-    """
-    _stop.clear()
-
-    def ask(signum: int, _frame: object) -> None:
-        if was_stopped():
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
-        stop()
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

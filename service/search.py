@@ -114,7 +114,9 @@ class Search:
 
     def _tell_mirror(self, number: int, result: Result) -> None:
         value, limit = told(result, self._objective, self._loss_margin)
-        trial = optuna.Trial(self._mirror, self._mirror.trials[number]._trial_id)
+        trial = optuna.Trial(
+            self._mirror, self._mirror.get_trials(deepcopy=False)[number]._trial_id
+        )
         if limit is not None:
             trial.set_constraint("loss_ratio", limit)
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
@@ -132,11 +134,12 @@ class Search:
 def told(result: Result, objective: str, loss_margin: float) -> tuple[float | None, float | None]:
     """What Optuna is told of a result: its value, and its constraint.
 
-    A complete trial has both. A trial stopped early has neither. A diverged one has no value but a
-    constraint far beyond the ceiling, so that the sampler learns to stay away from it.
+    A complete trial has both. A diverged one has no value but a constraint far beyond the ceiling,
+    so that the sampler learns to stay away from it. A trial stopped early, or never trained since
+    its workers died, has neither: nothing was learnt of its settings.
     """
     if result.state == "complete":
         return float(result.metrics[objective]), constraint(result, loss_margin)
-    if result.state == "failed":
+    if result.state == "failed" and result.num_steps > 0:
         return None, constraint(result, loss_margin)
     return None, None

@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from service.ledger import Ledger
-from service.objective import baseline_losses, ranked
+from service.objective import baseline_losses, baseline_rate, ranked
 from service.spec import Spec
 from service.sweep import spec_of
 from service.trials import PHASES, Trial
+from service.verdict import Json
 
-Json = dict[str, Any]
 STATES = ("complete", "pruned", "failed", "running", "waiting")
 
 
@@ -50,20 +49,16 @@ def _counts(trials: Sequence[Trial]) -> dict[str, int]:
 
 
 def baseline_so_far(spec: Spec, trials: Sequence[Trial]) -> Json | None:
-    """Mean loss and ceiling of the baseline rate of lowest loss so far, or None."""
+    """Mean loss and ceiling of the baseline as far as it is known, or None."""
     baseline = [trial for trial in trials if trial.phase == "baseline"]
-    rates = {float(trial.settings["learning_rate"]) for trial in baseline}
-    means = {
-        rate: sum(losses.values()) / len(losses)
-        for rate in rates
-        if (losses := baseline_losses(baseline, rate))
-    }
-    if not means:
+    rate = baseline_rate(baseline)
+    if rate is None:
         return None
-    rate = min(means, key=lambda rate: (means[rate], rate))
+    losses = baseline_losses(baseline, rate)
+    loss = sum(losses.values()) / len(losses)
     return {
-        "loss": means[rate],
-        "ceiling": means[rate] * (1.0 + spec.objective.loss_margin),
+        "loss": loss,
+        "ceiling": loss * (1.0 + spec.objective.loss_margin),
         "learning_rate": rate,
     }
 

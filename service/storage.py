@@ -8,6 +8,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from service.errors import UserError
+from service.home import without_password
 
 _PROBE = "writable"
 
@@ -30,8 +31,8 @@ class Storage:
             self._files, self._root = pyarrow.fs.FileSystem.from_uri(uri)
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(
-                f"the storage must be a folder, s3://... or gs://..., found {uri!r} ({error}). "
-                "Mend MONOSWEEP_STORAGE."
+                "the storage must be a folder, s3://... or gs://..., found "
+                f"{without_password(f'{uri} ({error})')}. Mend MONOSWEEP_STORAGE."
             ) from error
 
     def check(self) -> None:

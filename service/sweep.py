@@ -1,13 +1,11 @@
 """The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from service.errors import (
     InterruptedSweepError,
-    LeaseHeldError,
     SweepExistsError,
     SweepFailedError,
     UserError,
@@ -16,13 +14,14 @@ from service.home import Home
 from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
 from service.machine import available_cpus, versions
 from service.planning import Resolved, resolve
-from service.spec import Spec, differences, parse_spec
+from service.spec import Spec, differences
 from service.storage import Storage
 from service.verdict import Json, open_verdict
 
 if TYPE_CHECKING:
-    from service.life import Watcher
+    from service.life import Life
     from service.tracking import Tracking
+    from service.watching import Watcher
 
 
 def run(
@@ -55,15 +54,14 @@ def run(
         )
     except SweepExistsError as error:
         raise SweepExistsError(_already_there(ledger.sweep(spec.name), spec)) from error
-    try:
-        return _drive(ledger, spec.name, home, address, watchers)
-    except LeaseHeldError:
-        raise
-    except UserError:
-        # Found before the first training: the same name must be free for the mended call.
-        if not ledger.trials(spec.name):
-            ledger.withdraw_sweep(spec.name)
-        raise
+    with closing(ledger), _writing(ledger, spec.name) as writer:
+        try:
+            return _train(ledger, writer, home, address, watchers)
+        except UserError:
+            # Found before the first training: the same name must be free for the mended call.
+            if not ledger.trials(spec.name):
+                writer.withdraw()
+            raise
 
 
 def _already_there(record: SweepRecord, spec: Spec) -> str:
@@ -116,7 +114,13 @@ def resume(
         return dict(record.verdict)
     if not accept_changes:
         _check_versions(record)
-    return _drive(ledger, name, home, address, watchers, num_trials=num_trials if extends else None)
+    with closing(ledger), _writing(ledger, name) as writer:
+        if accept_changes:
+            writer.record_versions(versions())
+        if extends and num_trials is not None:
+            writer.extend(num_trials)
+        writer.reopen()
+        return _train(ledger, writer, home, address, watchers)
 
 
 def _check_budget(record: SweepRecord, num_trials: int | None) -> None:
@@ -148,17 +152,15 @@ def _check_versions(record: SweepRecord) -> None:
 
 
 def _fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
-    """Bring the runs of a finished sweep to MLflow that an outage kept from it."""
-    trials = ledger.trials(record.name)
-    if all(trial.mlflow_run_id is not None for trial in trials):
-        return
+    """Bring to MLflow what an outage kept from it, or what is gone there."""
     with _writing(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
-        tracking.fill_in(trials, dict(record.verdict or {}))
+        tracking.fill_in(ledger.trials(record.name))
+        tracking.finished(dict(record.verdict or {}))
 
 
 def spec_of(record: SweepRecord) -> Spec:
-    """The sweep's file, parsed again from the ledger."""
-    return parse_spec(record.spec_text, origin=f"the ledger's {record.name}").with_name(record.name)
+    """The sweep's file as it was recorded."""
+    return Spec.from_settings(record.settings, record.spec_text)
 
 
 def verdict_of(record: SweepRecord) -> Json:
@@ -166,23 +168,6 @@ def verdict_of(record: SweepRecord) -> Json:
     if record.verdict is not None:
         return dict(record.verdict)
     return open_verdict(spec_of(record))
-
-
-def _drive(
-    ledger: Ledger,
-    name: str,
-    home: Home,
-    address: str | None,
-    watchers: Sequence["Watcher"],
-    *,
-    num_trials: int | None = None,
-) -> Json:
-    """Hold the lease and train until the verdict."""
-    with closing(ledger), _writing(ledger, name) as writer:
-        if num_trials is not None:
-            writer.extend(num_trials)
-        writer.reopen()
-        return _train(ledger, writer, home, address, watchers)
 
 
 @contextmanager
@@ -224,40 +209,54 @@ def _train(
     Storage(home.storage).check()
     record = ledger.sweep(writer.sweep)
     spec = spec_of(record)
-    folder = home.tune / spec.name
+    for watcher in watchers:
+        watcher.workers_starting()
     with ExitStack() as stack:
         num_cpus = scheduler.connect(address, available_cpus())
         stack.callback(scheduler.disconnect)
-        stack.enter_context(scheduler.stopping_on_signals())
+        _check_is_shared(home, scheduler.num_machines())
         resolved = _resolved(record, spec, writer, num_cpus)
         scheduler.check_resources(resolved)
         tracking = stack.enter_context(_tracking(record, writer, home))
-        life = Life(
-            spec,
-            num_trials=record.num_trials,
-            ledger=ledger,
-            writer=writer,
-            resolved=resolved,
-            storage=home.storage,
-            watchers=[*watchers, tracking],
-        )
-        tracking.fill_in(life.trials, None)
         try:
-            scheduler.run(life, resolved, folder)
+            life = Life(
+                spec,
+                num_trials=record.num_trials,
+                ledger=ledger,
+                writer=writer,
+                resolved=resolved,
+                storage=home.storage,
+                watchers=[*watchers, tracking],
+            )
+            tracking.fill_in(life.trials)
+            scheduler.run(life, resolved, home.tune / spec.name)
         except SweepFailedError as error:
             writer.fail(str(error))
             raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        if not life.is_done:
-            raise InterruptedSweepError(
-                f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
-                f"Go on with it: monosweep resume {spec.name}"
-            )
-        verdict = life.verdict()
-        writer.finish(verdict)
-        tracking.finished(verdict)
+        return _finished(spec, life, writer, tracking)
+
+
+def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
+    """The verdict, recorded; or the interruption, if the life is not at its end."""
+    if not life.is_done:
+        raise InterruptedSweepError(
+            f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
+            f"Go on with it: monosweep resume {spec.name}"
+        )
+    verdict = life.verdict()
+    writer.finish(verdict)
+    tracking.finished(verdict)
     return verdict
+
+
+def _check_is_shared(home: Home, num_machines: int) -> None:
+    """Workers on other machines must be able to write where the driver reads."""
+    if num_machines > 1 and home.storage == str(home.path):
+        raise UserError(
+            f"the storage of a cluster must be one that all its {num_machines} machines share, "
+            f"found this machine's home ({home.path}). Set MONOSWEEP_STORAGE to s3://..., gs://... "
+            "or a shared folder."
+        )
 
 
 def _resolved(record: SweepRecord, spec: Spec, writer: Writer, num_cpus: int) -> Resolved:

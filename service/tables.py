@@ -6,11 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from service.errors import StorageError, UserError
 from service.ledger import Ledger
 from service.objective import is_feasible
 from service.spec import Spec
 from service.storage import Storage
 from service.trials import Trial
+from trainers.names import METRICS
 
 TRIALS_SCHEMA = pa.schema(
     [
@@ -44,13 +46,28 @@ TRIALS_SCHEMA = pa.schema(
     ]
 )
 
-METRICS = (
-    "loss",
-    "monosemantic_per_feature",
-    "monosemantic_per_neuron",
-    "feature_coverage",
-    "num_dead",
-    "mean_bias",
+CURVES_SCHEMA = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("replicate", pa.int32()),
+        ("seed", pa.int64()),
+        ("step", pa.int64()),
+        *((name, pa.float64()) for name in METRICS),
+    ]
+)
+
+NEURONS_SCHEMA = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("replicate", pa.int32()),
+        ("seed", pa.int64()),
+        ("neuron", pa.int64()),
+        ("bias", pa.float64()),
+        ("concentration", pa.float64()),
+        ("feature", pa.int64()),
+        ("strength", pa.float64()),
+        ("kind", pa.string()),
+    ]
 )
 
 
@@ -58,22 +75,30 @@ def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[P
     """Write the three tables into a folder; the files written.
 
     Raises:
-        OSError: If the folder cannot be written to.
+        UserError: If the folder cannot be written to.
+        StorageError: If curves or neurons that the ledger names are gone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     trials = ledger.trials(spec.name)
     results = [trial.result for trial in trials if trial.result is not None]
     tables = {
         "trials": trials_table(trials, spec.objective.loss_margin),
-        "curves": _gathered(storage, (result.curves for result in results)),
-        "neurons": _gathered(storage, (result.neurons for result in results)),
+        "curves": _gathered(storage, (result.curves for result in results), CURVES_SCHEMA),
+        "neurons": _gathered(storage, (result.neurons for result in results), NEURONS_SCHEMA),
     }
-    paths = []
-    for name, table in tables.items():
-        path = folder / f"{name}.parquet"
-        pq.write_table(table, path)
-        paths.append(path)
-    return paths
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_write(table, folder / f"{name}.parquet") for name, table in tables.items()]
+    except OSError as error:
+        raise UserError(
+            f"--output must be a folder that can be written to, found: {error}. Name another."
+        ) from error
+
+
+def _write(table: pa.Table, path: Path) -> Path:
+    """Write the whole file or none of it."""
+    partial = path.with_suffix(".partial")
+    pq.write_table(table, partial)
+    return partial.replace(path)
 
 
 def trials_table(trials: Sequence[Trial], loss_margin: float) -> pa.Table:
@@ -109,8 +134,16 @@ def _row(trial: Trial, loss_margin: float) -> dict[str, object]:
     return row
 
 
-def _gathered(storage: Storage, paths: Iterable[str | None]) -> pa.Table:
+def _gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -> pa.Table:
     """The cohorts' tables one below the other, each file once."""
     unique = dict.fromkeys(path for path in paths if path is not None)
-    tables = [storage.read_table(path) for path in unique]
-    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    try:
+        tables = [storage.read_table(path) for path in unique]
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"the storage must hold every cohort's tables, found one missing ({error}). "
+            "Check MONOSWEEP_STORAGE, or whether somebody removed results/."
+        ) from error
+    # Attempts of different versions may differ in the width of a number.
+    together = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
+    return together.select(schema.names).cast(schema)

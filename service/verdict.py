@@ -39,7 +39,9 @@ def verdict(spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]
         "winner": _winner(best, by_id) if best else None,
         "best_at_baseline_width": _shown(same_width) if same_width else None,
         "finalists": [_shown(finding) for finding in found if finding.candidate.role != BASELINE],
-        "sentence": _sentence(spec, best, baseline, same_width, found),
+        "sentence": _nothing_to_confirm(spec, search_trials)
+        if baseline is None
+        else _sentence(spec, best, baseline, same_width, found),
     }
 
 
@@ -84,24 +86,30 @@ def _winner(finding: Finding, trials: Mapping[str, Trial]) -> Json:
 def _sentence(
     spec: Spec,
     best: Finding | None,
-    baseline: Finding | None,
+    baseline: Finding,
     same_width: Finding | None,
     found: Sequence[Finding],
 ) -> str:
-    if baseline is None:
-        return (
-            "No winner: no trial of the search kept its loss within "
-            f"{spec.objective.loss_margin:.0%} of the baseline's."
-        )
     if best is None:
         return " ".join(["No winner.", *_why_not(found)])
     return " ".join(
         [
             _what_won(spec, best, baseline),
             _what_it_cost(spec, best),
+            _where_it_comes_from(spec, best, baseline),
             _what_the_width_did(spec, best, same_width),
         ]
     )
+
+
+def _nothing_to_confirm(spec: Spec, search_trials: Sequence[Trial]) -> str:
+    states = [trial.state for trial in search_trials]
+    failed = states.count("failed")
+    sentence = (
+        f"No winner: of {len(states)} trials none kept its loss within "
+        f"{100 * spec.objective.loss_margin:.3g}% of the baseline's"
+    )
+    return f"{sentence}, and {failed} of them failed." if failed else f"{sentence}."
 
 
 def _why_not(found: Sequence[Finding]) -> list[str]:
@@ -130,33 +138,46 @@ def _what_it_cost(spec: Spec, best: Finding) -> str:
     return (
         f"Its loss is {best.loss_ratio.mean:.3f} times the baseline's "
         f"(95% {best.loss_ratio.low:.3f} to {best.loss_ratio.high:.3f}, "
-        f"ceiling {1 + spec.objective.loss_margin:.2f}); it has {width} neurons to the baseline's "
+        f"ceiling {1 + spec.objective.loss_margin:.4g}); it has {width} neurons to the baseline's "
         f"{own} ({width / own:.2f} times the cost) and "
         f"{best.metrics['feature_coverage'].mean:.0%} of the features have a neuron of their own."
     )
 
 
-def _what_the_width_did(spec: Spec, best: Finding, same_width: Finding | None) -> str:
-    rate = float(best.candidate.settings["learning_rate"])
+# The mean bias is one thing to people: where it starts, and what pulls it back.
+_WORDS = {
+    "initial_bias": "bias",
+    "bias_decay": "bias",
+    "num_neurons": "width",
+    "learning_rate": "learning rate",
+    "nonlinearity": "nonlinearity",
+    "l1": "L1 penalty",
+}
+
+
+def _where_it_comes_from(spec: Spec, best: Finding, baseline: Finding) -> str:
+    """Which settings differ from the baseline's, and so may have brought the gain."""
+    mine, theirs = best.candidate.settings, baseline.candidate.settings
+    differing = dict.fromkeys(_WORDS[name] for name in _WORDS if mine[name] != theirs[name])
+    names = " and ".join(f"the {word}'s" for word in differing) or "nobody's"
     tuned = "tuned over a grid" if spec.baseline.learning_rate == "tuned" else "as given, not tuned"
-    if "learning_rate" in spec.space.varied:
-        source = (
-            f"The learning rate was searched too ({rate:.3g}; the baseline's is {tuned}), so the "
-            "gain is not the bias's and the width's alone."
+    rate = float(theirs["learning_rate"])
+    if "learning rate" in differing:
+        return (
+            f"Its learning rate is {float(mine['learning_rate']):.3g}, the baseline's {rate:.3g} "
+            f"({tuned}): the gain is {names}."
         )
-    else:
-        source = (
-            f"Both have the baseline's learning rate ({rate:.3g}, {tuned}), so the gain is the "
-            "bias's and the width's."
-        )
+    return f"Both have the baseline's learning rate ({rate:.3g}, {tuned}), so the gain is {names}."
+
+
+def _what_the_width_did(spec: Spec, best: Finding, same_width: Finding | None) -> str:
     if same_width is None:
-        return f"{source} No setting at the baseline's own width was confirmed."
+        return "No setting at the baseline's own width was confirmed."
     if same_width is best:
-        return f"{source} The winner has the baseline's own width."
+        return "The winner has the baseline's own width."
     objective = spec.objective.maximize
     assert same_width.gain is not None
     return (
-        f"{source} At the baseline's own width the best confirmed setting "
-        f"({same_width.candidate.role}) has {same_width.metrics[objective].mean:.2f} "
-        f"(gain {same_width.gain.mean:+.2f})."
+        f"At the baseline's own width the best confirmed setting ({same_width.candidate.role}) "
+        f"has {same_width.metrics[objective].mean:.2f} (gain {same_width.gain.mean:+.2f})."
     )

@@ -1,13 +1,18 @@
 """What the tests share: a small sweep file, and trials made by hand."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.home import Home
-from service.trials import Phase, Result, Trial
+from service.ledger import Ledger, Writer, release, take
+from service.search import distributions
+from service.spec import Spec, parse_spec
+from service.trials import Phase, Point, Result, Trial
 
 # 64 features in 16 inputs: the effect hardly shows, but every part of a sweep is at work.
 TINY = """\
@@ -39,6 +44,23 @@ def tiny_text() -> str:
     return TINY
 
 
+MakeSpec = Callable[..., Spec]
+
+
+@pytest.fixture(scope="session")
+def make_spec() -> MakeSpec:
+    """The tiny sweep with parts of its file replaced: ``make_spec(("num_trials: 4", ...))``."""
+    return _make_spec
+
+
+def _make_spec(*replaced: tuple[str, str]) -> Spec:
+    text = TINY
+    for old, new in replaced:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return parse_spec(text, origin="test")
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A home of its own, on SQLite."""
@@ -54,7 +76,7 @@ def home(tmp_path: Path) -> Home:
 MakeTrial = Callable[..., Trial]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trial() -> MakeTrial:
     """Trials by hand: ``make_trial("search", 3, loss=0.9, monosemantic_per_feature=0.4)``."""
     return _make_trial
@@ -96,3 +118,44 @@ def _make_trial(
         attempts=1,
         result=result if state not in ("running", "waiting") else None,
     )
+
+
+@pytest.fixture
+def tiny_writer(home: Home) -> Iterator[Writer]:
+    """The pen of the tiny sweep, which is in the home's ledger and has no trials yet."""
+    spec = _make_spec()
+    with closing(Ledger(home.ledger_url)) as ledger:
+        ledger.create_sweep(
+            spec.name,
+            spec_text=spec.text,
+            settings=spec.settings(),
+            versions={},
+            num_trials=spec.search.num_trials,
+        )
+        lease = take(ledger.engine, spec.name)
+        with closing(Writer(ledger, lease)) as writer:
+            yield writer
+        release(ledger.engine, lease)
+
+
+@pytest.fixture
+def record() -> Callable[..., None]:
+    """Put trials made by hand into the ledger: ``record(writer, trial, ...)``."""
+    return _record
+
+
+def _record(writer: Writer, *trials: Trial) -> None:
+    """Each in a cohort of its own, ``search-3`` for ``search/3``, as far as its state says."""
+    varied = distributions(_make_spec().space)
+    for trial in trials:
+        cohort_id = f"{trial.phase}-{trial.number}"
+        point = Point(settings=trial.settings, seeds=trial.seeds, role=trial.role)
+        number = writer.add_trial(
+            trial.phase, point, cohort_id, varied if trial.phase == "search" else {}
+        )
+        assert number == trial.number
+        if trial.state == "waiting":
+            continue
+        attempt = writer.begin_attempt(cohort_id)
+        if trial.result is not None:
+            writer.record_results(cohort_id, attempt, [replace(trial.result, attempt=attempt)])

@@ -2,11 +2,9 @@
 
 from service.ledger.lease import Lease, Renewal, release, take
 from service.ledger.reading import Ledger, SweepRecord, unfinished
-from service.ledger.studies import FAR_BEYOND
 from service.ledger.writing import Writer
 
 __all__ = [
-    "FAR_BEYOND",
     "Lease",
     "Ledger",
     "Renewal",

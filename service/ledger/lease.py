@@ -6,9 +6,11 @@ Every write reads the lease's row in its own transaction, so a driver that lost 
 write, however long it slept.
 """
 
+import os
 import socket
 import threading
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -35,8 +37,7 @@ class Holder:
     @classmethod
     def here(cls) -> "Holder":
         """This process."""
-        process = psutil.Process()
-        return cls(socket.gethostname(), _boot_id(), process.pid, process.create_time())
+        return cls(socket.gethostname(), _boot_id(), os.getpid(), _process_start(os.getpid()))
 
     def is_dead(self) -> bool:
         """Whether it ran on this host and is gone; False where that cannot be known."""
@@ -45,15 +46,32 @@ class Holder:
         if self.boot_id != _boot_id():
             return True
         try:
-            process = psutil.Process(self.pid)
-            is_same = abs(process.create_time() - self.process_start) < 1.0
-            return not is_same or process.status() == psutil.STATUS_ZOMBIE
+            is_same = abs(_process_start(self.pid) - self.process_start) < 1.0
+            return not is_same or psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
 
 
 def _boot_id() -> str:
-    return str(int(psutil.boot_time()))
+    """Names this boot of the machine; on Linux a step of the clock does not change it."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
+
+
+def _process_start(pid: int) -> float:
+    """When a process started; on Linux in ticks since boot, which a step of the clock leaves alone.
+
+    Raises:
+        psutil.NoSuchProcess: If it is gone.
+    """
+    path = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():
+        return psutil.Process(pid).create_time()
+    try:
+        # Field 22; the second one, the program's name, may hold spaces and brackets.
+        return float(path.read_text().rpartition(")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise psutil.NoSuchProcess(pid) from error
 
 
 @dataclass(frozen=True)
@@ -156,7 +174,7 @@ class Renewal:
     """Renews a lease in the background while the driver works.
 
     One thread, started on entry and joined on exit. A database that is away for a moment is tried
-    again: the lease outlives six tries. A lost lease needs no alarm: the next write finds it.
+    again. A lost lease needs no alarm: the next write finds it.
     """
 
     def __init__(self, engine: Engine, lease: Lease) -> None:

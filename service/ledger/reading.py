@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepExistsError, SweepNotFoundError
@@ -61,15 +61,14 @@ class SweepRecord:
 class Ledger:
     """The durable truth of all sweeps in one database.
 
-    Owns the connections to it; safe to use from several threads. Writing to a sweep, past its
-    creation, is the ``Writer``'s.
+    Owns the connections to it. Writing to a sweep, past its creation, is the ``Writer``'s.
 
     Args:
         url: A SQLAlchemy URL, SQLite or PostgreSQL.
-        create: Make a SQLite database that is not there; otherwise refuse it.
+        create: Make the tables that are not there; otherwise change nothing.
 
     Raises:
-        UserError: If there is no such database.
+        UserError: If there is no such database, or no ledger in it to read.
         LedgerError: If it cannot be opened or read.
     """
 
@@ -120,12 +119,6 @@ class Ledger:
                 )
         except IntegrityError as error:
             raise SweepExistsError(f"a sweep named {name!r} is already in the ledger.") from error
-
-    def withdraw_sweep(self, name: str) -> None:
-        """Forget a sweep that has no trial yet, so that its name is free again."""
-        with tables.writing(self.engine) as connection:
-            connection.execute(delete(tables.leases).where(tables.leases.c.sweep == name))
-            connection.execute(delete(tables.sweeps).where(tables.sweeps.c.name == name))
 
     def names(self) -> list[str]:
         """Names of all sweeps, oldest first."""

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from service.ledger.lease import Lease
-from service.ledger.tables import tune_sqlite
+from service.ledger.tables import begin_sqlite_ourselves, tune_sqlite
 from service.trials import Phase, Point
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -25,22 +25,25 @@ DIRECTIONS: Mapping[Phase, optuna.study.StudyDirection] = {
     "confirmation": optuna.study.StudyDirection.MAXIMIZE,
 }
 
-# A diverged trial is told with this constraint, in units of the loss ratio: so far beyond the
-# ceiling that the sampler learns to stay away.
-FAR_BEYOND = 1e6
-
 
 def study_name(sweep: str, phase: Phase) -> str:
     """``<sweep>`` for the search, ``<sweep>/<phase>`` for the others."""
     return sweep if phase == "search" else f"{sweep}/{phase}"
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage in the ledger's database."""
-    storage = RDBStorage(url)
-    # The constructor has connected already; from here on every connection is a tuned one.
+def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
+    """Optuna's storage in the ledger's database, whose tables are there already.
+
+    Args:
+        url: The ledger's URL.
+        always_writes: Take SQLite's write lock in every transaction, so that the lease which is
+            checked in it stays ours until the commit.
+    """
+    storage = RDBStorage(url, skip_table_creation=True, skip_compatibility_check=True)
+    # The constructor may have connected already; from here on every connection is a tuned one.
     storage.engine.dispose()
     tune_sqlite(storage.engine)
+    begin_sqlite_ourselves(storage.engine, always_writes=always_writes)
     return storage
 
 
@@ -71,6 +74,12 @@ class Studies:
             name = study_name(self._sweep, phase)
             if name not in found:
                 self._storage.create_new_study([direction], name)
+
+    def delete(self) -> None:
+        """Remove the studies and their trials."""
+        for phase in DIRECTIONS:
+            self._storage.delete_study(self._study_id(phase))
+        self._ids.clear()
 
     def trials(self, phase: Phase) -> list[FrozenTrial]:
         """The trials of a phase by number; none where the study was not made yet."""

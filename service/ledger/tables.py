@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+from optuna.storages import RDBStorage
 from sqlalchemy import (
     JSON,
     Column,
@@ -25,16 +27,20 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    inspect,
     literal_column,
     select,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import LedgerError, UserError
+from service.home import without_password
 
 VERSION = 1
+# Any number that no other program takes as its lock on PostgreSQL.
+_CREATION_LOCK = 0x6D6F6E6F
 BUSY_TIMEOUT_S = 30.0
 
 metadata = MetaData()
@@ -101,44 +107,75 @@ results = Table(
 
 
 def connect(url: str, *, create: bool = True) -> Engine:
-    """The database at ``url``, with our tables in it.
+    """The database at ``url``, with our tables and Optuna's in it.
 
     Args:
-        url: A SQLAlchemy URL.
-        create: Make a SQLite file that is not there; otherwise refuse it.
+        url: A SQLAlchemy URL, SQLite or PostgreSQL.
+        create: Make the tables that are not there; otherwise change nothing, and refuse a
+            database without them.
 
     Raises:
-        UserError: If the URL is none, or there is no such file.
+        UserError: If the URL is none, or there is no ledger to read.
         LedgerError: If it cannot be opened, is damaged, or was written by a newer monosweep.
     """
+    shown = without_password(url)
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            _check_file(Path(parsed.database), create)
         engine = create_engine(parsed)
-        tune_sqlite(engine)
-        _begin_sqlite_ourselves(engine)
-        _create_tables(engine)
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
-            f"the ledger's URL must be one that SQLAlchemy can open, found {url!r} ({error}). "
-            "Mend MONOSWEEP_LEDGER_URL."
+            f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
+            f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver."
         ) from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql") or parsed.database in (None, "", ":memory:"):
+        raise UserError(
+            f"the ledger must be a SQLite file or a PostgreSQL database, found {shown}. "
+            "Mend MONOSWEEP_LEDGER_URL."
+        )
+    tune_sqlite(engine)
+    begin_sqlite_ourselves(engine)
+    try:
+        if create:
+            with _alone(engine):
+                _create_tables(engine)
+        else:
+            _check_is_there(engine, shown)
+        _check_version(engine)
     except (DatabaseError, OSError) as error:
         raise LedgerError(
-            f"the ledger cannot be opened: {_cause(error)} "
-            f"({make_url(url).render_as_string(hide_password=True)}). "
+            f"the ledger cannot be opened: {without_password(_cause(error))} ({shown}). "
             "Check that the database is there and whole, and that you may write to it."
         ) from error
     return engine
 
 
-def _check_file(path: Path, create: bool) -> None:
-    if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    elif not path.exists():
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Hold the other processes back that would make the same tables at the same moment."""
+    if engine.dialect.name == "sqlite":
+        path = Path(str(engine.url.database))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the ledger's folder must be one that can be made, found: {error}. "
+                "Mend MONOSWEEP_HOME or MONOSWEEP_LEDGER_URL."
+            ) from error
+        with FileLock(f"{path}.lock"):
+            yield
+        return
+    with engine.connect() as connection, connection.begin():
+        connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+        yield
+
+
+def _check_is_there(engine: Engine, shown: str) -> None:
+    path = Path(str(engine.url.database))
+    is_missing = engine.dialect.name == "sqlite" and not path.exists()
+    if is_missing or not inspect(engine).has_table(version.name):
         raise UserError(
-            f"there must be a ledger to read, found none ({path}). Start a sweep with: monosweep "
+            f"there must be a ledger to read, found none ({shown}). Start a sweep with: monosweep "
             "run quickstart; or name the home of an earlier one: MONOSWEEP_HOME=DIR monosweep ..."
         )
 
@@ -156,17 +193,20 @@ def tune_sqlite(engine: Engine) -> None:
     def set_pragmas(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
-        cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
 
-def _begin_sqlite_ourselves(engine: Engine) -> None:
+def begin_sqlite_ourselves(engine: Engine, *, always_writes: bool = False) -> None:
     """Let transactions on SQLite begin where they say they do.
 
     Python's driver begins one only at the first write, so that what was read before it (a lease's
     token, say) could be out of date by then.
+
+    Args:
+        engine: The engine to change.
+        always_writes: Take the write lock in every transaction, not only in those of ``writing``.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -177,7 +217,7 @@ def _begin_sqlite_ourselves(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
+        writes = always_writes or connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -192,13 +232,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def _create_tables(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        # Kept in the file from here on.
+        with engine.connect() as connection:
+            connection.connection.driver_connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
     metadata.create_all(engine)
-    try:
-        with writing(engine) as connection:
-            if connection.scalar(select(func.count()).select_from(version)) == 0:
-                connection.execute(insert(version).values(version=VERSION))
-    except IntegrityError:
-        pass  # another process made the tables at the same moment
+    # Optuna's constructor makes its tables.
+    RDBStorage(engine.url.render_as_string(hide_password=False)).engine.dispose()
+    with writing(engine) as connection:
+        if connection.scalar(select(func.count()).select_from(version)) == 0:
+            connection.execute(insert(version).values(version=VERSION))
+
+
+def _check_version(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.scalar(select(version.c.version))
     if found != VERSION:

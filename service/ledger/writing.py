@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from service.ledger import tables
 from service.ledger.lease import Lease
@@ -30,7 +30,7 @@ class Writer:
         self.sweep = lease.sweep
         self._lease = lease
         # A storage of the writer's own: the ledger's is for reading, with or without the lease.
-        self._storage = open_storage(ledger.url)
+        self._storage = open_storage(ledger.url, always_writes=True)
         self._studies = Studies(self._storage, lease.sweep)
         self._studies.guard(lease)
         self._studies.create()
@@ -64,6 +64,16 @@ class Writer:
         self._update_sweep(
             num_trials=num_trials, phase="search", verdict=None, failure=None, finished_at=None
         )
+
+    def withdraw(self) -> None:
+        """Forget a sweep that has no trial yet, so that its name is free again."""
+        self._studies.delete()
+        with self._writing() as connection:
+            connection.execute(delete(tables.sweeps).where(tables.sweeps.c.name == self.sweep))
+
+    def record_versions(self, versions: Mapping[str, str]) -> None:
+        """The versions that the sweep goes on with, accepted by the user."""
+        self._update_sweep(versions=dict(versions))
 
     def reopen(self) -> None:
         """Forget a failure, so that the sweep can be tried again."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search_spaces import Choice, Float, Int, Space
+from search_spaces import Space
 from service.spec.space import MAX_WIDTH
 from service.spec.yaml_values import KeyPath
 
@@ -106,7 +106,7 @@ def _reach(spec: Spec, space: Space) -> Iterator[Conflict]:
         ("num_neurons", MAX_WIDTH, ("model", "num_neurons")),
     ):
         if isinstance(spec.search_space, str) and name in space:
-            reached = largest(space, name, 0)
+            reached = space.bounds(name, 0)[1]
             if reached > limit:
                 yield Conflict(
                     (own, ("search_space",)),
@@ -120,7 +120,7 @@ def _pull(spec: Spec, space: Space) -> Iterator[Conflict]:
     """The file's own values must hold even where the space replaces them; so must its corners."""
     names = ("bias_decay", "learning_rate")
     own = (spec.training.bias_decay, spec.training.learning_rate)
-    top = tuple(largest(space, name, value) for name, value in zip(names, own, strict=True))
+    top = tuple(space.bounds(name, value)[1] for name, value in zip(names, own, strict=True))
     own_paths: tuple[KeyPath, ...] = tuple(("training", name) for name in names)
     top_paths = tuple(
         ("search_space", name) if name in space else path
@@ -138,16 +138,3 @@ def _pull(spec: Spec, space: Space) -> Iterator[Conflict]:
                 "Lower one of them.",
             )
             return
-
-
-def largest(space: Space, name: str, own: float) -> float:
-    """The largest number that ``name`` may be; ``own`` where the space does not name it."""
-    match space.get(name):
-        case None:
-            return own
-        case Float(high=high) | Int(high=high):
-            return high
-        case Choice(options=options):
-            return max(float(option) for option in options)
-        case value:
-            return float(value)

@@ -5,7 +5,7 @@ inside a ``Spec`` nothing needs to be checked again.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -121,6 +121,13 @@ class Spec(Part):
     def settings(self) -> dict[str, Any]:
         """Everything the file says and every default, as plain values that JSON can hold."""
         return self.model_dump(mode="json", by_alias=True)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], text: str) -> Self:
+        """A spec from the settings that were recorded of it, whatever today's defaults are."""
+        spec = cls.model_validate(dict(settings))
+        spec._text = text
+        return spec
 
     def with_name(self, name: str) -> Self:
         """The same sweep under another name; the text stays the file's.

@@ -263,7 +263,10 @@ def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) 
         assert life.is_done
         verdict = life.verdict()
     assert (verdict["confirmed"], verdict["winner"]) == (False, None)
-    assert verdict["sentence"].startswith("No winner: no trial of the search kept its loss")
+    assert verdict["sentence"] == (
+        "No winner: of 7 trials none kept its loss within 2% of the baseline's, and 7 of them "
+        "failed."
+    )
 
 
 def test_a_baseline_that_cannot_be_trained_ends_the_sweep(tmp_path: Path) -> None:
@@ -297,6 +300,30 @@ def test_a_cohort_that_always_dies_fails_its_trials_and_the_sweep_goes_on(tmp_pa
         assert (deaths, life.is_done) == (MAX_DEATHS, True)
         reasons = [t.result.reason for t in life.trials if t.result and t.state == "failed"]
     assert reasons == ["its cohort ended 3 times without results: out of memory"] * 3
+
+
+def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
+    """A worker that was killed may leave an empty file of reasons."""
+    with driver(tmp_path) as life:
+        for _ in range(MAX_DEATHS):
+            cohort = life.next_cohort()
+            assert cohort is not None
+            life.died(cohort.cohort_id, " \n")
+        (reason,) = {t.result.reason for t in life.trials if t.result}
+    assert reason == "its cohort ended 3 times without results: no reason known"
+
+
+def test_a_baseline_that_diverges_on_a_seed_of_the_search_ends_the_sweep(tmp_path: Path) -> None:
+    """Without it no trial has a loss ratio, and the search would find nothing feasible."""
+    with driver(tmp_path) as life, pytest.raises(SweepFailedError, match="1 of the search's"):
+        train(life, lambda t: failed(t) if t.trial_id == "baseline/0" else by_formula(t))
+
+
+def test_resuming_enters_the_first_phase_that_is_not_over(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life, cohorts=5)
+    with driver(tmp_path):
+        assert Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").sweep("tiny").phase == "confirmation"
 
 
 def test_a_tuned_baseline_tries_every_rate_and_keeps_two(tmp_path: Path) -> None:

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ledger import FAR_BEYOND
-from service.objective import baseline_losses, constraint, is_feasible, loss_ratio, ranked
+from service.objective import (
+    FAR_BEYOND,
+    baseline_losses,
+    constraint,
+    is_feasible,
+    loss_ratio,
+    ranked,
+)
 from service.trials import Result, Trial
 
 

@@ -1,19 +1,14 @@
 """MLflow as a projection: an experiment for the sweep, a flat run for each trial, a summary.
 
 Nothing here is the truth: every run can be thrown away and made again from the ledger. Runs are
-found by tag or made, by one writer, so nothing is doubled. An outage of MLflow holds up nothing:
-what was missed is filled in as soon as it answers again, at the latest by the next ``resume``.
+found by tag or made, by one writer, so nothing is doubled.
 """
 
 import json
 import logging
 import os
-import queue
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 # Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -23,14 +18,9 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 import pyarrow as pa
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 
-from service.cohort import Cohort
-from service.errors import LeaseLostError
-from service.ledger import Writer
 from service.objective import is_feasible
-from service.storage import Storage
-from service.trials import Phase, Trial
+from service.trials import Trial
 from service.verdict import Json
 
 TRIAL_TAG = "monosweep.trial"
@@ -41,17 +31,16 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 # MLflow's own limit for one call.
 METRICS_A_CALL = 1000
-RETRY_S = 5.0
-# At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
-PATIENCE_S = 30.0
+RUNS_A_PAGE = 1000
 
-logger = logging.getLogger("monosweep")
 # It announces every table that it makes in a new database.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
 class Projection:
     """One sweep's experiment in MLflow. For one thread at a time.
+
+    Nothing is opened before it is needed, so that an MLflow that is away fails the first call.
 
     Args:
         tracking_uri: Where MLflow is.
@@ -69,12 +58,35 @@ class Projection:
         loss_margin: float,
         versions: Mapping[str, str],
     ) -> None:
-        self._client = MlflowClient(tracking_uri=tracking_uri)
+        self._tracking_uri = tracking_uri
+        self._found_client: MlflowClient | None = None
         self._artifacts = artifacts
         self._sweep = sweep
         self._loss_margin = loss_margin
         self._versions = versions
         self._found_experiment: str | None = None
+
+    @property
+    def _client(self) -> MlflowClient:
+        if self._found_client is None:
+            self._found_client = MlflowClient(tracking_uri=self._tracking_uri)
+        return self._found_client
+
+    def forget(self) -> None:
+        """Look everything up again at the next call: a user may have deleted the experiment."""
+        self._found_client = None
+        self._found_experiment = None
+
+    def trial_ids(self) -> set[str]:
+        """The trials that have a run."""
+        found, token = set(), None
+        while token != "":
+            page = self._client.search_runs(
+                [self.experiment_id], max_results=RUNS_A_PAGE, page_token=token
+            )
+            found |= {run.data.tags[TRIAL_TAG] for run in page if TRIAL_TAG in run.data.tags}
+            token = page.token or ""
+        return found
 
     @property
     def experiment_id(self) -> str:
@@ -124,8 +136,14 @@ class Projection:
         )
         return run_id
 
-    def project_summary(self, spec_text: str, verdict: Json | None) -> None:
-        """The summary run: the sweep file, and the verdict once there is one."""
+    def project_summary(self, spec_text: str, verdict: Json | None, status: str) -> None:
+        """The summary run: the sweep file, and the verdict once there is one.
+
+        Args:
+            spec_text: The sweep file.
+            verdict: The verdict, or None.
+            status: MLflow's word: ``RUNNING``, ``FINISHED``, or ``KILLED`` for an interruption.
+        """
         run = self._run(SUMMARY_TAG, self._sweep, "summary")
         run_id = str(run.info.run_id)
         self._client.log_text(run_id, spec_text, "sweep.yaml")
@@ -138,7 +156,7 @@ class Projection:
             self._client.log_text(run_id, json.dumps(verdict, indent=2), "verdict.json")
             self._client.log_batch(run_id, _verdict_metrics(verdict, run.info.start_time))
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-        self._client.set_terminated(run_id, "FINISHED" if verdict is not None else "RUNNING")
+        self._client.set_terminated(run_id, status)
 
     def _run(self, tag: str, value: str, name: str) -> Run:
         found = self._client.search_runs(
@@ -231,114 +249,3 @@ def _verdict_metrics(verdict: Json, at: int) -> list[Metric]:
             if isinstance(value, Mapping) and "mean" in value:
                 values[f"{who}.{name}"] = value["mean"]
     return [Metric(name, value, at, 0) for name, value in values.items()]
-
-
-class Tracking:
-    """Keeps MLflow up to date from a thread of its own, as one of the life's watchers.
-
-    Started on entry; on exit it finishes what is queued, as long as MLflow takes it. A trial whose
-    run is not complete by then stays marked as missing in the ledger, and ``resume`` fills it in.
-
-    Args:
-        projection: The sweep's experiment.
-        writer: To record which trials are done.
-        storage: Where the curves lie.
-        spec_text: The sweep file.
-    """
-
-    def __init__(
-        self, projection: Projection, writer: Writer, storage: str, spec_text: str
-    ) -> None:
-        self._projection = projection
-        self._sweep = writer.sweep
-        self._writer = writer
-        self._storage = Storage(storage)
-        self._spec_text = spec_text
-        self._queue: queue.Queue[Trial | Json | None] = queue.Queue()
-        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
-        self._given_up = threading.Event()
-        self._last_success = time.monotonic()
-
-    def __enter__(self) -> "Tracking":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._queue.put(None)
-        self._last_success = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - self._last_success < PATIENCE_S:
-            self._thread.join(0.2)
-        self._given_up.set()
-        if self._thread.is_alive():
-            logger.warning(
-                "Not every run is in MLflow. When it answers again: monosweep resume %s",
-                self._sweep,
-            )
-
-    def fill_in(self, trials: Sequence[Trial], verdict: Json | None) -> None:
-        """Queue whatever of the sweep is not in MLflow yet."""
-        for trial in trials:
-            if trial.result is not None and trial.mlflow_run_id is None:
-                self._queue.put(trial)
-        if verdict is not None:
-            self._queue.put(verdict)
-
-    def finished(self, verdict: Json) -> None:
-        """Queue the verdict."""
-        self._queue.put(verdict)
-
-    # What the life tells its watchers.
-
-    def trial_ended(self, trial: Trial) -> None:
-        """Queue the trial's run."""
-        self._queue.put(trial)
-
-    def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
-        """Nothing to show yet."""
-
-    def cohort_started(self, cohort: Cohort) -> None:
-        """Nothing to show yet."""
-
-    def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
-        """Nothing to show yet."""
-
-    def cohort_died(self, cohort_id: str, reason: str) -> None:
-        """Nothing to show: the cohort is tried again."""
-
-    # The thread.
-
-    def _work(self) -> None:
-        self._until_done(lambda: self._projection.project_summary(self._spec_text, None))
-        while (item := self._queue.get()) is not None and not self._given_up.is_set():
-            if isinstance(item, Trial):
-                self._until_done(lambda trial=item: self._project(trial))
-            else:
-                self._until_done(
-                    lambda verdict=item: self._projection.project_summary(self._spec_text, verdict)
-                )
-
-    def _project(self, trial: Trial) -> None:
-        assert trial.result is not None
-        curves = None
-        if trial.result.curves is not None:
-            table = self._storage.read_table(trial.result.curves)
-            curves = table.filter(pa.compute.field("trial_id") == trial.trial_id)
-        run_id = self._projection.project_trial(trial, curves)
-        self._writer.record_mlflow_run(trial.trial_id, run_id)
-
-    def _until_done(self, project: Any) -> None:
-        """Try until MLflow takes it, or the driver has waited long enough."""
-        warned = False
-        while not self._given_up.is_set():
-            try:
-                project()
-            except LeaseLostError:
-                self._given_up.set()
-            except (MlflowException, OSError) as error:
-                if not warned:
-                    logger.warning("MLflow does not answer (%s); runs are filled in later.", error)
-                    warned = True
-                self._given_up.wait(RETRY_S)
-            else:
-                self._last_success = time.monotonic()
-                return

@@ -1,0 +1,50 @@
+"""Ending a sweep in good order: a first SIGTERM or Ctrl-C asks for it, a second one leaves at once.
+
+Asking only sets a flag, which the scheduler looks at. An exception raised by a signal would come
+at any line, in the middle of other libraries' start-up too, some of which swallow it.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_asked = threading.Event()
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def ask() -> None:
+    """End the sweep that is going on; from any thread."""
+    _asked.set()
+
+
+def is_asked() -> bool:
+    """Whether somebody asked for the end."""
+    return _asked.is_set()
+
+
+def _on_signal(signum: int, _frame: object) -> None:
+    if is_asked():
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
+    ask()
+
+
+def take_signals() -> None:
+    """Take the signals (back) from whoever has put handlers of their own in place."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            signal.signal(number, _on_signal)
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Let signals ask for the end while this lasts; those of earlier sweeps are forgotten."""
+    _asked.clear()
+    previous = {number: signal.getsignal(number) for number in _SIGNALS}
+    take_signals()
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

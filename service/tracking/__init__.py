@@ -1,0 +1,6 @@
+"""MLflow as a projection of the ledger: what people look at, and can throw away."""
+
+from service.tracking.backlog import Tracking
+from service.tracking.projection import Projection
+
+__all__ = ["Projection", "Tracking"]

@@ -1,0 +1,156 @@
+"""Keeping MLflow up to date in the background: an outage of it holds up nothing."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.errors import LeaseLostError
+from service.home import without_password
+from service.ledger import Writer
+from service.storage import Storage
+from service.tracking.projection import Projection
+from service.trials import Trial
+from service.verdict import Json
+from service.watching import Watcher
+
+RETRY_S = 5.0
+# At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
+PATIENCE_S = 30.0
+# What MLflow refuses so often while it answers other calls is left out, so that the rest gets in.
+MAX_REFUSALS = 3
+
+logger = logging.getLogger("monosweep")
+
+
+class Tracking(Watcher):
+    """Projects a sweep from a thread of its own, as one of its watchers.
+
+    Started on entry; on exit it finishes what is queued, as long as MLflow takes it. A trial whose
+    run is not complete by then stays marked as missing in the ledger, and ``resume`` fills it in.
+
+    Args:
+        projection: The sweep's experiment; used by the thread alone.
+        writer: To record which trials are done.
+        storage: Where the curves lie.
+        spec_text: The sweep file.
+    """
+
+    def __init__(
+        self, projection: Projection, writer: Writer, storage: str, spec_text: str
+    ) -> None:
+        self._projection = projection
+        self._sweep = writer.sweep
+        self._writer = writer
+        self._storage = Storage(storage)
+        self._spec_text = spec_text
+        self._verdict: Json | None = None
+        self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+        self._given_up = threading.Event()
+        self._is_complete = True
+        self._last_success = time.monotonic()
+
+    def __enter__(self) -> "Tracking":
+        self._tasks.put(partial(self._summarise, "RUNNING"))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._verdict is None:
+            self._tasks.put(partial(self._summarise, "KILLED"))
+        self._tasks.put(None)
+        self._last_success = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - self._last_success < PATIENCE_S:
+            self._thread.join(0.2)
+        self._given_up.set()
+        if self._thread.is_alive() or not self._tasks.empty() or not self._is_complete:
+            logger.warning(
+                "Not every run is in MLflow. When it answers again: monosweep resume %s",
+                self._sweep,
+            )
+
+    def fill_in(self, trials: Sequence[Trial]) -> None:
+        """Queue whatever has ended and has no run in MLflow, or none any more."""
+        ended = [trial for trial in trials if trial.result is not None]
+        if ended:
+            self._tasks.put(partial(self._fill_in, ended))
+
+    def finished(self, verdict: Json) -> None:
+        """Queue the verdict."""
+        self._verdict = verdict
+        self._tasks.put(partial(self._summarise, "FINISHED"))
+
+    def trial_ended(self, trial: Trial) -> None:
+        """Queue the trial's run."""
+        self._tasks.put(partial(self._project, trial))
+
+    # The thread.
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None and not self._given_up.is_set():
+            self._until_done(task)
+
+    def _until_done(self, task: Callable[[], None]) -> None:
+        """Try until MLflow takes it, refuses it for good, or the driver has waited long enough."""
+        refusals = 0
+        while not self._given_up.is_set():
+            try:
+                task()
+            except LeaseLostError:
+                self._given_up.set()
+            except (MlflowException, OSError, SQLAlchemyError) as error:
+                if refusals == 0:
+                    logger.warning(
+                        "MLflow does not take a run (%s); it is filled in later.",
+                        without_password(str(error)),
+                    )
+                self._projection.forget()
+                refusals += self._answers()
+                if refusals >= MAX_REFUSALS:
+                    self._is_complete = False
+                    return
+                self._given_up.wait(RETRY_S)
+            else:
+                self._last_success = time.monotonic()
+                return
+        self._is_complete = False
+
+    def _answers(self) -> bool:
+        """Whether MLflow takes other calls."""
+        try:
+            return bool(self._projection.experiment_id)
+        except (MlflowException, OSError, SQLAlchemyError):
+            return False
+
+    def _fill_in(self, trials: Sequence[Trial]) -> None:
+        there = self._projection.trial_ids()
+        for trial in trials:
+            if trial.mlflow_run_id is None or trial.trial_id not in there:
+                self._until_done(partial(self._project, trial))
+
+    def _summarise(self, status: str) -> None:
+        self._projection.project_summary(self._spec_text, self._verdict, status)
+
+    def _project(self, trial: Trial) -> None:
+        run_id = self._projection.project_trial(trial, self._curves(trial))
+        self._writer.record_mlflow_run(trial.trial_id, run_id)
+
+    def _curves(self, trial: Trial) -> pa.Table | None:
+        """The trial's rows of its cohort's curves; a run without them is better than none."""
+        path = trial.result.curves if trial.result is not None else None
+        if path is None:
+            return None
+        try:
+            table = self._storage.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            logger.warning("the curves of %s cannot be read: %s", trial.trial_id, error)
+            return None
+        return table.filter(pc.field("trial_id") == trial.trial_id)

@@ -1,0 +1,28 @@
+"""Who is told what happens in a sweep while it runs."""
+
+from collections.abc import Sequence
+
+from service.cohort import Cohort
+from service.trials import Phase, Trial
+
+
+class Watcher:
+    """Is told what happens, from the driver's thread; by default it does nothing with it."""
+
+    def workers_starting(self) -> None:
+        """The sweep is ready to train; workers take some seconds to start."""
+
+    def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
+        """A phase begins, or goes on with the trials that it has already."""
+
+    def cohort_started(self, cohort: Cohort) -> None:
+        """A cohort was handed to a worker."""
+
+    def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """A cohort is still at work."""
+
+    def cohort_died(self, cohort_id: str, reason: str) -> None:
+        """A cohort ended without results, and will be tried again."""
+
+    def trial_ended(self, trial: Trial) -> None:
+        """A trial's result is in the ledger."""

@@ -1,0 +1,453 @@
+"""The command line as a user meets it: exit codes, and what goes to which stream."""
+
+import json
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from service import cli
+from service.home import Home
+from service.ledger import Ledger, Writer
+from service.spec import Spec, parse_spec
+from service.storage import Storage
+from service.trials import Trial
+from service.verdict import verdict
+
+MakeTrial = Callable[..., Trial]
+Record = Callable[..., None]
+
+ELSEWHERE = ("MONOSWEEP_", "MLFLOW_", "RAY_")
+IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left: its exit code and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """Standard error in one line."""
+        return " ".join(self.err.split())
+
+    def json(self) -> Any:
+        return json.loads(self.out, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Home) -> None:
+    """A user who has set their home and nothing else, in a folder of their own."""
+    for name in os.environ:
+        if name.startswith(ELSEWHERE):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MONOSWEEP_HOME", str(home.path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def monosweep(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """``monosweep("status", "tiny")``: the command's own entry point, in this process.
+
+    Any exception but the exit is a traceback to a user, and fails the test.
+    """
+
+    def become(_path: str, command: list[str], environment: dict[str, str]) -> None:
+        uri = environment["MLFLOW_BACKEND_STORE_URI"]
+        raise AssertionError(f"would have become {command} with {uri}")
+
+    monkeypatch.setattr(os, "execve", become)
+
+    def call(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["monosweep", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Said(int(ended.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+Call = Callable[..., Said]
+
+
+def refused(said: Said, *words: str) -> None:
+    """The user's mistake: exit code 2, a message, and nothing where results go."""
+    assert (said.code, said.out) == (2, "")
+    assert "Traceback" not in said.err
+    for word in words:
+        assert word in said.message
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+COMMANDS = ("run", "resume", "status", "best", "export", "validate", "schema", "ui")
+
+
+def test_a_process_of_its_own_lists_the_commands_and_quickly(tmp_path: Path) -> None:
+    """Help needs none of the big libraries."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "service.cli", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "ray", "mlflow", "optuna", "scipy", "pyarrow", "sqlalchemy"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_validating_imports_no_cluster_and_no_torch(tmp_path: Path) -> None:
+    """So that it stays below two seconds."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "service.cli", "validate", "quickstart"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "ray", "mlflow", "scipy"}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(monosweep: Call, command: str) -> None:
+    said = monosweep(command, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert f"monosweep {command}" in said.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nonsense"],
+        ["run"],
+        ["resume"],
+        ["best"],
+        ["export"],
+        ["export", "tiny"],
+        ["export", "--output", "x"],
+        ["validate"],
+        ["status", "--nonsense"],
+        ["resume", "tiny", "--num-trials", "0"],
+        ["resume", "tiny", "--num-trials", "many"],
+        ["ui", "--port", "0"],
+        ["ui", "--port", "65536"],
+    ],
+)
+def test_wrong_arguments_are_the_users_mistake(monosweep: Call, words: list[str]) -> None:
+    refused(monosweep(*words), "Usage: ")
+
+
+def test_validate_prints_defaults_and_what_it_takes(
+    monosweep: Call, tmp_path: Path, tiny_text: str
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_text)
+    said = monosweep("validate", "tiny.yaml")
+    assert (said.code, said.err) == (0, "")
+    assert re.search(r"^search\.seed +0", said.out, re.MULTILINE)
+    assert "trainings  12 (2 baseline, 4 search, 6 confirmation)" in said.out
+    assert re.search(r"^memory +about \d+ MiB", said.out, re.MULTILINE)
+    assert re.search(r"^time +about ", said.out, re.MULTILINE)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_validate_names_the_line_of_a_mistake(
+    monosweep: Call, tmp_path: Path, tiny_text: str
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(
+        tiny_text.replace("num_seeds: 2}\nobj", "num_seed: 2}\nobj")
+    )
+    refused(monosweep("validate", "tiny.yaml"), "tiny.yaml", "num_seeds", "line 6")
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+@pytest.mark.parametrize("spec", ["nowhere.yaml", "quickstrat", ".", "/dev/null/x", ""])
+def test_a_spec_that_is_no_file_is_the_users_mistake(
+    monosweep: Call, tmp_path: Path, command: str, spec: str
+) -> None:
+    refused(monosweep(command, spec), "A sweep")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_packaged_sweep_is_suggested(monosweep: Call) -> None:
+    refused(monosweep("validate", "quickstrat"), "Did you mean quickstart?")
+
+
+def test_a_name_that_is_no_word_is_refused_before_anything_is_made(
+    monosweep: Call, tmp_path: Path
+) -> None:
+    refused(monosweep("run", "quickstart", "--name", "a/b"), "simple word", "'a/b'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_schema_is_json_that_accepts_the_packaged_sweep(monosweep: Call) -> None:
+    said = monosweep("schema")
+    assert (said.code, said.err) == (0, "")
+    schema = said.json()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert {"name", "task", "model", "training", "search_space"} <= set(schema["required"])
+
+
+READING = (
+    ["status"],
+    ["status", "--json"],
+    ["status", "tiny"],
+    ["best", "tiny"],
+    ["export", "tiny", "--output", "out"],
+    ["resume", "tiny"],
+)
+
+
+@pytest.mark.parametrize("words", READING)
+def test_without_a_ledger_there_is_nothing_to_read_and_nothing_is_made(
+    monosweep: Call, tmp_path: Path, words: list[str]
+) -> None:
+    refused(monosweep(*words), "must be a ledger to read", "monosweep run quickstart")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "sqlite:///{folder}/none.db",
+        "mysql+nonsense://host/db",
+        "postgresql://host:port/db",
+        "sqlite:///{folder}/file?timeout=soon",
+    ],
+)
+def test_a_ledger_url_that_cannot_be_is_the_users_mistake(
+    monosweep: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", url.format(folder=tmp_path))
+    refused(monosweep("status"), "ledger")
+
+
+def test_a_password_in_the_ledgers_url_is_not_told(
+    monosweep: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", "mysql+nonsense://ada:hunter2@host/db")
+    said = monosweep("status")
+    assert said.code == 2
+    assert "hunter2" not in said.err
+
+
+def test_a_damaged_ledger_is_no_mistake_of_the_users_and_no_traceback(
+    monosweep: Call, home: Home
+) -> None:
+    home.path.mkdir()
+    (home.path / "ledger.db").write_bytes(b"this is no database" * 100)
+    said = monosweep("status")
+    assert (said.code, said.out) == (1, "")
+    assert "file is not a database" in said.message
+    assert (home.path / "ledger.db").read_bytes() == b"this is no database" * 100
+
+
+def test_another_programs_database_stays_as_it_is(
+    monosweep: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """To look at it makes no tables in it."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("create table theirs (x)")
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", f"sqlite:///{path}")
+    monosweep("status")
+    with sqlite3.connect(path) as other:
+        assert other.execute("select name from sqlite_master").fetchall() == [("theirs",)]
+
+
+def test_a_ledger_without_sweeps_says_how_to_start_one(monosweep: Call, home: Home) -> None:
+    Ledger(home.ledger_url).close()
+    said = monosweep("status")
+    assert (said.code, said.err) == (0, "")
+    assert "monosweep run quickstart" in said.out
+    assert monosweep("status", "--json").json() == []
+
+
+@pytest.mark.parametrize("words", READING[2:])
+def test_an_unknown_sweep_lists_the_known_ones(
+    monosweep: Call, tiny_writer: Writer, words: list[str]
+) -> None:
+    unknown = ["tinny" if word == "tiny" else word for word in words]
+    refused(monosweep(*unknown), "'tinny'", "found only: tiny")
+
+
+@pytest.fixture
+def recorded(tiny_writer: Writer, record: Record, make_trial: MakeTrial, home: Home) -> Writer:
+    """A sweep in its search: two baseline trials, one of the search, one more that waits."""
+    Storage(home.storage).write_table("c.parquet", pa.table({"trial_id": ["search/0"]}))
+    numbers = {"loss": 1.0, "monosemantic_per_feature": 0.25, "feature_coverage": 0.2}
+    trial = make_trial("search", 0, settings=IN_SPACE, loss_ratio=1.0, **numbers)
+    assert trial.result is not None
+    record(
+        tiny_writer,
+        make_trial("baseline", 0, seeds=(0,), **numbers),
+        make_trial("baseline", 1, seeds=(1,), **numbers),
+        replace(trial, result=replace(trial.result, curves="c.parquet")),
+        make_trial("search", 1, settings=IN_SPACE, state="waiting"),
+    )
+    return tiny_writer
+
+
+def test_status_tells_people_and_programs_the_same(monosweep: Call, recorded: Writer) -> None:
+    said = monosweep("status", "tiny")
+    assert (said.code, said.err) == (0, "")
+    assert "search   1 complete, 3 waiting (budget 4)" in said.out
+    found = monosweep("status", "tiny", "--json").json()
+    assert found["trials"] == {"complete": 1, "pruned": 0, "failed": 0, "running": 0, "waiting": 3}
+    assert (found["state"], found["phase"]) == ("running", "baseline")
+    assert found["baseline"] == {"loss": 1.0, "ceiling": 1.5, "learning_rate": 0.02}
+    assert found["best"]["trial"] == "search/0"
+    assert monosweep("status", "--json").json() == [found]
+    assert "tiny" in monosweep("status").out
+
+
+def test_best_of_an_unfinished_sweep_is_open(monosweep: Call, recorded: Writer) -> None:
+    assert "The sweep tiny has no verdict yet." in monosweep("best", "tiny").out
+    found = monosweep("best", "tiny", "--json").json()
+    assert (found["confirmed"], found["winner"], found["loss_ratio"]) == (False, None, None)
+    assert found["loss_margin"] == 0.5
+    assert {"num_seeds", "baseline"} <= set(found)
+
+
+def test_best_of_a_finished_sweep_is_what_was_recorded(
+    monosweep: Call, recorded: Writer, make_spec: Callable[..., Spec]
+) -> None:
+    said = verdict(make_spec(), [], [])
+    recorded.finish(said)
+    assert monosweep("best", "tiny", "--json").json() == said
+    assert "No winner: of 0 trials none kept its loss" in monosweep("best", "tiny").out
+
+
+def test_export_prints_the_files_it_wrote(
+    monosweep: Call, recorded: Writer, tmp_path: Path
+) -> None:
+    said = monosweep("export", "tiny", "--output", "out")
+    assert (said.code, said.err) == (0, "")
+    names = [f"out/{name}.parquet" for name in ("trials", "curves", "neurons")]
+    assert said.out.splitlines() == names
+    assert pq.read_table(tmp_path / names[0]).num_rows == 4
+
+
+@pytest.mark.parametrize("folder", ["[red]", "[/x]", "a" * 100])
+def test_a_folder_is_printed_as_it_is_called(
+    monosweep: Call, recorded: Writer, tmp_path: Path, folder: str
+) -> None:
+    said = monosweep("export", "tiny", "--output", folder)
+    assert said.code == 0
+    for line in said.out.splitlines():
+        assert (tmp_path / line).is_file()
+    assert len(said.out.splitlines()) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_the_users_mistake(
+    monosweep: Call, recorded: Writer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    refused(monosweep("export", "tiny", "--output", "file/below"), "file")
+
+
+def test_an_export_of_curves_that_are_gone_is_no_traceback(
+    monosweep: Call, recorded: Writer, home: Home
+) -> None:
+    (home.path / "c.parquet").unlink()
+    said = monosweep("export", "tiny", "--output", "out")
+    assert said.code in (1, 2)
+    assert "c.parquet" in said.message
+
+
+def test_reading_a_sweep_writes_nothing(monosweep: Call, recorded: Writer, tmp_path: Path) -> None:
+    """But where ``export`` is told to. SQLite's own two files beside the ledger are its own."""
+    before = files(tmp_path)
+    for words in (["status"], ["status", "tiny"], ["status", "--json"], ["best", "tiny"]):
+        assert monosweep(*words).code == 0
+    after = files(tmp_path)
+    assert set(after) == set(before)
+    sqlites = {name for name in before if name.endswith(("-wal", "-shm"))}
+    assert {n: t for n, t in after.items() if n not in sqlites} == {
+        n: t for n, t in before.items() if n not in sqlites
+    }
+
+
+def test_a_file_that_is_there_already_is_not_run_again(
+    monosweep: Call, recorded: Writer, tmp_path: Path, tiny_text: str
+) -> None:
+    (tmp_path / "tiny.yaml").write_text("# a comment more\n" + tiny_text)
+    refused(monosweep("run", "tiny.yaml"), "the same file", "monosweep resume tiny")
+    changed = tiny_text.replace("num_trials: 4", "num_trials: 5")
+    assert parse_spec(changed, origin="test").search.num_trials == 5
+    (tmp_path / "tiny.yaml").write_text(changed)
+    refused(monosweep("run", "tiny.yaml"), "search.num_trials: 4 -> 5", "--name NAME")
+    assert len(recorded.ledger.trials("tiny")) == 4
+
+
+def test_a_search_cannot_be_shortened(monosweep: Call, recorded: Writer) -> None:
+    refused(monosweep("resume", "tiny", "--num-trials", "3"), "at least the present budget of 4")
+
+
+def test_ui_needs_runs_to_show(monosweep: Call, tmp_path: Path) -> None:
+    refused(monosweep("ui"), "must be runs to look at", "monosweep run quickstart")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ui_needs_a_free_port(monosweep: Call, home: Home) -> None:
+    home.path.mkdir()
+    (home.path / "mlflow.db").touch()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        refused(monosweep("ui", "--port", port), f"port {port} must be free", "--port")
+
+
+def test_ui_is_mlflow_on_this_homes_runs_for_this_machine_only(monosweep: Call, home: Home) -> None:
+    home.path.mkdir()
+    (home.path / "mlflow.db").touch()
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    with pytest.raises(AssertionError, match="would have become") as became:
+        monosweep("ui", "--port", port)
+    command, uri = str(became.value).split(" with ")
+    assert f"'--host', '127.0.0.1', '--port', '{port}'" in command
+    # Every user of a machine can read command lines; the URI may hold a password.
+    assert home.tracking_uri not in command
+    assert uri == home.tracking_uri

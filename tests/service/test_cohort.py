@@ -1,0 +1,256 @@
+"""Real trainings of networks so small that each takes a tenth of a second."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import trainers
+from service.cohort import Cohort, CohortTraining
+from service.storage import Storage
+from service.trials import Result, Trial
+
+MakeTrial = Callable[..., Trial]
+
+TASK = {"kind": "feature_decoder", "num_features": 64, "num_inputs": 16, "feature_density": 0.03125}
+TRAINING = {"num_steps": 256, "batch_size": 32, "precision": "float32"}
+STEPS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """A cohort fixes the threads of its process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def train(folder: Path, *trials: Trial, seconds: float = 60.0, **changes: Any) -> list[Result]:
+    values = {
+        "sweep": "s",
+        "cohort_id": "search-0",
+        "attempt": 1,
+        "trials": trials,
+        "task": TASK,
+        "training": TRAINING,
+        "num_threads": 1,
+        "storage": str(folder),
+    }
+    training = CohortTraining(Cohort(**{**values, **changes}))  # type: ignore[arg-type]
+    while not training.is_finished:
+        training.advance(seconds)
+    return training.results()
+
+
+def alone(trial: Trial, seed: int) -> trainers.Outcome:
+    """The same network by the trainers themselves, with nobody beside it."""
+    torch.set_num_threads(1)
+    member = trainers.Member(seed=seed, **trial.settings)  # type: ignore[arg-type]
+    state = trainers.begin(
+        trainers.Task(**TASK),  # type: ignore[arg-type]
+        trainers.TrainingSettings(**TRAINING),  # type: ignore[arg-type]
+        [member],
+    )
+    (outcome,) = trainers.outcomes(trainers.advance(state, 256))
+    return outcome
+
+
+@pytest.fixture
+def narrow(make_trial: MakeTrial) -> Trial:
+    return make_trial("search", 0, seeds=(3, 5), state="running")
+
+
+@pytest.fixture
+def wide(make_trial: MakeTrial) -> Trial:
+    changed = {"num_neurons": 96, "initial_bias": -0.5, "bias_decay": 2.0, "nonlinearity": "gelu"}
+    return make_trial("search", 4, seeds=(5,), state="running", settings=changed)
+
+
+@pytest.fixture
+def diverging(make_trial: MakeTrial) -> Trial:
+    rate = {"learning_rate": 1.0}
+    return make_trial("search", 7, seeds=(3, 5), state="running", settings=rate)
+
+
+def test_results_are_means_over_replicates_each_as_if_trained_alone(
+    tmp_path: Path, narrow: Trial, wide: Trial
+) -> None:
+    two, one = train(tmp_path, narrow, wide)
+    assert (two.trial_id, one.trial_id) == ("search/0", "search/4")
+    for result, trial in ((two, narrow), (one, wide)):
+        assert (result.state, result.reason) == ("complete", None)
+        assert (result.attempt, result.num_steps) == (1, 256)
+        assert result.loss_ratio is None  # judged by the driver, who knows the baseline
+        assert set(result.metrics) == set(trainers.METRICS)
+        assert len(result.replicates) == len(trial.seeds)
+        for replicate, seed in zip(result.replicates, trial.seeds, strict=True):
+            expected = alone(trial, seed).evaluation
+            assert replicate == vars(expected)
+    first, second = two.replicates
+    assert first != second
+    for name, mean in two.metrics.items():
+        assert mean == pytest.approx((first[name] + second[name]) / 2)
+    assert one.metrics == one.replicates[0]
+
+
+def test_every_number_of_a_result_is_a_plain_float(tmp_path: Path, narrow: Trial) -> None:
+    (result,) = train(tmp_path, narrow)
+    numbers = [*result.metrics.values(), *(n for r in result.replicates for n in r.values())]
+    assert {type(number) for number in [*numbers, result.train_s]} == {float}
+    assert type(result.num_steps) is int
+    assert result.train_s > 0
+
+
+def test_curves_have_a_row_for_each_step_of_each_network(
+    tmp_path: Path, narrow: Trial, wide: Trial
+) -> None:
+    two, one = train(tmp_path, narrow, wide)
+    assert two.curves == one.curves == "results/s/search-0/curves-1.parquet"
+    rows = Storage(str(tmp_path)).read_table(str(two.curves)).to_pylist()
+    labels = [(row["trial_id"], row["replicate"], row["seed"], row["step"]) for row in rows]
+    assert labels == [
+        *(("search/0", 0, 3, step) for step in STEPS),
+        *(("search/0", 1, 5, step) for step in STEPS),
+        *(("search/4", 0, 5, step) for step in STEPS),
+    ]
+    last = [row for row in rows if row["step"] == 256]
+    for row, replicate in zip(last, [*two.replicates, *one.replicates], strict=True):
+        assert {name: row[name] for name in trainers.METRICS} == replicate
+    by_steps = alone(wide, 5).curve
+    assert [row["loss"] for row in rows if row["trial_id"] == "search/4"] == list(by_steps.loss)
+
+
+def test_neurons_have_a_row_for_each_neuron_of_each_network(
+    tmp_path: Path, narrow: Trial, wide: Trial
+) -> None:
+    two, one = train(tmp_path, narrow, wide)
+    assert two.neurons == one.neurons == "results/s/search-0/neurons-1.parquet"
+    rows = Storage(str(tmp_path)).read_table(str(two.neurons)).to_pylist()
+    labels = [(row["trial_id"], row["replicate"], row["seed"], row["neuron"]) for row in rows]
+    assert labels == [
+        *(("search/0", 0, 3, neuron) for neuron in range(64)),
+        *(("search/0", 1, 5, neuron) for neuron in range(64)),
+        *(("search/4", 0, 5, neuron) for neuron in range(96)),
+    ]
+    # What the neurons say adds up to what the result says.
+    mine = [row for row in rows if row["trial_id"] == "search/4"]
+    num_monosemantic = sum(row["kind"] == "monosemantic" for row in mine)
+    assert one.metrics["monosemantic_per_neuron"] == num_monosemantic / 96
+    assert one.metrics["monosemantic_per_feature"] == num_monosemantic / 64
+    assert one.metrics["num_dead"] == sum(row["kind"] == "dead" for row in mine)
+    assert one.metrics["mean_bias"] == pytest.approx(sum(row["bias"] for row in mine) / 96)
+
+
+def test_a_diverged_trial_fails_with_its_reason_and_its_neighbours_are_unharmed(
+    tmp_path: Path, narrow: Trial, wide: Trial, diverging: Trial
+) -> None:
+    without = train(tmp_path / "without", narrow, wide)
+    first, failed, last = train(tmp_path / "with", narrow, diverging, wide)
+    assert failed.state == "failed"
+    assert failed.reason is not None
+    assert failed.reason.startswith("diverged: loss ")
+    assert (failed.metrics, failed.replicates) == ({}, ())
+    for healthy, expected in zip((first, last), without, strict=True):
+        assert (healthy.metrics, healthy.replicates) == (expected.metrics, expected.replicates)
+    storage = Storage(str(tmp_path / "with"))
+    neurons = storage.read_table(str(failed.neurons)).to_pylist()
+    assert {row["trial_id"] for row in neurons} == {"search/0", "search/4"}
+
+
+def test_one_diverged_replicate_fails_its_trial(
+    tmp_path: Path, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Divergence of the second replicate alone, as no small network does of itself."""
+    trial = make_trial("search", 0, seeds=(3, 5), state="running")
+    outcomes = trainers.outcomes
+    failing = alone(make_trial("search", 0, settings={"learning_rate": 1.0}), 5)
+    assert failing.reason is not None
+    monkeypatch.setattr(trainers, "outcomes", lambda state: (outcomes(state)[0], failing))
+    (result,) = train(tmp_path, trial)
+    assert (result.state, result.reason) == ("failed", f"diverged: {failing.reason}")
+    assert (result.metrics, result.replicates) == ({}, ())
+
+
+def test_a_diverged_trial_has_done_the_steps_until_it_was_taken_out(
+    tmp_path: Path, diverging: Trial
+) -> None:
+    (result,) = train(tmp_path, diverging, training={**TRAINING, "num_steps": 2048})
+    assert result.state == "failed"
+    state = trainers.begin(
+        trainers.Task(**TASK),  # type: ignore[arg-type]
+        trainers.TrainingSettings(**{**TRAINING, "num_steps": 2048}),  # type: ignore[arg-type]
+        [trainers.Member(seed=seed, **diverging.settings) for seed in (3, 5)],  # type: ignore[arg-type]
+    )
+    outcomes = trainers.outcomes(trainers.advance(state, 2048))
+    assert result.num_steps == max(outcome.diverged_at or 0 for outcome in outcomes)
+
+
+def test_a_cohort_that_diverges_whole_still_has_files(tmp_path: Path, diverging: Trial) -> None:
+    (result,) = train(tmp_path, diverging)
+    storage = Storage(str(tmp_path))
+    assert storage.read_table(str(result.neurons)).num_rows == 0
+    curves = storage.read_table(str(result.curves)).to_pylist()
+    assert {row["trial_id"] for row in curves} == {"search/7"}
+
+
+def test_an_attempts_files_carry_its_number(tmp_path: Path, wide: Trial) -> None:
+    (first,) = train(tmp_path, wide)
+    (second,) = train(tmp_path, wide, attempt=2)
+    assert (second.attempt, second.curves) == (2, "results/s/search-0/curves-2.parquet")
+    names = {path.name for path in (tmp_path / "results/s/search-0").iterdir()}
+    assert names == {f"{what}-{n}.parquet" for what in ("curves", "neurons") for n in (1, 2)}
+    storage = Storage(str(tmp_path))
+    again = storage.read_table(str(second.curves))
+    assert again.equals(storage.read_table(str(first.curves)))
+    assert second.metrics == first.metrics
+
+
+def test_training_in_moments_gives_the_same_as_in_one_go(tmp_path: Path, wide: Trial) -> None:
+    (in_moments,) = train(tmp_path / "a", wide, seconds=1e-4)
+    (in_one_go,) = train(tmp_path / "b", wide)
+    assert in_moments.metrics == in_one_go.metrics
+
+
+def test_steps_done_are_told_as_it_goes(tmp_path: Path, wide: Trial) -> None:
+    training = CohortTraining(
+        Cohort(
+            sweep="s",
+            cohort_id="search-0",
+            attempt=1,
+            trials=(wide,),
+            task=TASK,
+            training=TRAINING,
+            num_threads=1,
+            storage=str(tmp_path),
+        )
+    )
+    seen = [training.num_steps_done]
+    while not training.is_finished:
+        training.advance(1e-4)
+        seen.append(training.num_steps_done)
+    assert (seen[0], seen[-1]) == (0, 256)
+    assert seen == sorted(set(seen))
+    assert len(seen) > 2
+
+
+def test_the_phase_is_its_trials(make_trial: MakeTrial) -> None:
+    cohort = Cohort(
+        sweep="s",
+        cohort_id="confirmation-0",
+        attempt=1,
+        trials=(make_trial("confirmation", 0),),
+        task=TASK,
+        training=TRAINING,
+        num_threads=1,
+        storage="x",
+    )
+    assert cohort.phase == "confirmation"
+
+
+def test_settings_that_the_trainers_refuse_are_not_trained(
+    tmp_path: Path, make_trial: MakeTrial
+) -> None:
+    with pytest.raises(ValueError, match="num_neurons must be at least 1, found 0"):
+        train(tmp_path, make_trial("search", 0, settings={"num_neurons": 0}))

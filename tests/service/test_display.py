@@ -1,0 +1,230 @@
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from service.display import plan_view, status_view, statuses_table, verdict_table, verdict_view
+from service.planning import Estimate, Resolved
+from service.spec import Spec
+from service.verdict import open_verdict
+
+MakeSpec = Callable[..., Spec]
+
+
+def shown(what: RenderableType, width: int = 80) -> str:
+    """As a pipe, or a terminal of this width, gets it."""
+    file = io.StringIO()
+    Console(file=file, width=width).print(what)
+    return file.getvalue()
+
+
+def interval(mean: float, half_width: float) -> dict[str, float]:
+    return {"mean": mean, "low": mean - half_width, "high": mean + half_width}
+
+
+def row(role: str, num_neurons: int = 512, **changes: Any) -> dict[str, Any]:
+    return {
+        "role": role,
+        "settings": {"initial_bias": -1.41, "bias_decay": 15.36},
+        "num_neurons": num_neurons,
+        "loss": interval(0.1234, 0.01),
+        "loss_ratio": interval(1.004, 0.013),
+        "monosemantic_per_feature": interval(0.55, 0.02),
+        "monosemantic_per_neuron": interval(0.25, 0.02),
+        "feature_coverage": interval(0.41, 0.03),
+    } | changes
+
+
+def verdict(*finalists: Mapping[str, Any], winner: str | None = None) -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "confirmed": winner is not None,
+        "num_seeds": 4,
+        "baseline": row("baseline", loss_ratio=interval(1.0, 0.0)),
+        "finalists": list(finalists),
+        "winner": {"trial": winner} if winner else None,
+        "sentence": "No winner. search/1: [its] loss is high.",
+    }
+
+
+def words(text: str, first: str) -> list[str]:
+    """The words of the line that begins with ``first``."""
+    (line,) = [found for line in text.splitlines() if (found := line.split())[:1] == [first]]
+    return line
+
+
+def test_the_table_has_a_row_for_the_baseline_and_each_finalist() -> None:
+    text = shown(verdict_table(verdict(row("search/3", 640), row("search/7"), winner="search/3")))
+    numbers = "0.123 1.004 ±0.013 0.55 ±0.02 0.41 640 -1.41 15.4"
+    assert words(text, "search/3") == ["search/3", "*", *numbers.split()]
+    assert words(text, "search/7")[1] != "*"
+    assert words(text, "baseline")[2:4] == ["1.000", "±0.000"]
+
+
+def test_a_finalist_without_numbers_has_dashes() -> None:
+    """One that diverged on its confirmation seeds."""
+    bare = {key: row("search/3")[key] for key in ("role", "settings", "num_neurons")}
+    text = shown(verdict_table(verdict({**bare, "loss_ratio": None, "gain": None})))
+    assert words(text, "search/3") == ["search/3", *"----", "512", "-1.41", "15.4"]
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        "search/12 at 512",
+        "search/999 at 1024",
+        "search/99999 at 16384",
+        "search/999999 at 65536",  # the largest that a sweep file allows
+    ],
+)
+def test_the_table_fits_80_columns_whatever_the_roles(role: str) -> None:
+    winner = role.partition(" ")[0]
+    text = shown(verdict_table(verdict(row(winner, 65536), row(role, 65536), winner=winner)))
+    assert "…" not in text
+    for word in (*role.split(), "1.004 ±0.013", "0.55 ±0.02", "65536", "15.4", "neurons"):
+        assert word in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_wide_numbers_are_never_cut() -> None:
+    """A whole loss of a hundred, wide intervals, a bias and a decay at the file's limits."""
+    wide = row(
+        "search/12",
+        loss=interval(123.4567, 1.0),
+        loss_ratio=interval(1.25, 12.345),
+        settings={"initial_bias": -100.0, "bias_decay": 1_000_000.0},
+    )
+    text = shown(verdict_table(verdict(wide)))
+    assert "…" not in text
+    for number in ("123.4", "±12.3", "-100", "1e+06"):
+        assert number in text
+
+
+def test_the_verdict_is_told_as_written_and_says_where_to_look() -> None:
+    text = shown(verdict_view(verdict(row("search/1")), "sqlite:///h/mlflow.db"))
+    assert "No winner. search/1: [its] loss is high." in text
+    assert "monosweep ui  shows every run in MLflow (sqlite:///h/mlflow.db)" in text
+    assert "monosweep best tiny --json" in text
+    assert "monosweep export tiny --output DIR" in text
+
+
+def test_passwords_are_not_shown() -> None:
+    text = shown(verdict_view(verdict(), "https://ada:hunter2@mlflow.example"))
+    assert "hunter2" not in text
+
+
+def test_an_open_verdict_has_no_table(make_spec: MakeSpec) -> None:
+    text = shown(verdict_view(open_verdict(make_spec()), "sqlite:///h/mlflow.db"))
+    assert text.splitlines()[1] == "The sweep tiny has no verdict yet."
+    assert "loss ratio" not in text
+
+
+STATUS: dict[str, Any] = {
+    "name": "tiny",
+    "phase": "search",
+    "state": "interrupted",
+    "failure": None,
+    "num_trials": 4,
+    "trials": {"complete": 2, "pruned": 0, "failed": 1, "running": 0, "waiting": 1},
+    "baseline": {"loss": 2.0, "ceiling": 3.0, "learning_rate": 0.02},
+    "best": {
+        "trial": "search/1",
+        "loss": 1.5,
+        "loss_ratio": 0.75,
+        "params": {"initial_bias": -0.512345, "nonlinearity": "gelu"},
+    },
+    "verdict": None,
+}
+
+
+def test_the_status_of_a_sweep_is_a_few_lines() -> None:
+    assert shown(status_view(STATUS)).splitlines() == [
+        "tiny  interrupted, phase search",
+        "search   2 complete, 1 failed, 1 waiting (budget 4)",
+        "baseline loss 2.0000, ceiling 3.0000",
+        "best     search/1, loss 1.5000 (initial_bias -0.512, nonlinearity gelu)",
+        "Go on with it: monosweep resume tiny",
+    ]
+
+
+def test_what_is_not_known_has_no_line() -> None:
+    bare = {**STATUS, "state": "running", "baseline": None, "best": None}
+    assert len(shown(status_view(bare)).splitlines()) == 2
+
+
+def test_a_failure_and_a_verdict_are_told() -> None:
+    failed = {**STATUS, "state": "failed", "failure": "the baseline [must] train"}
+    assert "the baseline [must] train" in shown(status_view(failed))
+    finished = {**STATUS, "state": "finished", "verdict": "search/1 wins."}
+    assert shown(status_view(finished)).splitlines()[-1] == "search/1 wins."
+
+
+def test_all_sweeps_are_a_line_each() -> None:
+    other = {**STATUS, "name": "other", "state": "running", "best": None}
+    lines = [line for line in shown(statuses_table([STATUS, other])).splitlines() if "/4" in line]
+    assert [cell.strip() for cell in lines[0].strip("│").split("│")] == [
+        "tiny",
+        "interrupted",
+        "search",
+        "3/4",
+        "search/1",
+    ]
+    assert lines[1].rstrip(" │").endswith("-")
+
+
+def test_a_sweeps_name_is_shown_whole(make_spec: MakeSpec) -> None:
+    """It is what ``resume`` wants, and may have 64 letters."""
+    name = "n" * 64
+    assert make_spec().with_name(name).name == name
+    text = shown(statuses_table([{**STATUS, "name": name}]))
+    assert "…" not in text
+    assert text.count("n" * 20) >= 1
+    assert sum(line.count("n") for line in text.splitlines() if "nn" in line) >= 64
+
+
+def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> None:
+    spec = make_spec()
+    resolved = Resolved(
+        cohort_size=2,
+        max_concurrent=3,
+        sampler="tpe",
+        precision="float32",
+        device="cpu",
+        cpus=1,
+        gpus=0.0,
+    )
+    foreseen = Estimate(
+        trainings={"baseline": 2, "search": 4, "confirmation": 6},
+        cohort_bytes=3 * 2**20,
+        seconds=90.0,
+    )
+    text = shown(plan_view(spec.settings(), resolved, foreseen))
+    lines = dict(line.strip().split(maxsplit=1) for line in text.splitlines() if "  " in line[:30])
+    assert lines["training.learning_rate"] == "0.02"
+    assert lines["search.seed"] == "0"
+    assert lines["trainings"] == "12 (2 baseline, 4 search, 6 confirmation)"
+    assert lines["memory"] == "about 3 MiB a cohort at the widest"
+    assert lines["time"] == "about 1.5 min, by arithmetic alone"
+    assert "2 trials each, 3 at a time, float32 products, sampler tpe" in text
+
+
+def test_the_plan_shows_options_as_they_are(make_spec: MakeSpec) -> None:
+    """Square brackets are no markup."""
+    space = "search_space: {nonlinearity: {choice: [relu, gelu]}}"
+    spec = make_spec(("search_space: bias_and_width", space))
+    resolved = Resolved(
+        cohort_size=1,
+        max_concurrent=1,
+        sampler="tpe",
+        precision="float32",
+        device="cpu",
+        cpus=1,
+        gpus=0.0,
+    )
+    text = shown(
+        plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
+    )
+    assert "relu" in text
+    assert "gelu" in text

@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from service.errors import UserError
+from service.home import Home, without_password
+from service.ledger import Ledger
+
+NAMES = ("MONOSWEEP_HOME", "MONOSWEEP_LEDGER_URL", "MLFLOW_TRACKING_URI", "MONOSWEEP_STORAGE")
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment that names nothing, in a folder of its own."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_by_default_all_lies_in_one_folder_here(tmp_path: Path) -> None:
+    path = tmp_path / "monosweep-home"
+    home = Home.from_environment()
+    assert home == Home(
+        path=path,
+        ledger_url=f"sqlite:///{path}/ledger.db",
+        tracking_uri=f"sqlite:///{path}/mlflow.db",
+        storage=str(path),
+    )
+    assert (home.mlflow_db, home.artifacts) == (path / "mlflow.db", path / "artifacts")
+    assert home.tune.parent == path
+    assert not path.exists()
+
+
+def test_the_home_moves_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONOSWEEP_HOME", "elsewhere")
+    home = Home.from_environment()
+    assert home.path == tmp_path / "elsewhere"
+    assert home.ledger_url == f"sqlite:///{tmp_path}/elsewhere/ledger.db"
+    assert home.storage == f"{tmp_path}/elsewhere"
+
+
+def test_each_part_moves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONOSWEEP_HOME", str(tmp_path / "h"))
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", "postgresql://db/monosweep")
+    assert Home.from_environment() == Home(
+        path=tmp_path / "h",
+        ledger_url="postgresql://db/monosweep",
+        tracking_uri=f"sqlite:///{tmp_path}/h/mlflow.db",
+        storage=str(tmp_path / "h"),
+    )
+    monkeypatch.delenv("MONOSWEEP_LEDGER_URL")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setenv("MONOSWEEP_STORAGE", "s3://bucket/monosweep")
+    home = Home.from_environment()
+    assert home.ledger_url == f"sqlite:///{tmp_path}/h/ledger.db"
+    assert (home.tracking_uri, home.storage) == ("http://mlflow:5000", "s3://bucket/monosweep")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_variable_names_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Home.from_environment()
+    monkeypatch.setenv(name, "")
+    assert Home.from_environment() == before
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "https://m/", "postgresql://h/db"])
+def test_a_server_of_its_own_decides_on_artifacts(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    home = Home.from_environment()
+    assert (home.mlflow_db, home.artifacts) == (None, None)
+
+
+@pytest.mark.parametrize("uri", ["file:///mlruns", "./mlruns", "nonsense"])
+def test_a_place_where_mlflow_keeps_no_runs_is_refused(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI must begin with one of"):
+        Home.from_environment()
+
+
+def test_passwords_are_stars_where_urls_are_shown() -> None:
+    text = "found postgresql+psycopg://ada:hunter2@db/x and http://m:5000/y (no server)"
+    assert without_password(text) == (
+        "found postgresql+psycopg://ada:***@db/x and http://m:5000/y (no server)"
+    )
+
+
+def test_a_database_file_elsewhere_is_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other/m.db")
+    home = Home.from_environment()
+    assert home.mlflow_db == tmp_path / "other" / "m.db"
+    assert home.artifacts == tmp_path / "monosweep-home" / "artifacts"
+
+
+@pytest.mark.parametrize("folder", ["50%", "a%20b", "what?", "a#b"])
+def test_a_folder_whose_name_means_something_else_in_a_url_is_refused(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_HOME", str(tmp_path / folder))
+    with pytest.raises(UserError, match=r"without \?, % and # in its path"):
+        Home.from_environment()
+
+
+@pytest.mark.parametrize("folder", ["a folder", "é"])
+def test_the_ledger_lies_in_the_home_whatever_the_folders_name(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_HOME", str(tmp_path / folder))
+    Ledger(Home.from_environment().ledger_url).close()
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+    assert (tmp_path / folder / "ledger.db").is_file()

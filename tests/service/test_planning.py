@@ -1,0 +1,194 @@
+from collections.abc import Callable
+
+import pytest
+
+import trainers
+from service.phases import BaselinePhase, ConfirmationPhase
+from service.planning import START_UP_S, Resolved, estimate, resolve
+from service.spec import Spec
+from service.trials import Trial
+
+MakeSpec = Callable[..., Spec]
+
+COMPUTE = "compute: {cohort_size: 2, max_concurrent: 1}"
+SPACE = "search_space: bias_and_width"
+FIXED_WIDTH = "search_space: {initial_bias: {float: [-1.0, 0.0]}}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "settled"),  # trials, processors of a cohort and in all; cohorts, trials in each
+    [
+        ((12, 1, 1), (1, 3)),  # four rounds of three
+        ((12, 1, 4), (4, 1)),  # three rounds would do with four workers
+        ((13, 1, 1), (1, 4)),  # three rounds of four and one of one
+        ((1, 1, 8), (8, 1)),
+        ((4096, 1, 2), (2, 16)),  # no cohort is larger than 16
+        ((16, 2, 4), (2, 2)),  # two processors a cohort: two at a time
+        ((16, 4, 2), (1, 4)),  # more than there are: one at a time, refused later by name
+    ],
+)
+def test_auto_leaves_each_worker_four_rounds(
+    make_spec: MakeSpec, asked: tuple[int, int, int], settled: tuple[int, int]
+) -> None:
+    num_trials, cpus, num_cpus = asked
+    spec = make_spec(
+        (COMPUTE, f"compute: {{cpus: {cpus}}}"), ("num_trials: 4", f"num_trials: {num_trials}")
+    )
+    resolved = resolve(spec, num_cpus)
+    assert (resolved.max_concurrent, resolved.cohort_size) == settled
+    assert resolved.cpus == cpus
+
+
+def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        (COMPUTE, "compute: {cohort_size: 5, max_concurrent: 7, cpus: 3, gpus: 0.5}"),
+        ("search: {num_trials: 4}", "search: {num_trials: 4, sampler: random}"),
+    )
+    assert resolve(spec, 1) == Resolved(
+        cohort_size=5,
+        max_concurrent=7,
+        sampler="random",
+        precision="float32",
+        device="cuda",
+        cpus=3,
+        gpus=0.5,
+    )
+
+
+def test_auto_sampler_is_tpe_and_without_gpus_the_device_is_the_processor(
+    make_spec: MakeSpec,
+) -> None:
+    resolved = resolve(make_spec(), 1)
+    assert (resolved.sampler, resolved.device, resolved.gpus) == ("tpe", "cpu", 0.0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_is_as_given(make_spec: MakeSpec, precision: str) -> None:
+    spec = make_spec(("precision: float32", f"precision: {precision}"))
+    assert resolve(spec, 1).precision == precision
+
+
+def test_auto_precision_is_what_the_processor_multiplies_by_torchs_own_word(
+    make_spec: MakeSpec,
+) -> None:
+    spec = make_spec(("precision: float32", "precision: auto"))
+    expected = "bfloat16" if trainers.bfloat16_is_native() else "float32"
+    assert resolve(spec, 1).precision == expected
+
+
+def test_auto_precision_on_a_gpu_is_bfloat16(make_spec: MakeSpec) -> None:
+    spec = make_spec(("precision: float32", "precision: auto"), (COMPUTE, "compute: {gpus: 1}"))
+    assert resolve(spec, 1).precision == "bfloat16"
+
+
+def test_what_is_resolved_reads_back_from_json(make_spec: MakeSpec) -> None:
+    resolved = resolve(make_spec(), 3)
+    assert Resolved(**resolved.as_json()) == resolved
+
+
+def trainings(spec: Spec) -> dict[str, int]:
+    return dict(estimate(spec, resolve(spec, 1)).trainings)
+
+
+def test_trainings_with_a_given_baseline(make_spec: MakeSpec) -> None:
+    # Two baseline seeds; four trials; baseline, finalist and one of the baseline's width, 2 seeds.
+    assert trainings(make_spec()) == {"baseline": 2, "search": 4, "confirmation": 6}
+
+
+def test_every_replicate_is_a_training(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        ("num_trials: 4", "num_trials: 5, replicates: 3"),
+        ("baseline: {num_seeds: 2}", "baseline: {num_seeds: 3}"),
+    )
+    assert trainings(spec) == {"baseline": 3, "search": 15, "confirmation": 6}
+
+
+@pytest.mark.parametrize(
+    ("rate", "decay", "num_trainings"),
+    [
+        (0.02, "", 13),  # seven rates on the first seed, two of them on three more
+        (0.04, "", 14),  # and the given one, which is not among the seven
+        (0.01, "bias_decay: 60.0, ", 10 + 1),  # 0.02 * 60 and 0.03 * 60 would turn biases round
+    ],
+)
+def test_trainings_with_a_tuned_baseline(
+    make_spec: MakeSpec, rate: float, decay: str, num_trainings: int
+) -> None:
+    spec = make_spec(
+        (SPACE, f"search_space: {{{decay}initial_bias: {{float: [-1.0, 0.0]}}}}"),
+        ("baseline: {num_seeds: 2}", "baseline: {learning_rate: tuned, num_seeds: 4}"),
+        ("learning_rate: 0.02", f"learning_rate: {rate}"),
+    )
+    assert trainings(spec)["baseline"] == num_trainings
+
+
+def test_a_search_at_the_baselines_width_confirms_no_third_candidate(
+    make_spec: MakeSpec, make_trial: Callable[..., Trial]
+) -> None:
+    """Every finalist has the baseline's width: it and the finalist, on two seeds each."""
+    spec = make_spec((SPACE, FIXED_WIDTH))
+    assert trainings(spec)["confirmation"] == 4
+    trial = make_trial("search", 0, loss_ratio=1.0, monosemantic_per_feature=0.5)
+    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
+    assert phase.num_trials == 4
+
+
+def memory(spec: Spec) -> int:
+    return estimate(spec, resolve(spec, 1)).cohort_bytes
+
+
+def test_memory_holds_at_least_the_weights_and_both_moments_of_the_widest(
+    make_spec: MakeSpec,
+) -> None:
+    # 128 neurons of 16 inputs, 64 outputs and a bias; twice (a cohort), three arrays, 4 bytes.
+    weights = 128 * (16 + 64 + 1) * 2 * 3 * 4
+    assert weights < memory(make_spec()) < 10 * weights
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        "{num_neurons: {int: [64, 1024]}}",
+        "{num_neurons: {choice: [64, 1024]}}",
+        "{num_neurons: 1024, initial_bias: {float: [-1.0, 0.0]}}",
+    ],
+)
+def test_memory_is_that_of_the_widest_however_the_width_is_written(
+    make_spec: MakeSpec, space: str
+) -> None:
+    written = make_spec((SPACE, f"search_space: {space}"))
+    widest = make_spec((SPACE, FIXED_WIDTH), ("num_neurons: 64", "num_neurons: 1024"))
+    assert memory(written) == memory(widest)
+
+
+def test_replicates_take_memory_of_their_own(make_spec: MakeSpec) -> None:
+    one = make_spec((COMPUTE, "compute: {cohort_size: 4}"))
+    two = make_spec(
+        (COMPUTE, "compute: {cohort_size: 2}"),
+        ("num_trials: 4", "num_trials: 4, replicates: 2"),
+    )
+    assert memory(one) == memory(two)
+
+
+def test_time_grows_with_steps_and_shrinks_with_workers(make_spec: MakeSpec) -> None:
+    def training_s(*replaced: tuple[str, str]) -> float:
+        spec = make_spec(*replaced)
+        return estimate(spec, resolve(spec, 1)).seconds - START_UP_S
+
+    once = training_s()
+    assert once > 0
+    assert training_s(("num_steps: 256", "num_steps: 768")) == pytest.approx(3 * once)
+    assert training_s(("max_concurrent: 1", "max_concurrent: 2")) == pytest.approx(once / 2)
+
+
+def test_the_estimate_is_what_a_life_trains(
+    make_spec: MakeSpec, make_trial: Callable[..., Trial]
+) -> None:
+    """The phases themselves ask for as many, with a finalist that is not of the model's width."""
+    spec = make_spec()
+    trial = make_trial(
+        "search", 0, settings={"num_neurons": 96}, loss_ratio=1.0, monosemantic_per_feature=0.5
+    )
+    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
+    assert len(phase.missing([], 99)) == trainings(spec)["confirmation"]
+    assert len(BaselinePhase(spec).missing([], 99)) == trainings(spec)["baseline"]

@@ -1,0 +1,252 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search_spaces import Choice, Float, Int, Space
+from service.ledger import Writer
+from service.search import Search, distributions, resolve_sampler, told
+from service.spec import Spec
+from service.trials import Result, Settings, Trial
+
+BASE: dict[str, float | int | str] = {
+    "num_neurons": 64,
+    "nonlinearity": "relu",
+    "learning_rate": 0.02,
+    "initial_bias": 0.0,
+    "bias_decay": 0.0,
+    "l1": 0.0,
+}
+SPACE = Space(
+    {
+        "initial_bias": Float(-1.0, 0.0),
+        "bias_decay": Float(0.1, 10.0, log=True),
+        "num_neurons": Int(32, 128, step=32),
+        "nonlinearity": Choice(("relu", "gelu")),
+        "l1": 0.5,
+    }
+)
+
+
+def new_search(space: Space = SPACE, **changes: Any) -> Search:
+    values = {
+        "sampler": "tpe",
+        "sweep_seed": 7,
+        "num_trials": 12,
+        "objective": "feature_coverage",
+        "loss_margin": 0.02,
+    }
+    return Search(space, BASE, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def asked(number: int, proposed: Settings, space: Space = SPACE) -> Trial:
+    return Trial(
+        phase="search",
+        number=number,
+        settings=proposed,
+        varied=tuple(space.varied),
+        seeds=(0,),
+        cohort_id="search-0",
+        state="running",
+    )
+
+
+def ended(trial: Trial, state: Any = "complete") -> Trial:
+    """Lower biases are more monosemantic, and beyond -0.5 cost more loss than the margin."""
+    bias = float(trial.settings["initial_bias"])
+    result = Result(
+        trial_id=trial.trial_id,
+        attempt=1,
+        state=state,
+        metrics={"feature_coverage": -bias} if state == "complete" else {},
+        loss_ratio=1.0 + (0.5 if bias < -0.5 else 0.0) if state == "complete" else None,
+        num_steps=1,
+        train_s=0.0,
+    )
+    return replace(trial, state=state, result=result)
+
+
+def test_distributions_are_optunas_words_for_what_varies() -> None:
+    space = Space(
+        {
+            "a": Float(-1.0, 0.0),
+            "b": Float(0.1, 10.0, log=True),
+            "c": Int(32, 128, step=32),
+            "d": Int(1, 64, log=True),
+            "e": Choice(("relu", "gelu", 3)),
+            "fixed": 0.5,
+            "one value left": Float(2.0, 2.0),
+            "one option left": Choice(("relu",)),
+        }
+    )
+    assert distributions(space) == {
+        "a": FloatDistribution(-1.0, 0.0),
+        "b": FloatDistribution(0.1, 10.0, log=True),
+        "c": IntDistribution(32, 128, step=32),
+        "d": IntDistribution(1, 64, log=True),
+        "e": CategoricalDistribution(("relu", "gelu", 3)),
+    }
+
+
+def test_auto_is_tpe_and_a_name_is_itself() -> None:
+    assert [resolve_sampler(name) for name in ("auto", "tpe", "random")] == ["tpe", "tpe", "random"]
+
+
+def test_a_proposal_has_every_setting_and_lies_in_the_space() -> None:
+    proposed = new_search().propose()
+    assert set(proposed) == set(BASE)
+    assert (proposed["learning_rate"], proposed["l1"]) == (0.02, 0.5)
+    for name, parameter in SPACE.varied.items():
+        assert parameter.contains(proposed[name])
+
+
+def test_a_space_without_choice_proposes_what_it_fixes() -> None:
+    search = new_search(Space({"initial_bias": -0.25}))
+    assert search.propose() == search.propose() == {**BASE, "initial_bias": -0.25}
+
+
+def searched(
+    states: Sequence[str], stops: frozenset[tuple[int, int]], **changes: Any
+) -> list[Settings]:
+    """Cohorts of two; at a stop, a cohort and how many of it were asked for, the search is lost."""
+    search, trials = new_search(**changes), list[Trial]()
+    for cohort in range(len(states) // 2):
+        for asked_so_far in range(2):
+            if (cohort, asked_so_far) in stops:
+                search = new_search(**changes)
+            search.catch_up(trials)
+            trials.append(asked(len(trials), search.propose()))
+        trials[-2:] = [ended(trial, states[trial.number]) for trial in trials[-2:]]
+    return [trial.settings for trial in trials]
+
+
+ends = st.lists(st.sampled_from(["complete", "failed", "pruned"]), min_size=10, max_size=10)
+stop_sets = st.frozensets(st.tuples(st.integers(0, 4), st.integers(0, 1)), max_size=4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(ends, stop_sets, st.sampled_from(["tpe", "random"]), st.integers(0, 3))
+def test_a_search_rebuilt_anywhere_proposes_as_one_that_never_stopped(
+    states: list[str], stops: frozenset[tuple[int, int]], sampler: str, seed: int
+) -> None:
+    changes = {"sampler": sampler, "sweep_seed": seed}
+    assert searched(states, stops, **changes) == searched(states, frozenset(), **changes)
+
+
+def test_proposals_depend_on_the_seed_of_the_sweep() -> None:
+    assert new_search(sweep_seed=1).propose() != new_search(sweep_seed=2).propose()
+
+
+def test_no_two_proposals_of_a_search_are_drawn_alike() -> None:
+    search = new_search()
+    biases = {search.propose()["initial_bias"] for _ in range(12)}
+    assert len(biases) == 12
+
+
+def test_after_the_first_random_trials_tpe_learns_and_random_does_not() -> None:
+    """Four trials are drawn at random (a quarter of 12, at least 4), the rest depend on them."""
+    as_found, all_failed = ["complete"] * 8, ["failed"] * 8
+    for sampler, learns in (("tpe", True), ("random", False)):
+        one = searched(as_found, frozenset(), sampler=sampler)
+        other = searched(all_failed, frozenset(), sampler=sampler)
+        assert one[:4] == other[:4]
+        assert (one[4:] != other[4:]) is learns
+
+
+def test_tpe_goes_to_the_ceiling_and_stays_below_it() -> None:
+    """By ``ended`` the best feasible bias is -0.5, and a better objective lies beyond it."""
+    search, trials = new_search(num_trials=40), list[Trial]()
+    for number in range(40):
+        search.catch_up(trials)
+        trials.append(ended(asked(number, search.propose())))
+    biases = [float(trial.settings["initial_bias"]) for trial in trials]
+    feasible_late = [bias for bias in biases[20:] if bias >= -0.5]
+    assert len(feasible_late) >= 14  # by chance it would be 10
+    assert min(feasible_late) < -0.4
+
+
+def test_a_region_that_diverges_is_left() -> None:
+    search, trials = new_search(num_trials=40), list[Trial]()
+    for number in range(40):
+        search.catch_up(trials)
+        trial = asked(number, search.propose())
+        beyond = float(trial.settings["initial_bias"]) < -0.5
+        trials.append(ended(trial, "failed" if beyond else "complete"))
+    assert sum(trial.state == "failed" for trial in trials[20:]) <= 6  # by chance it would be 10
+
+
+def test_a_search_catches_up_from_the_ledger(
+    tiny_writer: Writer, record: Callable[..., None], make_spec: Callable[..., Spec]
+) -> None:
+    """What went through the database proposes the same as what never left memory."""
+    space = make_spec().space
+    search, trials = new_search(space), list[Trial]()
+    for number in range(8):
+        search.catch_up(trials)
+        trial = asked(number, search.propose(), space)
+        trials.append(ended(trial, "failed" if number == 3 else "complete"))
+    unfinished = [asked(8, search.propose(), space)]
+    search.catch_up([*trials, *unfinished])
+    record(tiny_writer, *trials, *unfinished)
+    again = new_search(space)
+    again.catch_up(tiny_writer.ledger.trials("tiny", "search"))
+    assert [again.propose() for _ in range(3)] == [search.propose() for _ in range(3)]
+
+
+def test_catching_up_twice_changes_nothing() -> None:
+    search, trials = new_search(), list[Trial]()
+    for number in range(6):
+        search.catch_up(trials)
+        trials.append(ended(asked(number, search.propose())))
+    again = new_search()
+    for _ in range(2):
+        again.catch_up(trials)
+    search.catch_up(trials)
+    assert again.propose() == search.propose()
+
+
+def result(state: Any, loss_ratio: float | None = None, **metrics: float) -> Result:
+    return Result(
+        trial_id="search/0",
+        attempt=1,
+        state=state,
+        metrics=metrics,
+        loss_ratio=loss_ratio,
+        num_steps=1,
+        train_s=0.0,
+    )
+
+
+@pytest.mark.parametrize(("ratio", "limit"), [(1.05, 0.03), (1.01, -0.01), (0.5, -0.52)])
+def test_a_complete_trial_is_told_with_value_and_constraint_feasible_at_or_below_zero(
+    ratio: float, limit: float
+) -> None:
+    value, constraint = told(result("complete", ratio, x=0.7), "x", 0.02)
+    assert value == 0.7
+    assert constraint == pytest.approx(limit)
+
+
+def test_whole_numbers_are_told_as_floats() -> None:
+    value, _ = told(result("complete", 1.0, x=1), "x", 0.02)
+    assert type(value) is float
+
+
+def test_a_diverged_trial_is_told_far_beyond_the_ceiling_and_without_a_value() -> None:
+    value, constraint = told(result("failed"), "x", 0.02)
+    assert value is None
+    assert constraint is not None
+    assert constraint > 1000
+
+
+def test_a_trial_whose_workers_died_is_told_without_both_since_its_settings_are_not_to_blame() -> (
+    None
+):
+    assert told(replace(result("failed"), num_steps=0), "x", 0.02) == (None, None)
+
+
+def test_a_trial_stopped_early_is_told_without_value_and_constraint() -> None:
+    assert told(result("pruned"), "x", 0.02) == (None, None)

@@ -1,0 +1,107 @@
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import UserError
+from service.storage import Storage
+
+TABLE = pa.table({"step": [1, 2], "loss": [0.5, None], "kind": ["dead", "é"]})
+PATH = "results/s/search-0/curves-1.parquet"
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_table_reads_back_from_a_folder_that_was_not_there(tmp_path: Path, scheme: str) -> None:
+    root = tmp_path / "deep" / "down"
+    Storage(f"{scheme}{root}").write_table(PATH, TABLE)
+    assert (root / PATH).is_file()
+    assert Storage(f"{scheme}{root}").read_table(PATH).equals(TABLE)
+
+
+columns = st.dictionaries(
+    st.sampled_from(["a", "b", "params.c"]),
+    st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=3, max_size=3),
+    min_size=1,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(columns)
+def test_every_table_reads_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, list[float | None]]
+) -> None:
+    table = pa.table({name: pa.array(rows, pa.float64()) for name, rows in values.items()})
+    storage = Storage(str(tmp_path_factory.getbasetemp() / "law"))
+    storage.write_table("t.parquet", table)
+    assert storage.read_table("t.parquet").equals(table)
+
+
+@pytest.mark.parametrize("folder", ["run=3", "a folder", "50%", "[1]", "_hidden", ".dot"])
+def test_the_roots_name_adds_nothing_to_the_table(tmp_path: Path, folder: str) -> None:
+    storage = Storage(str(tmp_path / folder))
+    storage.write_table(PATH, TABLE)
+    assert storage.read_table(PATH).equals(TABLE)
+
+
+def test_a_relative_folder_is_the_same_after_the_process_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = Storage("store")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    storage.write_table(PATH, TABLE)
+    assert (tmp_path / "store" / PATH).is_file()
+
+
+def test_a_partial_file_left_over_does_not_block_the_next_one(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_table(PATH, TABLE)
+    (tmp_path / PATH).write_bytes((tmp_path / PATH).read_bytes()[:20])
+    storage.write_table(PATH, TABLE)
+    assert storage.read_table(PATH).equals(TABLE)
+
+
+def test_the_check_makes_the_folder_and_leaves_nothing_in_it(tmp_path: Path) -> None:
+    Storage(str(tmp_path / "new")).check()
+    assert (tmp_path / "new").is_dir()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    storage = Storage(str(tmp_path / "file" / "below"))
+    with pytest.raises(UserError, match=r"must be writable, found: .*Mend MONOSWEEP_STORAGE\."):
+        storage.check()
+
+
+def test_a_folder_that_may_not_be_written_to_is_the_users_mistake(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        (folder / "try").touch()
+    except PermissionError:
+        with pytest.raises(UserError, match=r"must be writable.*Mend MONOSWEEP_STORAGE\."):
+            Storage(str(folder)).check()
+    else:
+        pytest.skip("this user may write everywhere")
+
+
+@pytest.mark.parametrize(
+    "uri", ["nonsense://bucket", "://", "file://host/folder", "file:///with a space", "s4://x"]
+)
+def test_a_uri_that_is_none_is_refused_by_name(uri: str) -> None:
+    with pytest.raises(UserError) as refused:
+        Storage(uri)
+    assert uri in str(refused.value)
+    assert "a folder, s3://... or gs://..." in str(refused.value)
+    assert "Mend MONOSWEEP_STORAGE." in str(refused.value)
+
+
+def test_a_missing_file_is_told_by_its_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="search-0"):
+        Storage(str(tmp_path)).read_table(PATH)

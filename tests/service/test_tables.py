@@ -1,0 +1,208 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from service.ledger import Writer
+from service.spec import Spec
+from service.storage import Storage
+from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA, export, trials_table
+from service.trials import Trial
+
+MakeTrial = Callable[..., Trial]
+
+# The contract of the command line: names in this order, and what may be compared with what.
+DOCUMENTED = {
+    "trial_id": pa.string(),
+    "number": pa.int64(),
+    "phase": pa.string(),
+    "state": pa.string(),
+    "cohort_id": pa.string(),
+    "attempts": pa.int64(),
+    "num_replicates": pa.int64(),
+    "seeds": pa.list_(pa.int64()),
+    "params.initial_bias": pa.float64(),
+    "params.num_neurons": pa.int64(),
+    "params.nonlinearity": pa.string(),
+    "loss": pa.float64(),
+    "loss_ratio": pa.float64(),
+    "feasible": pa.bool_(),
+    "monosemantic_per_feature": pa.float64(),
+    "monosemantic_per_neuron": pa.float64(),
+    "feature_coverage": pa.float64(),
+    "num_dead": pa.float64(),
+    "mean_bias": pa.float64(),
+    "num_steps": pa.int64(),
+    "train_s": pa.float64(),
+    "mlflow_run_id": pa.string(),
+}
+IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
+
+
+def test_the_schema_holds_every_documented_column_in_order() -> None:
+    found = {field.name: field.type for field in TRIALS_SCHEMA if field.name in DOCUMENTED}
+    assert list(found.items()) == list(DOCUMENTED.items())
+
+
+def test_a_complete_trial_is_a_full_row(make_trial: MakeTrial) -> None:
+    trial = make_trial(
+        "search",
+        3,
+        seeds=(0, 1),
+        settings={"initial_bias": -0.5, "num_neurons": 96},
+        loss_ratio=1.02,
+        loss=0.5,
+        monosemantic_per_feature=0.25,
+        monosemantic_per_neuron=0.125,
+        feature_coverage=0.2,
+        num_dead=3.0,
+        mean_bias=-0.1,
+    )
+    table = trials_table([trial], 0.02)
+    assert table.schema.equals(TRIALS_SCHEMA)
+    assert table.to_pylist() == [
+        {
+            "trial_id": "search/3",
+            "number": 3,
+            "phase": "search",
+            "role": None,
+            "state": "complete",
+            "reason": None,
+            "cohort_id": "search-0",
+            "attempts": 1,
+            "num_replicates": 2,
+            "seeds": [0, 1],
+            "params.initial_bias": -0.5,
+            "params.bias_decay": 0.0,
+            "params.learning_rate": 0.02,
+            "params.num_neurons": 96,
+            "params.nonlinearity": "relu",
+            "params.l1": 0.0,
+            "loss": 0.5,
+            "loss_ratio": 1.02,
+            "feasible": True,
+            "monosemantic_per_feature": 0.25,
+            "monosemantic_per_neuron": 0.125,
+            "feature_coverage": 0.2,
+            "num_dead": 3.0,
+            "mean_bias": -0.1,
+            "num_steps": 256,
+            "train_s": 1.0,
+            "mlflow_run_id": None,
+        }
+    ]
+
+
+def test_a_waiting_trial_has_its_settings_and_no_numbers(make_trial: MakeTrial) -> None:
+    (row,) = trials_table([make_trial("search", 0, state="waiting")], 0.02).to_pylist()
+    known = {name for name, value in row.items() if value is not None}
+    settings = {name for name in row if name.startswith("params.")}
+    assert known == settings | {
+        "trial_id",
+        "number",
+        "phase",
+        "state",
+        "cohort_id",
+        "attempts",
+        "num_replicates",
+        "seeds",
+    }
+
+
+@pytest.mark.parametrize(
+    ("phase", "state", "ratio", "feasible"),
+    [
+        ("search", "complete", 1.0, True),
+        ("search", "complete", 1.03, False),
+        ("search", "failed", None, False),
+        ("search", "pruned", None, False),
+        ("search", "running", None, None),
+        ("baseline", "complete", None, None),
+        ("confirmation", "complete", None, None),
+    ],
+)
+def test_only_an_ended_search_trial_is_feasible_or_not(
+    make_trial: MakeTrial, phase: str, state: str, ratio: float | None, feasible: bool | None
+) -> None:
+    trial = make_trial(phase, 0, state=state, loss_ratio=ratio, loss=1.0)
+    (row,) = trials_table([trial], 0.02).to_pylist()
+    assert row["feasible"] is feasible
+
+
+def test_a_failed_trial_has_a_reason_and_no_metrics(make_trial: MakeTrial) -> None:
+    trial = make_trial("search", 0, state="failed", reason="diverged: loss 9")
+    (row,) = trials_table([trial], 0.02).to_pylist()
+    assert (row["reason"], row["loss"], row["num_steps"]) == ("diverged: loss 9", None, 256)
+
+
+def test_no_trials_are_a_table_without_rows() -> None:
+    table = trials_table([], 0.02)
+    assert (table.num_rows, table.schema) == (0, TRIALS_SCHEMA)
+
+
+def test_an_export_is_ordered_by_phase_and_number(
+    tmp_path: Path,
+    tiny_writer: Writer,
+    record: Callable[..., None],
+    make_spec: Callable[..., Spec],
+    make_trial: MakeTrial,
+) -> None:
+    """Recorded in another order, as a sweep that was extended records them."""
+    loss = {"loss": 1.0}
+    record(
+        tiny_writer,
+        make_trial("confirmation", 0, role="baseline", **loss),
+        *(make_trial("search", n, settings=IN_SPACE, loss_ratio=1.0, **loss) for n in range(11)),
+        make_trial("search", 11, settings=IN_SPACE, state="waiting"),
+        make_trial("baseline", 0, **loss),
+    )
+    storage = Storage(str(tmp_path))
+    paths = export(tiny_writer.ledger, make_spec(), storage, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["trials.parquet", "curves.parquet", "neurons.parquet"]
+    table = pq.read_table(paths[0])
+    assert table.schema.equals(TRIALS_SCHEMA)
+    assert table.column("trial_id").to_pylist() == [
+        "baseline/0",
+        *(f"search/{n}" for n in range(12)),
+        "confirmation/0",
+    ]
+    assert table.column("role").to_pylist()[-1] == "baseline"
+    assert table.column("state").to_pylist()[-2] == "waiting"
+
+
+def test_curves_of_a_cohort_are_gathered_once(
+    tmp_path: Path,
+    tiny_writer: Writer,
+    make_spec: Callable[..., Spec],
+    make_trial: MakeTrial,
+    record: Callable[..., None],
+) -> None:
+    """Two trials of one cohort name the same file; another cohort has a file without neurons."""
+    storage = Storage(str(tmp_path))
+    both = pa.table({"trial_id": ["search/0", "search/1"], "step": [1, 1], "loss": [0.5, 0.6]})
+    other = pa.table({"trial_id": ["search/2"], "step": [1], "loss": [0.7]})
+    storage.write_table("c0.parquet", both)
+    storage.write_table("c1.parquet", other)
+    storage.write_table("n0.parquet", pa.table({"trial_id": ["search/0"], "kind": ["dead"]}))
+    storage.write_table("n1.parquet", pa.table({}))
+    for number, cohort in ((0, 0), (1, 0), (2, 1)):
+        trial = make_trial("search", number, settings=IN_SPACE, loss=1.0)
+        assert trial.result is not None
+        files = {"curves": f"c{cohort}.parquet", "neurons": f"n{cohort}.parquet"}
+        record(tiny_writer, replace(trial, result=replace(trial.result, **files)))
+    _, curves, neurons = export(tiny_writer.ledger, make_spec(), storage, tmp_path / "out")
+    assert pq.read_schema(curves).equals(CURVES_SCHEMA)
+    written = pq.read_table(curves).select(["trial_id", "step", "loss"])
+    assert written.equals(pa.concat_tables([both, other]))
+    assert pq.read_schema(neurons).equals(NEURONS_SCHEMA)
+    assert pq.read_table(neurons)["kind"].to_pylist() == ["dead"]
+
+
+def test_a_sweep_without_trials_exports_empty_tables(
+    tmp_path: Path, tiny_writer: Writer, make_spec: Callable[..., Spec]
+) -> None:
+    paths = export(tiny_writer.ledger, make_spec(), Storage(str(tmp_path)), tmp_path / "out")
+    assert [pq.read_table(path).num_rows for path in paths] == [0, 0, 0]

@@ -1,0 +1,303 @@
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.confirmation import SHOWN, Candidate, Finding, findings
+from service.intervals import Interval
+from service.spec import Spec
+from service.trials import Trial
+from service.verdict import open_verdict, verdict
+
+MakeSpec = Callable[..., Spec]
+MakeTrial = Callable[..., Trial]
+
+SPACE = "search_space: bias_and_width"
+BASE: dict[str, float | int | str] = {
+    "num_neurons": 64,
+    "nonlinearity": "relu",
+    "learning_rate": 0.02,
+    "initial_bias": 0.0,
+    "bias_decay": 0.0,
+    "l1": 0.0,
+}
+
+
+def finding(
+    role: str,
+    *,
+    objective: float = 0.1,
+    shortfalls: tuple[str, ...] = (),
+    is_finalist: bool = True,
+    **changed: float | int | str,
+) -> Finding:
+    metrics = dict.fromkeys(SHOWN, Interval(objective, objective - 0.01, objective + 0.01))
+    metrics["feature_coverage"] = Interval(0.55, 0.5, 0.6)
+    return Finding(
+        candidate=Candidate(role=role, settings={**BASE, **changed}, is_finalist=is_finalist),
+        num_seeds=4,
+        metrics=metrics,
+        loss_ratio=Interval(0.99, 0.98, 1.0),
+        gain=Interval(objective - 0.1, objective - 0.2, objective),
+        shortfalls=shortfalls,
+    )
+
+
+BASELINE = finding("baseline", is_finalist=False, shortfalls=("its gain is 0",))
+
+
+@pytest.fixture
+def trials(make_trial: MakeTrial) -> list[Trial]:
+    return [make_trial("search", n, settings={"num_neurons": 32 * (n + 1)}) for n in range(4)]
+
+
+def test_a_winner_is_told_with_its_gain_its_cost_and_its_coverage(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    best = finding("search/3", objective=0.6, num_neurons=128, initial_bias=-0.5)
+    found = verdict(make_spec(), [BASELINE, best], trials)
+    assert found["sentence"] == (
+        "search/3 wins: monosemantic per feature 0.60 against the baseline's 0.10 (gain +0.50, "
+        "95% +0.40 to +0.60, 4 fresh paired seeds). Its loss is 0.990 times the baseline's "
+        "(95% 0.980 to 1.000, ceiling 1.5); it has 128 neurons to the baseline's 64 (2.00 times "
+        "the cost) and 55% of the features have a neuron of their own. Both have the baseline's "
+        "learning rate (0.02, as given, not tuned), so the gain is the bias's and the width's. "
+        "No setting at the baseline's own width was confirmed."
+    )
+    assert (found["confirmed"], found["num_seeds"]) == (True, 4)
+    assert found["loss_ratio"] == {"mean": 0.99, "low": 0.98, "high": 1.0}
+    winner = found["winner"]
+    assert (winner["trial"], winner["num_neurons"], winner["passes"]) == ("search/3", 128, True)
+    assert winner["params"] == {"initial_bias": 0.0, "bias_decay": 0.0, "num_neurons": 128}
+    assert winner["feature_coverage"] == {"mean": 0.55, "low": 0.5, "high": 0.6}
+    assert found["best_at_baseline_width"] is None
+
+
+def test_the_highest_objective_wins_and_the_others_stay_finalists(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(
+        make_spec(),
+        [
+            BASELINE,
+            finding("search/0", objective=0.5, num_neurons=32),
+            finding("search/2", objective=0.7, num_neurons=96),
+            finding("search/3", objective=0.9, num_neurons=128, shortfalls=("its loss is high",)),
+        ],
+        trials,
+    )
+    assert found["winner"]["trial"] == "search/2"
+    assert [row["role"] for row in found["finalists"]] == ["search/0", "search/2", "search/3"]
+    assert [row["passes"] for row in found["finalists"]] == [True, True, False]
+    assert found["finalists"][2]["shortfalls"] == ["its loss is high"]
+
+
+def test_the_baseline_neither_passes_nor_falls_short(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(make_spec(), [BASELINE, finding("search/3", num_neurons=128)], trials)
+    assert (found["baseline"]["passes"], found["baseline"]["shortfalls"]) == (False, [])
+    assert set(SHOWN) < set(found["baseline"])
+
+
+def test_without_a_winner_every_finalist_says_why(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(
+        make_spec(),
+        [
+            BASELINE,
+            finding("search/1", shortfalls=("its loss is high", "its gain is low")),
+            finding("search/2", shortfalls=("seed 9 diverged",), num_neurons=96),
+            finding("search/2 at 64", shortfalls=("too bad",), is_finalist=False),
+        ],
+        trials,
+    )
+    assert found["sentence"] == (
+        "No winner. search/1: its loss is high; its gain is low. search/2: seed 9 diverged."
+    )
+    assert (found["confirmed"], found["winner"], found["loss_ratio"]) == (False, None, None)
+    assert found["num_seeds"] == 2  # what the file asked for
+
+
+def test_without_a_feasible_trial_there_is_nothing_to_confirm(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(make_spec(("loss_margin: 0.5", "loss_margin: 0.02")), [], trials)
+    assert found["sentence"] == (
+        "No winner: of 4 trials none kept its loss within 2% of the baseline's."
+    )
+    assert (found["baseline"], found["finalists"], found["confirmed"]) == (None, [], False)
+
+
+def test_trials_that_failed_are_told_of_where_there_is_nothing_to_confirm(
+    make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    trials = [
+        make_trial("search", 0, loss_ratio=2.0, loss=2.0),
+        make_trial("search", 1, state="failed", reason="diverged"),
+    ]
+    sentence = verdict(make_spec(), [], trials)["sentence"]
+    assert sentence.startswith("No winner: of 2 trials none kept its loss within 50%")
+    assert "1 of them failed." in sentence
+
+
+def test_a_margin_of_half_a_percent_is_told_as_such(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    spec = make_spec(("loss_margin: 0.5", "loss_margin: 0.005"))
+    assert "within 0.5% of the baseline's" in verdict(spec, [], trials)["sentence"]
+    best = finding("search/3", objective=0.6, num_neurons=128)
+    assert "ceiling 1.005)" in verdict(spec, [BASELINE, best], trials)["sentence"]
+
+
+def test_a_winner_of_the_baselines_width_says_so(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(make_spec(), [BASELINE, finding("search/1", objective=0.6)], trials)
+    assert found["sentence"].endswith("The winner has the baseline's own width.")
+    assert found["best_at_baseline_width"]["role"] == "search/1"
+    assert "64 neurons to the baseline's 64 (1.00 times the cost)" in found["sentence"]
+
+
+def test_a_setting_moved_to_the_baselines_width_tells_what_the_width_did(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(
+        make_spec(),
+        [
+            BASELINE,
+            finding("search/3", objective=0.6, num_neurons=128),
+            finding("search/3 at 64", objective=0.4, is_finalist=False),
+        ],
+        trials,
+    )
+    assert found["winner"]["trial"] == "search/3"
+    assert found["best_at_baseline_width"]["role"] == "search/3 at 64"
+    assert found["sentence"].endswith(
+        "At the baseline's own width the best confirmed setting (search/3 at 64) has 0.40 "
+        "(gain +0.30)."
+    )
+
+
+def test_one_that_is_only_moved_to_the_width_cannot_win(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    moved = finding("search/3 at 64", objective=0.4, is_finalist=False)
+    missed = finding("search/3", num_neurons=128, shortfalls=("its loss is high",))
+    found = verdict(make_spec(), [BASELINE, missed, moved], trials)
+    assert found["winner"] is None
+    assert found["best_at_baseline_width"]["role"] == "search/3 at 64"
+
+
+TUNED = ("baseline: {num_seeds: 2}", "baseline: {num_seeds: 2, learning_rate: tuned}")
+
+
+def test_a_tuned_baseline_is_told(make_spec: MakeSpec, trials: Sequence[Trial]) -> None:
+    best = finding("search/3", objective=0.6, num_neurons=128)
+    sentence = verdict(make_spec(TUNED), [BASELINE, best], trials)["sentence"]
+    assert "Both have the baseline's learning rate (0.02, tuned over a grid)" in sentence
+
+
+def test_a_searched_learning_rate_is_not_the_biases_doing(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    best = finding("search/3", objective=0.6, num_neurons=128, learning_rate=0.05)
+    spec = make_spec((SPACE, "search_space: bias_width_and_rate"), TUNED)
+    sentence = verdict(spec, [BASELINE, best], trials)["sentence"]
+    assert "learning rate is 0.05, the baseline's 0.02 (tuned over a grid)" in sentence
+    assert "the gain is the width's and the learning rate's." in sentence
+
+
+ALONE = "the gain is the bias's and the width's."
+
+
+def test_a_learning_rate_fixed_by_the_space_is_not_the_baselines(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    """The space sets 0.05 for every trial, while the baseline keeps the file's 0.02."""
+    space = "search_space: {learning_rate: 0.05, initial_bias: {float: [-1.0, 0.0]}}"
+    best = finding("search/3", objective=0.6, num_neurons=128, learning_rate=0.05)
+    sentence = verdict(make_spec((SPACE, space)), [BASELINE, best], trials)["sentence"]
+    assert "Both have the baseline's learning rate" not in sentence
+    assert ALONE not in sentence
+
+
+@pytest.mark.parametrize(
+    ("space", "changed"),
+    [
+        ("{nonlinearity: {choice: [relu, gelu]}}", {"nonlinearity": "gelu"}),
+        ("{l1: {float: [0.0, 1.0]}, num_neurons: {int: [32, 128]}}", {"l1": 0.5}),
+        ("{l1: 0.5, initial_bias: {float: [-1.0, 0.0]}}", {"l1": 0.5}),
+    ],
+)
+def test_what_else_the_space_changes_is_not_the_biases_doing(
+    make_spec: MakeSpec, trials: Sequence[Trial], space: str, changed: Mapping[str, Any]
+) -> None:
+    best = finding("search/3", objective=0.6, num_neurons=128, **changed)
+    spec = make_spec((SPACE, f"search_space: {space}"))
+    assert ALONE not in verdict(spec, [BASELINE, best], trials)["sentence"]
+
+
+def test_an_unfinished_sweep_has_an_open_verdict(make_spec: MakeSpec) -> None:
+    found = open_verdict(make_spec())
+    assert (found["confirmed"], found["winner"], found["baseline"]) == (False, None, None)
+    assert found["sentence"] == "The sweep tiny has no verdict yet."
+    json.dumps(found, allow_nan=False)
+
+
+def test_open_and_closed_verdicts_have_the_same_keys(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    best = finding("search/3", objective=0.6, num_neurons=128)
+    closed = verdict(make_spec(), [BASELINE, best], trials)
+    assert set(open_verdict(make_spec())) == set(closed)
+
+
+measured = st.one_of(
+    st.none(),  # diverged on this seed
+    st.tuples(st.floats(1e-3, 1e3), st.sampled_from([0.0, 0.25, 1.0]) | st.floats(0.0, 2.0)),
+)
+seeds = st.lists(measured, min_size=3, max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, seeds, seeds)
+def test_every_verdict_is_strict_json_and_confirms_only_with_a_winner(
+    make_spec: MakeSpec, make_trial: MakeTrial, baseline: Any, wide: Any, narrow: Any
+) -> None:
+    roles = {"baseline": (baseline, 64), "search/3": (wide, 128), "search/3 at 64": (narrow, 64)}
+    chosen = [
+        Candidate(
+            role=role, settings={**BASE, "num_neurons": width}, is_finalist=role == "search/3"
+        )
+        for role, (_, width) in roles.items()
+    ]
+    confirmed = [
+        make_trial(
+            "confirmation",
+            0,
+            role=role,
+            seeds=(seed,),
+            state="failed" if pair is None else "complete",
+            reason="diverged" if pair is None else None,
+            **({} if pair is None else {**dict.fromkeys(SHOWN, pair[1]), "loss": pair[0]}),
+        )
+        for role, (pairs, _) in roles.items()
+        for seed, pair in enumerate(pairs)
+    ]
+    spec = make_spec()
+    found = findings(
+        chosen, confirmed, objective=spec.objective.maximize, loss_margin=spec.objective.loss_margin
+    )
+    trials = [make_trial("search", n, settings={"num_neurons": 128}) for n in range(4)]
+    said = verdict(spec, found, trials)
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert said["confirmed"] is (said["winner"] is not None)
+    assert said["sentence"].startswith("search/3 wins" if said["confirmed"] else "No winner.")
+    if said["winner"] is not None:
+        assert said["winner"]["loss_ratio"]["high"] <= 1.5
+        assert said["winner"]["gain"]["low"] > 0.0
