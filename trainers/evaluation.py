@@ -9,14 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.model import (
-    Activations,
-    Nonlinearity,
-    Weights,
-    forward_,
-    squared_error,
-    subtract_targets_,
-)
+from trainers.model import Nonlinearity, Weights
+from trainers.passes import Passes
 from trainers.tasks import Samples
 
 MONOSEMANTIC_ABOVE = 0.999
@@ -128,23 +122,20 @@ def neurons(
     )
 
 
-def held_out_loss(
-    weights: Weights, held_out: Samples, nonlinearity: Nonlinearity, work: Activations
-) -> float:
+def held_out_loss(passes: Passes, held_out: Samples) -> float:
     """Loss of one network over all held-out samples.
 
     Args:
-        weights: One network, T = 1, float32.
+        passes: Of one network, T = 1, float32, for batches of a block.
         held_out: Blocks of samples, float32.
-        nonlinearity: act.
-        work: Buffers for one block, overwritten.
     """
-    total = 0.0
-    for index in range(len(held_out.inputs)):
-        inputs, positions, values = held_out.block(index)
-        subtract_targets_(forward_(weights, inputs, nonlinearity, work), positions, values)
-        total += squared_error(work).item()
-    return total / len(held_out.inputs)
+    num_blocks, block_size, _ = held_out.inputs.shape
+    norms = torch.empty(num_blocks, 1)
+    for block, norm in zip(held_out.blocks(), norms, strict=True):
+        passes.forward_(block.inputs)
+        passes.subtract_sparse_(block.positions, block.values)
+        passes.error_norms_(norm.unbind())
+    return float(norms.square().sum()) / (num_blocks * block_size)
 
 
 def evaluation(loss: float, found: Neurons, num_features: int) -> Evaluation:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +34,20 @@ class Task:
     feature_distribution: str = "uniform"
 
 
+class Block(NamedTuple):
+    """The samples of one step.
+
+    Attributes:
+        inputs: What the model sees. Shape ``[B, m]``.
+        positions: Places of the non-zero targets in a flattened ``[B, N]``.
+        values: The targets there.
+    """
+
+    inputs: Tensor
+    positions: Tensor
+    values: Tensor
+
+
 @dataclass(frozen=True)
 class Samples:
     """Samples in blocks of equal size, with sparse targets; a block is one step's batch.
@@ -49,10 +65,14 @@ class Samples:
     values: Tensor
     starts: tuple[int, ...]
 
-    def block(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs ``[B, m]``, target positions and target values of one block."""
-        here = slice(self.starts[index], self.starts[index + 1])
-        return self.inputs[index], self.positions[here], self.values[here]
+    def blocks(self, here: slice = slice(None)) -> list[Block]:
+        """The blocks of a range of indices."""
+        sizes = [end - start for start, end in pairwise(self.starts)]
+        positions, values = torch.split(self.positions, sizes), torch.split(self.values, sizes)
+        return [
+            Block(*block)
+            for block in zip(self.inputs.unbind()[here], positions[here], values[here], strict=True)
+        ]
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Samples":
         """The same samples on a device, inputs and values in ``dtype``."""

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from trainers.evaluation import curve, evaluation, held_out_loss, neurons
-from trainers.model import NONLINEARITIES, Weights, empty_activations, num_weights, split
+from trainers.model import NONLINEARITIES, Weights, num_weights, split
+from trainers.passes import Passes
 from trainers.tasks import Samples
 
 RELU = NONLINEARITIES["relu"]
@@ -124,8 +125,7 @@ def test_held_out_loss_is_the_mean_over_all_samples():
         values=torch.tensor([0.5, 2.0, 1.0]),
         starts=(0, 1, 3),
     )
-    work = empty_activations(weights, 2, RELU)
-    assert held_out_loss(weights, held_out, RELU, work) == pytest.approx(4.25 / 4)
+    assert held_out_loss(Passes(weights, RELU, 2), held_out) == pytest.approx(4.25 / 4)
 
 
 def test_curve_has_one_array_for_each_metric():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from trainers.model import Weights, split
-from trainers.optimizers import lamb_init, lamb_update_
+from trainers.optimizers import lamb_update_, moments_of_zero, zeros_like
 
 
 def weights_of(encoder, bias, decoder) -> Weights:
@@ -11,6 +11,11 @@ def weights_of(encoder, bias, decoder) -> Weights:
     num_networks, width, num_inputs = parts[0].shape
     flat = torch.cat([part.reshape(num_networks, -1) for part in parts], dim=1)
     return split(flat, width, num_inputs)
+
+
+def step(weights, gradient, rate):
+    moments, direction = moments_of_zero(weights), zeros_like(weights)
+    lamb_update_(moments, weights, gradient, direction, torch.tensor([[rate]]))
 
 
 def test_first_step_by_hand():
@@ -22,7 +27,7 @@ def test_first_step_by_hand():
     # W2 = (30), clipped to 10; gradient 0.1: step 3.161278, ratio 10 / 3.161278: 30 - 0.1 * 10.
     weights = weights_of([[[3.0, 4.0]]], [[0.0]], [[[30.0]]])
     gradient = weights_of([[[0.1, -0.2]]], [[0.1]], [[[0.1]]])
-    lamb_update_(lamb_init(weights), weights, gradient, torch.tensor([0.1]))
+    step(weights, gradient, 0.1)
     assert weights.encoder.flatten().tolist() == pytest.approx([2.646474, 4.353582], abs=2e-6)
     assert weights.bias.item() == pytest.approx(-0.3161278, abs=1e-6)
     assert weights.decoder.item() == pytest.approx(29.0, abs=1e-5)
@@ -31,7 +36,7 @@ def test_first_step_by_hand():
 def test_a_gradient_of_zero_moves_nothing():
     weights = weights_of([[[3.0, 4.0]]], [[1.0]], [[[2.0]]])
     gradient = weights_of([[[0.0, 0.0]]], [[0.0]], [[[0.0]]])
-    lamb_update_(lamb_init(weights), weights, gradient, torch.tensor([0.1]))
+    step(weights, gradient, 0.1)
     assert weights.flat.tolist() == [[3.0, 4.0, 1.0, 2.0]]
 
 
@@ -60,12 +65,13 @@ def test_several_networks_against_a_loop_over_tensors():
     start = split(flat.clone(), width, num_inputs)
     start.bias[2] = 0.0  # the trust ratio of a zero tensor
     steps = [torch.randn(num_networks, size, generator=rng) for _ in range(num_steps)]
-    rates = torch.tensor([0.01, 0.03, 0.1])
+    rates = torch.tensor([[0.01], [0.03], [0.1]])
 
     trained = split(start.flat.clone(), width, num_inputs)
-    moments = lamb_init(trained)
+    moments = moments_of_zero(trained)
     for step in steps:
-        lamb_update_(moments, trained, split(step.clone(), width, num_inputs), rates)
+        gradient = split(step.clone(), width, num_inputs)
+        lamb_update_(moments, trained, gradient, zeros_like(trained), rates)
 
     for row, rate in enumerate([0.01, 0.03, 0.1]):
         expected = lamb_loop(

@@ -12,7 +12,7 @@ TASK = Task(kind="feature_decoder", num_features=24, num_inputs=5, feature_densi
 def dense_targets(samples, batch_size, num_features):
     blocks = []
     for index in range(len(samples.inputs)):
-        _, positions, values = samples.block(index)
+        _, positions, values = samples.blocks()[index]
         target = torch.zeros(batch_size * num_features, dtype=values.dtype)
         target[positions] = values
         blocks.append(target.view(batch_size, num_features))

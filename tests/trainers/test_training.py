@@ -63,7 +63,7 @@ def plain_training(state, num_steps):
             num_blocks=chunk_length,
             batch_size=settings.batch_size,
         )
-        _, positions, values = samples.block(block)
+        _, positions, values = samples.blocks()[block]
         features = torch.zeros(settings.batch_size * TASK.num_features)
         features[positions] = values
         features = features.view(settings.batch_size, TASK.num_features)
