@@ -70,7 +70,7 @@ class Tile:
             self,
             slots=tuple(self.slots[row] for row in kept),
             weights=self.weights.rows(kept),
-            moments=self.moments.rows(kept),
+            moments=tuple(moment.rows(kept) for moment in self.moments),
             rates=self.rates[kept],
             keeps=self.keeps[kept],
             l1=None if self.l1 is None else self.l1[kept],

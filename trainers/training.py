@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import torch
-from torch import Tensor
 
 from trainers.divergence import divergence_reason
-from trainers.evaluation import evaluation, held_out_loss, neurons
+from trainers.evaluation import PUBLISHED_SIGNS, evaluation, held_out_loss, neurons
 from trainers.model import Nonlinearity, split
-from trainers.optimizers import OPTIMIZERS
+from trainers.optimizers import OPTIMIZERS, Pace
 from trainers.outcome import Outcome, Record, outcome
 from trainers.passes import Passes
 from trainers.precision import PRODUCT_DTYPES
@@ -23,9 +22,10 @@ from trainers.replicates import (
     chunk_steps,
     draw_chunk,
 )
+from trainers.samples import Samples
 from trainers.schedules import SCHEDULES
 from trainers.settings import Member, TrainingSettings, check_member, check_settings
-from trainers.tasks import TASKS, Samples, Task, check_task
+from trainers.tasks import TASKS, Task, check_task
 from trainers.tiles import CohortShape, Tile, Workspace, pack, workspace
 
 Workspaces = dict[tuple[torch.Size, Nonlinearity], Workspace]
@@ -161,37 +161,35 @@ def _train_tile_(
     settings, passes = state.settings, work.passes
     update_ = OPTIMIZERS[settings.optimizer].update_
     steps = range(state.step, state.step + len(blocks))
-    rates = _rates(tile, settings, steps)
     half_l1 = None if tile.l1 is None else (tile.l1 / 2).to(work.weights.flat.dtype).view(-1, 1, 1)
     here = slice(blocks.start, blocks.stop)
     # Roots of sums of squares at first; the squares are taken for all steps at once.
     losses = tile.losses[:, here]
     work.weights.flat.copy_(tile.weights.flat)
-    for step, rate, loss, block in zip(
-        steps, rates, losses.unbind(1), samples.blocks(here), strict=True
+    for pace, loss, block in zip(
+        _paces(tile, settings, steps), losses.unbind(1), samples.blocks(here), strict=True
     ):
         passes.forward_(block.inputs)
-        passes.subtract_sparse_(block.positions, block.values)
+        block.targets.subtract_from_(passes)
         passes.error_norms_(loss.unbind())
         passes.gradients_(block.inputs, work.gradient, half_l1)
         if work.gradient is not work.gradient32:
             work.gradient32.flat.copy_(work.gradient.flat)
-        update_(tile.moments, tile.weights, work.gradient32, work.direction, rate)
-        if step < settings.num_steps // 2:
+        update_(tile.moments, tile.weights, work.gradient32, work.direction, pace)
+        if pace.step < settings.num_steps // 2:
             tile.weights.bias.mul_(tile.keeps)
         work.weights.flat.copy_(tile.weights.flat)
-        if _is_on_curve(step + 1, settings.num_steps):
-            _evaluate_(state, tile, step + 1)
+        if _is_on_curve(pace.step + 1, settings.num_steps):
+            _evaluate_(state, tile, pace.step + 1)
     losses.square_().div_(settings.batch_size)
     if state.step == 0:
         tile.first_losses.copy_(losses[:, 0])
 
 
-def _rates(tile: Tile, settings: TrainingSettings, steps: range) -> tuple[Tensor, ...]:
-    """The learning rates ``[T, 1]`` of each step."""
+def _paces(tile: Tile, settings: TrainingSettings, steps: range) -> Iterator[Pace]:
     schedule = SCHEDULES[settings.schedule]
-    shares = torch.tensor([schedule(step) for step in steps], device=tile.rates.device)
-    return (tile.rates * shares.view(-1, 1, 1)).unbind()
+    for step in steps:
+        yield Pace(tile.rates * schedule(step, settings.num_steps), step)
 
 
 def _is_on_curve(steps_done: int, num_steps: int) -> bool:
@@ -202,6 +200,7 @@ def _evaluate_(state: CohortState, tile: Tile, steps_done: int) -> None:
     """Add a point to the curve of each network of a tile whose held-out loss is finite."""
     replicate = state.replicates[tile.seed]
     _, width, num_inputs = tile.weights.encoder.shape
+    signs = TASKS[state.task.kind].signs
     weights = split(torch.empty_like(tile.weights.flat[:1]), width, num_inputs)
     passes = Passes(weights, tile.nonlinearity, HELD_OUT_BLOCK_SIZE)
     for row, slot in enumerate(tile.slots):
@@ -209,14 +208,17 @@ def _evaluate_(state: CohortState, tile: Tile, steps_done: int) -> None:
         loss = held_out_loss(passes, replicate.held_out)
         if not math.isfinite(loss):
             continue
-        found = neurons(
+        probed = (
             weights,
             state.members[slot].num_neurons,
             replicate.device_projection,
             tile.nonlinearity,
         )
+        found = neurons(*probed, signs)
+        published = found if signs == PUBLISHED_SIGNS else neurons(*probed)
+        point = evaluation(loss, found, published, state.task.num_features)
         record = state.records[slot]
-        record.points.append((steps_done, evaluation(loss, found, state.task.num_features)))
+        record.points.append((steps_done, point))
         record.neurons = found
 
 

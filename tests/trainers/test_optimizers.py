@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from trainers.model import Weights, split
-from trainers.optimizers import lamb_update_, moments_of_zero, zeros_like
+from trainers.optimizers import OPTIMIZERS, Pace, zeros_like
+
+LAMB = OPTIMIZERS["lamb"]
 
 
 def weights_of(encoder, bias, decoder) -> Weights:
@@ -14,8 +16,8 @@ def weights_of(encoder, bias, decoder) -> Weights:
 
 
 def step(weights, gradient, rate):
-    moments, direction = moments_of_zero(weights), zeros_like(weights)
-    lamb_update_(moments, weights, gradient, direction, torch.tensor([[rate]]))
+    pace = Pace(torch.tensor([[rate]]), 0)
+    LAMB.update_(LAMB.init(weights), weights, gradient, zeros_like(weights), pace)
 
 
 def test_first_step_by_hand():
@@ -68,10 +70,10 @@ def test_several_networks_against_a_loop_over_tensors():
     rates = torch.tensor([[0.01], [0.03], [0.1]])
 
     trained = split(start.flat.clone(), width, num_inputs)
-    moments = moments_of_zero(trained)
-    for step in steps:
+    moments = LAMB.init(trained)
+    for number, step in enumerate(steps):
         gradient = split(step.clone(), width, num_inputs)
-        lamb_update_(moments, trained, gradient, zeros_like(trained), rates)
+        LAMB.update_(moments, trained, gradient, zeros_like(trained), Pace(rates, number))
 
     for row, rate in enumerate([0.01, 0.03, 0.1]):
         expected = lamb_loop(
@@ -82,3 +84,35 @@ def test_several_networks_against_a_loop_over_tensors():
         )
         for tensor, reference in zip(trained.tensors, expected, strict=True):
             torch.testing.assert_close(tensor[row].double(), reference, rtol=1e-4, atol=1e-6)
+
+
+TORCH_OPTIMIZERS = {
+    "adam": lambda params, rate: torch.optim.Adam(params, rate, foreach=False),
+    "adamw": lambda params, rate: torch.optim.AdamW(params, rate, foreach=False),
+    "sgd": lambda params, rate: torch.optim.SGD(params, rate, momentum=0.9, foreach=False),
+}
+
+
+@pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
+def test_the_same_as_torch_optim(name):
+    # torch.optim in float64, one network and tensor at a time, with its own defaults.
+    num_steps, rng = 12, torch.Generator().manual_seed(0)
+    start = split(torch.randn(2, 4 * 8, generator=rng), 4, 2)
+    steps = [torch.randn(2, 4 * 8, generator=rng) for _ in range(num_steps)]
+    rates = [0.01, 0.1]
+    optimizer = OPTIMIZERS[name]
+    trained = split(start.flat.clone(), 4, 2)
+    moments, direction = optimizer.init(trained), zeros_like(trained)
+    for number, gradient in enumerate(steps):
+        # The rate changes from step to step, as a schedule would have it.
+        pace = Pace(torch.tensor(rates).view(-1, 1) / (number + 1), number)
+        optimizer.update_(moments, trained, split(gradient.clone(), 4, 2), direction, pace)
+
+    for row, rate in enumerate(rates):
+        param = torch.nn.Parameter(start.flat[row].double())
+        reference = TORCH_OPTIMIZERS[name]([param], rate)
+        for number, gradient in enumerate(steps):
+            reference.param_groups[0]["lr"] = rate / (number + 1)
+            param.grad = gradient[row].double()
+            reference.step()
+        torch.testing.assert_close(trained.flat[row].double(), param.data, rtol=1e-5, atol=1e-6)

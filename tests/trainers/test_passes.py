@@ -2,41 +2,59 @@ import pytest
 import torch
 from torch.nn import functional
 
+from trainers.features import Stream, generator
 from trainers.model import NONLINEARITIES, initial_weights, num_weights, split
+from trainers.names import FEATURE_DISTRIBUTIONS, TASK_KINDS
 from trainers.passes import Passes
+from trainers.tasks import TASKS, Task, draw_samples, projections
 
 ACTIVATIONS = {"relu": torch.relu, "gelu": functional.gelu, "solu": lambda x: x * torch.exp(x)}
 
 
+@pytest.mark.parametrize("kind", TASK_KINDS)
+@pytest.mark.parametrize("distribution", FEATURE_DISTRIBUTIONS)
 @pytest.mark.parametrize("name", NONLINEARITIES)
 @pytest.mark.parametrize("l1", [None, [0.0, 0.3]])
-def test_gradients_are_those_of_autograd(name, l1):
-    num_networks, batch, m, k, n = 2, 6, 3, 4, 5
-    rng = torch.Generator().manual_seed(1)
-    flat = torch.randn(num_networks, num_weights(k, m, n), generator=rng)
-    inputs = torch.randn(batch, m, generator=rng)
-    positions = torch.tensor([0, 7, 8, 29])
-    values = torch.rand(4, generator=rng)
+def test_gradients_are_those_of_autograd(kind, distribution, name, l1):
+    num_networks, batch, m, k, num_features = 2, 6, 3, 4, 5
+    task = Task(
+        kind=kind,
+        num_features=num_features,
+        num_inputs=m,
+        feature_density=0.4,
+        feature_distribution=distribution,
+    )
+    seen = projections(task, 0)
+    sizes = {"seed": 0, "stream": Stream.TRAINING, "num_blocks": 1, "batch_size": batch}
+    (block,) = draw_samples(task, seen, **sizes).blocks()
+    num_outputs = TASKS[kind].num_outputs(task)
+    flat = torch.randn(num_networks, num_weights(k, m, num_outputs), generator=torch.manual_seed(1))
     weights = split(flat, k, m)
-    nonlinearity = NONLINEARITIES[name]
 
-    passes = Passes(weights, nonlinearity, batch)
+    passes = Passes(weights, NONLINEARITIES[name], batch)
     gradient = split(torch.empty_like(flat), k, m)
     norms = torch.empty(num_networks)
-    passes.forward_(inputs)
-    passes.subtract_sparse_(positions, values)
+    passes.forward_(block.inputs)
+    block.targets.subtract_from_(passes)
     passes.error_norms_(norms.unbind())
     half_l1 = None if l1 is None else torch.tensor(l1).view(-1, 1, 1) / 2
-    passes.gradients_(inputs, gradient, half_l1)
+    passes.gradients_(block.inputs, gradient, half_l1)
 
-    targets = torch.zeros(batch * n, dtype=torch.float64)
-    targets[positions] = values.double()
+    drawn = TASKS[kind].features(task, generator(0, Stream.TRAINING), batch)
+    features = torch.zeros(batch * num_features, dtype=torch.float64)
+    features[drawn.positions] = torch.from_numpy(drawn.values).double()
+    features = features.view(batch, num_features)
+    targets = {
+        "feature_decoder": features,
+        "random_reprojector": features @ seen.targets.T.double(),
+        "absolute_value": features.abs(),
+    }[kind]
     for row in range(num_networks):
         w1, b, w2 = (
             tensor[row].double().clone().requires_grad_(True) for tensor in weights.tensors
         )
-        hidden = ACTIVATIONS[name](inputs.double() @ w1.T + b)
-        loss = (hidden @ w2 - targets.view(batch, n)).square().sum() / batch
+        hidden = ACTIVATIONS[name](features @ seen.inputs.T.double() @ w1.T + b)
+        loss = (hidden @ w2 - targets).square().sum() / batch
         assert norms[row].item() ** 2 / batch == pytest.approx(loss.item(), rel=1e-5)
         total = loss + (0.0 if l1 is None else l1[row]) * hidden.abs().sum() / batch
         expected = torch.autograd.grad(total, (w1, b, w2))
