@@ -16,10 +16,10 @@ from trainers.names import METRICS
 if TYPE_CHECKING:
     from trainers.checkpoint import CheckpointError, from_bytes, to_bytes
     from trainers.evaluation import Curve, Evaluation, Neurons
+    from trainers.footprint import peak_bytes
     from trainers.outcome import Outcome
     from trainers.precision import bfloat16_is_native
-    from trainers.settings import Member, TrainingSettings
-    from trainers.tasks import Task
+    from trainers.settings import Member, Task, TrainingSettings
     from trainers.training import CohortState, advance, begin, outcomes
 
 _HOMES = {
@@ -30,13 +30,14 @@ _HOMES = {
     "Member": "trainers.settings",
     "Neurons": "trainers.evaluation",
     "Outcome": "trainers.outcome",
-    "Task": "trainers.tasks",
+    "Task": "trainers.settings",
     "TrainingSettings": "trainers.settings",
     "advance": "trainers.training",
     "begin": "trainers.training",
     "from_bytes": "trainers.checkpoint",
     "bfloat16_is_native": "trainers.precision",
     "outcomes": "trainers.training",
+    "peak_bytes": "trainers.footprint",
     "to_bytes": "trainers.checkpoint",
 }
 
@@ -56,6 +57,7 @@ __all__ = [
     "bfloat16_is_native",
     "from_bytes",
     "outcomes",
+    "peak_bytes",
     "to_bytes",
 ]
 

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from trainers.evaluation import Evaluation, Neurons
 from trainers.outcome import Record
-from trainers.settings import Member, TrainingSettings
-from trainers.tasks import Task
+from trainers.settings import Member, Task, TrainingSettings
 from trainers.tiles import Tile
 from trainers.training import CohortState, begin
 

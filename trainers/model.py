@@ -18,15 +18,7 @@ import torch
 from torch import Tensor
 
 from trainers.features import Stream, generator
-
-# Every width is padded to its own multiple of this, alone or in company: products and sums over
-# neurons then run over the same length whatever other widths are in the cohort.
-WIDTH_MULTIPLE = 64
-
-
-def padded_width(num_neurons: int) -> int:
-    """Neurons with padding: the least multiple of ``WIDTH_MULTIPLE`` that holds them."""
-    return -(-num_neurons // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+from trainers.sizes import num_weights, padded_width
 
 
 @dataclass(frozen=True)
@@ -140,11 +132,6 @@ def split(flat: Tensor, width: int, num_inputs: int) -> Weights:
         bias=flat[:, encoder_end:bias_end],
         decoder=flat[:, bias_end:].view(num_networks, width, num_outputs),
     )
-
-
-def num_weights(width: int, num_inputs: int, num_outputs: int) -> int:
-    """Numbers in one network of a (padded) width."""
-    return width * (num_inputs + 1 + num_outputs)
 
 
 def initial_weights(

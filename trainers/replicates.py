@@ -8,16 +8,9 @@ from torch import Tensor
 from trainers.features import Stream
 from trainers.precision import PRODUCT_DTYPES
 from trainers.samples import Samples
-from trainers.settings import TrainingSettings
-from trainers.tasks import Projections, Task, draw_samples, projections
-
-# A chunk of the data stream is this many steps, or fewer where that would be more numbers than
-# this (8 MB in float32); it depends on the task and the batch alone, never on the members.
-CHUNK_STEPS = 32
-CHUNK_NUMBERS = 2**21
-
-HELD_OUT_BLOCKS = 16
-HELD_OUT_BLOCK_SIZE = 512
+from trainers.settings import Task, TrainingSettings
+from trainers.sizes import HELD_OUT_BLOCK_SIZE, HELD_OUT_BLOCKS, chunk_steps
+from trainers.tasks import Projections, draw_samples, projections
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +40,6 @@ def begin_replicate(task: Task, seed: int, device: torch.device) -> Replicate:
         batch_size=HELD_OUT_BLOCK_SIZE,
     )
     return Replicate(seen, seen.inputs.to(device), held_out.to(device, torch.float32))
-
-
-def chunk_steps(task: Task, settings: TrainingSettings) -> int:
-    """Steps in one chunk of the data stream."""
-    sample_numbers = task.num_inputs + task.num_features * task.feature_density
-    fitting = int(CHUNK_NUMBERS / (settings.batch_size * sample_numbers))
-    return max(1, min(CHUNK_STEPS, fitting))
 
 
 def draw_chunk(

@@ -18,26 +18,7 @@ from trainers.features import (
 )
 from trainers.names import FEATURE_DISTRIBUTIONS
 from trainers.samples import DenseTargets, Samples, SparseTargets
-from trainers.settings import check_name, check_number
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What all networks of a cohort are asked to do.
-
-    Attributes:
-        kind: A name of ``names.TASK_KINDS``.
-        num_features: Features, N.
-        num_inputs: Inputs the model sees, m, at most N.
-        feature_density: Probability that a feature is non-zero, in (0, 1].
-        feature_distribution: A name of ``names.FEATURE_DISTRIBUTIONS``.
-    """
-
-    kind: str
-    num_features: int
-    num_inputs: int
-    feature_density: float
-    feature_distribution: str = "uniform"
+from trainers.settings import Task, check_name, check_number
 
 
 class Projections(NamedTuple):

@@ -16,12 +16,12 @@ from trainers.model import (
     Nonlinearity,
     Weights,
     initial_weights,
-    padded_width,
     split,
 )
 from trainers.optimizers import Moments, Optimizer
 from trainers.passes import Passes
 from trainers.settings import Member
+from trainers.sizes import num_weights, padded_width
 
 
 def tile_size(device: torch.device) -> int:
@@ -131,14 +131,16 @@ def _tile(
 ) -> Tile:
     """A tile of the members at ``slots``, which share seed, padded width and nonlinearity."""
     here = [members[slot] for slot in slots]
-    initial = [
-        initial_weights(
+    width = padded_width(here[0].num_neurons)
+    size = num_weights(width, shape.num_inputs, shape.num_outputs)
+    # Made before the noise that fills them: what is kept then leaves no holes in the heap.
+    weights = split(torch.empty(len(here), size, device=device), width, shape.num_inputs)
+    moments = optimizer.init(weights)
+    for one, flat in zip(here, weights.flat, strict=True):
+        initial = initial_weights(
             one.seed, one.num_neurons, shape.num_inputs, shape.num_outputs, one.initial_bias
         )
-        for one in here
-    ]
-    flat = torch.cat([weights.flat for weights in initial]).to(device)
-    weights = split(flat, padded_width(here[0].num_neurons), shape.num_inputs)
+        flat.copy_(initial.flat[0])
 
     def numbers(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)
@@ -148,7 +150,7 @@ def _tile(
         seed=here[0].seed,
         nonlinearity=NONLINEARITIES[here[0].nonlinearity],
         weights=weights,
-        moments=optimizer.init(weights),
+        moments=moments,
         rates=numbers([one.learning_rate for one in here]).unsqueeze(1),
         keeps=numbers([1 - one.bias_decay * one.learning_rate for one in here]).unsqueeze(1),
         l1=numbers([one.l1 for one in here]) if any(one.l1 for one in here) else None,

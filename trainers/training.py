@@ -16,16 +16,15 @@ from trainers.outcome import Outcome, Record, outcome
 from trainers.passes import Passes
 from trainers.precision import PRODUCT_DTYPES
 from trainers.replicates import (
-    HELD_OUT_BLOCK_SIZE,
     Replicate,
     begin_replicate,
-    chunk_steps,
     draw_chunk,
 )
 from trainers.samples import Samples
 from trainers.schedules import SCHEDULES
-from trainers.settings import Member, TrainingSettings, check_member, check_settings
-from trainers.tasks import TASKS, Task, check_task
+from trainers.settings import Member, Task, TrainingSettings, check_member, check_settings
+from trainers.sizes import HELD_OUT_BLOCK_SIZE, chunk_steps
+from trainers.tasks import TASKS, check_task
 from trainers.tiles import CohortShape, Tile, Workspace, pack, workspace
 
 Workspaces = dict[tuple[torch.Size, Nonlinearity], Workspace]

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from trainers.evaluation import curve, evaluation, held_out_loss, neurons
-from trainers.model import NONLINEARITIES, Weights, num_weights, split
+from trainers.model import NONLINEARITIES, Weights, split
 from trainers.passes import Passes
 from trainers.samples import Samples, SparseTargets
+from trainers.sizes import num_weights
 
 RELU = NONLINEARITIES["relu"]
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.model import initial_weights, padded_width
+from trainers.model import initial_weights
+from trainers.sizes import padded_width
 
 
 @pytest.mark.parametrize(("width", "padded"), [(1, 64), (63, 64), (64, 64), (65, 128), (500, 512)])

@@ -3,10 +3,12 @@ import torch
 from torch.nn import functional
 
 from trainers.features import Stream, generator
-from trainers.model import NONLINEARITIES, initial_weights, num_weights, split
+from trainers.model import NONLINEARITIES, initial_weights, split
 from trainers.names import FEATURE_DISTRIBUTIONS, TASK_KINDS
 from trainers.passes import Passes
-from trainers.tasks import TASKS, Task, draw_samples, projections
+from trainers.settings import Task
+from trainers.sizes import num_weights
+from trainers.tasks import TASKS, draw_samples, projections
 
 ACTIVATIONS = {"relu": torch.relu, "gelu": functional.gelu, "solu": lambda x: x * torch.exp(x)}
 

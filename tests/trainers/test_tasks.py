@@ -5,10 +5,10 @@ import torch
 from trainers.features import SparseFeatures, Stream, generator
 from trainers.names import FEATURE_DISTRIBUTIONS, TASK_KINDS
 from trainers.samples import SparseTargets
+from trainers.settings import Task
 from trainers.tasks import (
     TASKS,
     Projections,
-    Task,
     check_task,
     draw_samples,
     projections,

@@ -7,7 +7,8 @@ import torch
 import trainers
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 from trainers.features import Stream
-from trainers.replicates import chunk_steps, draw_chunk
+from trainers.replicates import draw_chunk
+from trainers.sizes import chunk_steps
 from trainers.tasks import draw_samples
 
 TASK = Task(kind="feature_decoder", num_features=48, num_inputs=8, feature_density=1 / 16)
