@@ -25,8 +25,10 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
     """Most resident memory of a process that trains this cohort on a CPU and nothing else.
 
     Within a fifth of what is measured for feature decoders and re-projectors up to 1024 neurons. A
-    cohort of 32 absolute-value networks of 2048 neurons was measured at 1.4 times this. Bytes of a checkpoint are not counted: they are once more
-    the weights and moments for as long as they are held.
+    cohort of 32 absolute-value networks of 2048 neurons was measured at 1.4 times this.
+
+    Bytes of a checkpoint are not counted: they are once more the weights and moments for as long as
+    they are held.
 
     Args:
         task: The task.
