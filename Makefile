@@ -8,7 +8,7 @@ CONSTRAINTS ?= -c constraints.txt
 BIN         := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test check format clean
+.PHONY: help sweep test bench bench-training check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,16 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 
 test: $(VENV)/.installed  ## all tests
 	$(BIN)/python -m pytest
+
+# What only the benchmarks need; the plain loop's optimiser is among it.
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable '.[dev,bench]'
+	touch $@
+
+bench: bench-training  ## all benchmarks
+
+bench-training: $(VENV)/.bench  ## training speed beside a plain PyTorch loop and the machine's limit
+	$(BIN)/python tests/benchmarks/bench_training.py
 
 check: $(VENV)/.installed  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Toy models of monosemanticity, trained side by side with the trial axis first.
 
-``begin`` makes a cohort, ``advance`` trains it, ``outcomes`` says what came of each member.
+``begin`` makes a cohort, ``advance`` trains it, ``outcomes`` says what came of each member;
+``to_bytes`` and ``from_bytes`` carry a cohort over an interruption.
 Nothing here imports torch until it is asked for, so that ``trainers.names`` stays cheap.
 
 Source: A. S. Jermyn, N. Schiefer, E. Hubinger, *Engineering Monosemanticity in Toy Models*,
@@ -13,30 +14,36 @@ from typing import TYPE_CHECKING, Any
 from trainers.names import METRICS
 
 if TYPE_CHECKING:
+    from trainers.checkpoint import CheckpointError, from_bytes, to_bytes
     from trainers.evaluation import Curve, Evaluation, Neurons
+    from trainers.footprint import peak_bytes
     from trainers.outcome import Outcome
     from trainers.precision import bfloat16_is_native
-    from trainers.settings import Member, TrainingSettings
-    from trainers.tasks import Task
+    from trainers.settings import Member, Task, TrainingSettings
     from trainers.training import CohortState, advance, begin, outcomes
 
 _HOMES = {
+    "CheckpointError": "trainers.checkpoint",
     "CohortState": "trainers.training",
     "Curve": "trainers.evaluation",
     "Evaluation": "trainers.evaluation",
     "Member": "trainers.settings",
     "Neurons": "trainers.evaluation",
     "Outcome": "trainers.outcome",
-    "Task": "trainers.tasks",
+    "Task": "trainers.settings",
     "TrainingSettings": "trainers.settings",
     "advance": "trainers.training",
     "begin": "trainers.training",
+    "from_bytes": "trainers.checkpoint",
     "bfloat16_is_native": "trainers.precision",
     "outcomes": "trainers.training",
+    "peak_bytes": "trainers.footprint",
+    "to_bytes": "trainers.checkpoint",
 }
 
 __all__ = [
     "METRICS",
+    "CheckpointError",
     "CohortState",
     "Curve",
     "Evaluation",
@@ -48,7 +55,10 @@ __all__ = [
     "advance",
     "begin",
     "bfloat16_is_native",
+    "from_bytes",
     "outcomes",
+    "peak_bytes",
+    "to_bytes",
 ]
 
 

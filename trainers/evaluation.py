@@ -9,20 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.model import (
-    Activations,
-    Nonlinearity,
-    Weights,
-    forward_,
-    squared_error,
-    subtract_targets_,
-)
-from trainers.tasks import Samples
+from trainers.model import Nonlinearity, Weights
+from trainers.passes import Passes
+from trainers.samples import Samples
 
 MONOSEMANTIC_ABOVE = 0.999
 # Keeps the concentration of a silent neuron at zero.
 CONCENTRATION_FLOOR = 1e-10
 NO_FEATURE = -1
+# The paper shows each feature at value 1 only, also where features are signed.
+PUBLISHED_SIGNS = (1,)
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,8 @@ class Evaluation:
         feature_coverage: Features with at least one monosemantic neuron / N.
         num_dead: Neurons that answer to no feature alone.
         mean_bias: Mean of b.
+        monosemantic_per_feature_published: The same as ``monosemantic_per_feature`` but for signed
+            features, which the paper probes at +1 only: there a neuron for -1 looks dead.
     """
 
     loss: float
@@ -44,6 +42,7 @@ class Evaluation:
     feature_coverage: float
     num_dead: int
     mean_bias: float
+    monosemantic_per_feature_published: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +60,7 @@ class Curve:
     feature_coverage: NDArray[np.float64]
     num_dead: NDArray[np.int64]
     mean_bias: NDArray[np.float64]
+    monosemantic_per_feature_published: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Neurons:
         bias: Its bias.
         concentration: Largest response / sum of responses; 1 is one feature only.
         feature: The feature it answers to most, -1 for a dead neuron.
-        strength: Its largest response to one feature alone at value 1.
+        strength: Its largest response to one feature alone.
         kind: "monosemantic", "polysemantic" or "dead".
     """
 
@@ -95,25 +95,38 @@ def curve(points: Sequence[tuple[int, Evaluation]]) -> Curve:
 
 
 def neurons(
-    weights: Weights, num_neurons: int, projection: Tensor, nonlinearity: Nonlinearity
+    weights: Weights,
+    num_neurons: int,
+    projection: Tensor,
+    nonlinearity: Nonlinearity,
+    signs: tuple[int, ...] = PUBLISHED_SIGNS,
 ) -> Neurons:
-    """Probe one network with each feature alone at value 1.
+    """Probe one network with each feature alone, at value 1 or at each of several values.
 
-    Of a nonlinearity that goes below zero the positive part of the responses counts.
+    Of a nonlinearity that goes below zero the positive part of the responses counts. A neuron's
+    response to a feature is the sum of those to its values: one that answers to a feature at -1
+    and to another at 1 answers to two.
 
     Args:
         weights: One network, T = 1, float32.
         num_neurons: Its neurons without padding.
         projection: P. Shape ``[m, N]``.
         nonlinearity: act.
+        signs: The values.
 
     Source: Jermyn et al. 2022, the single-feature activations of section 3.
     """
     bias = weights.bias[0, :num_neurons]
-    pre = weights.encoder[0, :num_neurons] @ projection + bias.unsqueeze(1)
-    responses = nonlinearity.apply(pre, torch.empty_like(pre)).clamp_min_(0)
-    strength, feature = responses.max(dim=1)
-    concentration = strength / (CONCENTRATION_FLOOR + responses.sum(dim=1))
+    seen = weights.encoder[0, :num_neurons] @ projection
+    responses = torch.zeros_like(seen)
+    strength = bias.new_zeros(num_neurons)
+    for sign in signs:
+        pre = sign * seen + bias.unsqueeze(1)
+        answer = nonlinearity.apply(pre, torch.empty_like(pre)).clamp_min_(0)
+        responses += answer
+        strength = torch.maximum(strength, answer.amax(dim=1))
+    largest, feature = responses.max(dim=1)
+    concentration = largest / (CONCENTRATION_FLOOR + responses.sum(dim=1))
     dead = ~(strength > nonlinearity.dead_below)
     monosemantic = concentration > MONOSEMANTIC_ABOVE
     kind = np.where(
@@ -128,27 +141,31 @@ def neurons(
     )
 
 
-def held_out_loss(
-    weights: Weights, held_out: Samples, nonlinearity: Nonlinearity, work: Activations
-) -> float:
+def held_out_loss(passes: Passes, held_out: Samples) -> float:
     """Loss of one network over all held-out samples.
 
     Args:
-        weights: One network, T = 1, float32.
+        passes: Of one network, T = 1, float32, for batches of a block.
         held_out: Blocks of samples, float32.
-        nonlinearity: act.
-        work: Buffers for one block, overwritten.
     """
-    total = 0.0
-    for index in range(len(held_out.inputs)):
-        inputs, positions, values = held_out.block(index)
-        subtract_targets_(forward_(weights, inputs, nonlinearity, work), positions, values)
-        total += squared_error(work).item()
-    return total / len(held_out.inputs)
+    num_blocks, block_size, _ = held_out.inputs.shape
+    norms = torch.empty(num_blocks, 1)
+    for block, norm in zip(held_out.blocks(), norms, strict=True):
+        passes.forward_(block.inputs)
+        block.targets.subtract_from_(passes)
+        passes.error_norms_(norm.unbind())
+    return float(norms.square().sum()) / (num_blocks * block_size)
 
 
-def evaluation(loss: float, found: Neurons, num_features: int) -> Evaluation:
-    """Sum up one network's neurons beside its loss."""
+def evaluation(loss: float, found: Neurons, published: Neurons, num_features: int) -> Evaluation:
+    """Sum up one network's neurons beside its loss.
+
+    Args:
+        loss: Held-out loss.
+        found: Its neurons.
+        published: Its neurons, probed as the paper does.
+        num_features: Features, N.
+    """
     monosemantic = found.kind == "monosemantic"
     num_monosemantic = int(monosemantic.sum())
     num_neurons = len(found.kind)
@@ -159,4 +176,6 @@ def evaluation(loss: float, found: Neurons, num_features: int) -> Evaluation:
         feature_coverage=len(np.unique(found.feature[monosemantic])) / num_features,
         num_dead=int((found.kind == "dead").sum()),
         mean_bias=float(found.bias.mean(dtype=np.float64)),
+        monosemantic_per_feature_published=float((published.kind == "monosemantic").sum())
+        / num_features,
     )

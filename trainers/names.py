@@ -2,11 +2,11 @@
 
 from typing import Literal, get_args
 
-TaskKind = Literal["feature_decoder"]
-FeatureDistribution = Literal["uniform"]
+TaskKind = Literal["feature_decoder", "random_reprojector", "absolute_value"]
+FeatureDistribution = Literal["uniform", "power_law"]
 NonlinearityName = Literal["relu", "gelu", "solu"]
-OptimizerName = Literal["lamb"]
-ScheduleName = Literal["cycling_cosine"]
+OptimizerName = Literal["lamb", "adam", "adamw", "sgd"]
+ScheduleName = Literal["cycling_cosine", "single_cosine", "constant", "warm_up"]
 Precision = Literal["float32", "bfloat16"]
 Metric = Literal[
     "loss",
@@ -15,6 +15,7 @@ Metric = Literal[
     "feature_coverage",
     "num_dead",
     "mean_bias",
+    "monosemantic_per_feature_published",
 ]
 
 TASK_KINDS: tuple[str, ...] = get_args(TaskKind)

@@ -1,4 +1,4 @@
-"""What one network is and what the networks of a cohort share."""
+"""What one network is and what the networks of a cohort share; imports neither torch nor numpy."""
 
 import math
 from collections.abc import Iterable
@@ -8,6 +8,25 @@ from trainers.names import NONLINEARITIES, OPTIMIZERS, PRECISIONS, SCHEDULES
 
 # Seeds are one 64-bit word of a Philox key.
 SEED_LIMIT = 2**64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What all networks of a cohort are asked to do.
+
+    Attributes:
+        kind: A name of ``names.TASK_KINDS``.
+        num_features: Features, N.
+        num_inputs: Inputs the model sees, m, at most N.
+        feature_density: Probability that a feature is non-zero, in (0, 1].
+        feature_distribution: A name of ``names.FEATURE_DISTRIBUTIONS``.
+    """
+
+    kind: str
+    num_features: int
+    num_inputs: int
+    feature_density: float
+    feature_distribution: str = "uniform"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,130 +2,188 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from trainers.features import SparseFeatures, Stream, draw_uniform, generator
+from trainers.features import (
+    DISTRIBUTIONS,
+    SparseFeatures,
+    Stream,
+    generator,
+    projection,
+)
 from trainers.names import FEATURE_DISTRIBUTIONS
-from trainers.settings import check_name, check_number
+from trainers.samples import DenseTargets, Samples, SparseTargets
+from trainers.settings import Task, check_name, check_number
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What all networks of a cohort are asked to do.
-
-    Attributes:
-        kind: A name of ``names.TASK_KINDS``.
-        num_features: Features, N.
-        num_inputs: Inputs the model sees, m, at most N.
-        feature_density: Probability that a feature is non-zero, in (0, 1].
-        feature_distribution: A name of ``names.FEATURE_DISTRIBUTIONS``.
-    """
-
-    kind: str
-    num_features: int
-    num_inputs: int
-    feature_density: float
-    feature_distribution: str = "uniform"
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Samples in blocks of equal size, with sparse targets; a block is one step's batch.
+class Projections(NamedTuple):
+    """The fixed matrices of one seed, each ``[m, N]``.
 
     Attributes:
-        inputs: What the model sees. Shape ``[num_blocks, B, m]``.
-        positions: Places of the non-zero targets in their block's flattened ``[B, N]``.
-            Shape ``[num_nonzero]``, int64.
-        values: The targets there. Shape ``[num_nonzero]``.
-        starts: Block i's targets are ``positions[starts[i]:starts[i + 1]]``.
+        inputs: P, through which the model sees the features.
+        targets: Q, through which the re-projector is to show them.
     """
 
     inputs: Tensor
-    positions: Tensor
-    values: Tensor
-    starts: tuple[int, ...]
+    targets: Tensor
 
-    def block(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs ``[B, m]``, target positions and target values of one block."""
-        here = slice(self.starts[index], self.starts[index + 1])
-        return self.inputs[index], self.positions[here], self.values[here]
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Samples":
-        """The same samples on a device, inputs and values in ``dtype``."""
-        return Samples(
-            inputs=self.inputs.to(device, dtype),
-            positions=self.positions.to(device),
-            values=self.values.to(device, dtype),
-            starts=self.starts,
-        )
+def projections(task: Task, seed: int) -> Projections:
+    """The fixed matrices of a seed."""
+    streams = (Stream.PROJECTION, Stream.REPROJECTION)
+    sizes = task.num_inputs, task.num_features
+    return Projections(*(torch.from_numpy(projection(seed, *sizes, one)) for one in streams))
+
+
+def draw_features(task: Task, rng: np.random.Generator, num_samples: int) -> SparseFeatures:
+    """Features f, each at its density."""
+    draw = DISTRIBUTIONS[task.feature_distribution].draw
+    return draw(rng, num_samples, task.num_features, task.feature_density)
+
+
+def draw_differences(task: Task, rng: np.random.Generator, num_samples: int) -> SparseFeatures:
+    """Signed features f1 - f2, drawn independently, each at half the density."""
+    draw = DISTRIBUTIONS[task.feature_distribution].draw
+    sizes = num_samples, task.num_features, task.feature_density / 2
+    return draw(rng, *sizes).minus(draw(rng, *sizes))
 
 
 def decoder_samples(
-    features: SparseFeatures, projection: Tensor, num_blocks: int, batch_size: int
+    features: SparseFeatures, seen: Projections, num_blocks: int, batch_size: int
 ) -> Samples:
     """Inputs ``P f`` and targets ``f``.
 
     Args:
         features: ``num_blocks * batch_size`` samples.
-        projection: P. Shape ``[m, N]``.
+        seen: The fixed matrices.
         num_blocks: Blocks to split them into.
         batch_size: Samples in a block, B.
 
     Source: Jermyn et al. 2022, the feature decoder.
     """
-    num_features = projection.shape[1]
-    num_samples = num_blocks * batch_size
-    block_size = batch_size * num_features
-    bags = np.searchsorted(features.positions, np.arange(num_samples) * num_features)
+    num_features = seen.inputs.shape[1]
+    bags, columns = _rows(features, num_features, num_blocks * batch_size)
     values = torch.from_numpy(features.values)
-    inputs = embedding_bag(
-        torch.from_numpy(features.positions % num_features),
-        projection.T.contiguous(),
-        torch.from_numpy(bags),
-        mode="sum",
-        per_sample_weights=values,
-    )
-    starts = (*bags[::batch_size].tolist(), len(features.positions))
+    block_size = batch_size * num_features
+    places = features.positions - features.positions // block_size * block_size
+    starts = (*bags[::batch_size].tolist(), len(places))
     return Samples(
-        inputs=inputs.view(num_blocks, batch_size, -1),
-        positions=torch.from_numpy(features.positions % block_size),
-        values=values,
-        starts=starts,
+        inputs=_seen_through(seen.inputs, bags, columns, values).view(num_blocks, batch_size, -1),
+        targets=SparseTargets(torch.from_numpy(places), values, starts),
     )
+
+
+def absolute_value_samples(
+    features: SparseFeatures, seen: Projections, num_blocks: int, batch_size: int
+) -> Samples:
+    """Inputs ``P f`` and targets ``abs(f)``, f being signed; see ``decoder_samples``.
+
+    Source: Jermyn et al. 2022, the absolute-value task.
+    """
+    signed = decoder_samples(features, seen, num_blocks, batch_size)
+    sparse = signed.targets
+    assert isinstance(sparse, SparseTargets)
+    return Samples(
+        signed.inputs, SparseTargets(sparse.positions, sparse.values.abs(), sparse.starts)
+    )
+
+
+def reprojector_samples(
+    features: SparseFeatures, seen: Projections, num_blocks: int, batch_size: int
+) -> Samples:
+    """Inputs ``P f`` and targets ``Q f``; see ``decoder_samples``.
+
+    Source: Jermyn et al. 2022, the random re-projector.
+    """
+    num_features = seen.inputs.shape[1]
+    bags, columns = _rows(features, num_features, num_blocks * batch_size)
+    values = torch.from_numpy(features.values)
+    inputs, targets = (
+        _seen_through(matrix, bags, columns, values).view(num_blocks, batch_size, -1)
+        for matrix in seen
+    )
+    return Samples(inputs, DenseTargets(targets))
+
+
+def _rows(features: SparseFeatures, num_features: int, num_samples: int) -> tuple[Tensor, Tensor]:
+    """Where each sample's features begin ``[num_samples]``, and which feature each one is."""
+    samples = features.positions // num_features
+    counts = np.bincount(samples, minlength=num_samples)
+    bags = np.cumsum(counts) - counts
+    return torch.from_numpy(bags), torch.from_numpy(features.positions - samples * num_features)
+
+
+def _seen_through(matrix: Tensor, bags: Tensor, columns: Tensor, values: Tensor) -> Tensor:
+    """Samples seen through ``[m, N]``. Shape ``[num_samples, m]``."""
+    return embedding_bag(
+        columns, matrix.T.contiguous(), bags, mode="sum", per_sample_weights=values
+    )
+
+
+def _mean_square(task: Task) -> float:
+    """Expected sum of squares of the features, the mean square of a uniform being 1/3."""
+    densities = DISTRIBUTIONS[task.feature_distribution].densities
+    return float(densities(task.num_features, task.feature_density).sum() / 3)
+
+
+def _mean_square_difference(task: Task) -> float:
+    """Expected sum of squares of f1 - f2: ``2 * p / 3 - 2 * (p / 2)**2`` each at density p."""
+    densities = DISTRIBUTIONS[task.feature_distribution].densities
+    each = densities(task.num_features, task.feature_density / 2)
+    return float((2 * each / 3 - each**2 / 2).sum())
 
 
 @dataclass(frozen=True)
 class TaskKind:
-    """The functions behind a task's name.
+    """What is behind a task's name.
 
     Attributes:
         num_outputs: Outputs of the network.
         zero_loss: Expected loss of answering zero to everything.
+        features: Draws the features of samples; see ``draw_features``.
         samples: Features to samples; see ``decoder_samples``.
+        signs: The values at which one feature alone is shown to a neuron to see what it answers.
     """
 
     num_outputs: Callable[[Task], int]
     zero_loss: Callable[[Task], float]
-    samples: Callable[[SparseFeatures, Tensor, int, int], Samples]
+    features: Callable[[Task, np.random.Generator, int], SparseFeatures]
+    samples: Callable[[SparseFeatures, Projections, int, int], Samples]
+    signs: tuple[int, ...] = (1,)
 
 
 TASKS: dict[str, TaskKind] = {
     "feature_decoder": TaskKind(
         num_outputs=lambda task: task.num_features,
-        # N features, each non-zero with probability eps, the mean square of a uniform being 1/3.
-        zero_loss=lambda task: task.num_features * task.feature_density / 3,
+        zero_loss=_mean_square,
+        features=draw_features,
         samples=decoder_samples,
+    ),
+    "random_reprojector": TaskKind(
+        num_outputs=lambda task: task.num_inputs,
+        # Columns of Q have unit norm, and their products are 0 on average over Q.
+        zero_loss=_mean_square,
+        features=draw_features,
+        samples=reprojector_samples,
+    ),
+    "absolute_value": TaskKind(
+        num_outputs=lambda task: task.num_features,
+        zero_loss=_mean_square_difference,
+        features=draw_differences,
+        samples=absolute_value_samples,
+        signs=(1, -1),
     ),
 }
 
 
 def draw_samples(
     task: Task,
-    projection: Tensor,
+    seen: Projections,
     *,
     seed: int,
     stream: Stream,
@@ -137,17 +195,16 @@ def draw_samples(
 
     Args:
         task: The task.
-        projection: P of this seed, on the CPU. Shape ``[m, N]``.
+        seen: The fixed matrices of this seed, on the CPU.
         seed: Whose stream.
         stream: ``Stream.TRAINING`` or ``Stream.HELD_OUT``.
         chunk: Which chunk of it.
         num_blocks: Blocks in a chunk.
         batch_size: Samples in a block.
     """
-    rng = generator(seed, stream, chunk)
-    size = num_blocks * batch_size * task.num_features
-    features = draw_uniform(rng, size, task.feature_density)
-    return TASKS[task.kind].samples(features, projection, num_blocks, batch_size)
+    kind = TASKS[task.kind]
+    features = kind.features(task, generator(seed, stream, chunk), num_blocks * batch_size)
+    return kind.samples(features, seen, num_blocks, batch_size)
 
 
 def check_task(task: Task) -> None:

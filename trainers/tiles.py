@@ -13,16 +13,15 @@ from torch import Tensor
 
 from trainers.model import (
     NONLINEARITIES,
-    Activations,
     Nonlinearity,
     Weights,
-    empty_activations,
     initial_weights,
-    padded_width,
     split,
 )
 from trainers.optimizers import Moments, Optimizer
+from trainers.passes import Passes
 from trainers.settings import Member
+from trainers.sizes import num_weights, padded_width
 
 
 def tile_size(device: torch.device) -> int:
@@ -46,8 +45,9 @@ class Tile:
         nonlinearity: act.
         weights: Master weights, float32.
         moments: State of the optimiser, float32.
-        rates: Learning rate. Shape ``[T]``.
-        keeps: What bias decay leaves of a bias, ``1 - bias_decay * learning_rate``. ``[T]``.
+        rates: Learning rate. Shape ``[T, 1]``.
+        keeps: What bias decay leaves of a bias, ``1 - bias_decay * learning_rate``.
+            Shape ``[T, 1]``.
         l1: Weight of the L1 penalty ``[T]``, or None where all are zero.
         first_losses: Training loss of the first step. Shape ``[T]``.
         losses: Training loss of each step of the current chunk. Shape ``[T, chunk_steps]``.
@@ -70,7 +70,7 @@ class Tile:
             self,
             slots=tuple(self.slots[row] for row in kept),
             weights=self.weights.rows(kept),
-            moments=self.moments.rows(kept),
+            moments=tuple(moment.rows(kept) for moment in self.moments),
             rates=self.rates[kept],
             keeps=self.keeps[kept],
             l1=None if self.l1 is None else self.l1[kept],
@@ -84,16 +84,18 @@ class Workspace:
     """Buffers of one step, shared by the tiles of one shape; they hold nothing between steps.
 
     Attributes:
-        weights: Weights in the products' dtype; None where the master weights serve.
+        weights: Weights in the products' dtype.
         gradient: Gradient in the products' dtype.
         gradient32: Gradient in float32; the same memory where the products are in float32.
-        activations: In the products' dtype.
+        direction: What the optimiser makes of it, float32.
+        passes: Forward and backward passes in the products' dtype.
     """
 
-    weights: Weights | None
+    weights: Weights
     gradient: Weights
     gradient32: Weights
-    activations: Activations
+    direction: Weights
+    passes: Passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,14 +131,16 @@ def _tile(
 ) -> Tile:
     """A tile of the members at ``slots``, which share seed, padded width and nonlinearity."""
     here = [members[slot] for slot in slots]
-    initial = [
-        initial_weights(
+    width = padded_width(here[0].num_neurons)
+    size = num_weights(width, shape.num_inputs, shape.num_outputs)
+    # Made before the noise that fills them: what is kept then leaves no holes in the heap.
+    weights = split(torch.empty(len(here), size, device=device), width, shape.num_inputs)
+    moments = optimizer.init(weights)
+    for one, flat in zip(here, weights.flat, strict=True):
+        initial = initial_weights(
             one.seed, one.num_neurons, shape.num_inputs, shape.num_outputs, one.initial_bias
         )
-        for one in here
-    ]
-    flat = torch.cat([weights.flat for weights in initial]).to(device)
-    weights = split(flat, padded_width(here[0].num_neurons), shape.num_inputs)
+        flat.copy_(initial.flat[0])
 
     def numbers(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)
@@ -146,9 +150,9 @@ def _tile(
         seed=here[0].seed,
         nonlinearity=NONLINEARITIES[here[0].nonlinearity],
         weights=weights,
-        moments=optimizer.init(weights),
-        rates=numbers([one.learning_rate for one in here]),
-        keeps=numbers([1 - one.bias_decay * one.learning_rate for one in here]),
+        moments=moments,
+        rates=numbers([one.learning_rate for one in here]).unsqueeze(1),
+        keeps=numbers([1 - one.bias_decay * one.learning_rate for one in here]).unsqueeze(1),
         l1=numbers([one.l1 for one in here]) if any(one.l1 for one in here) else None,
         first_losses=torch.zeros(len(here), device=device),
         losses=torch.zeros(len(here), shape.chunk_steps, device=device),
@@ -162,10 +166,11 @@ def workspace(tile: Tile, batch_size: int, dtype: torch.dtype) -> Workspace:
     def buffer(kind: torch.dtype) -> Weights:
         return split(torch.empty_like(tile.weights.flat, dtype=kind), width, num_inputs)
 
-    gradient32 = buffer(torch.float32)
-    if dtype == torch.float32:
-        activations = empty_activations(gradient32, batch_size, tile.nonlinearity)
-        return Workspace(None, gradient32, gradient32, activations)
-    gradient = buffer(dtype)
-    activations = empty_activations(gradient, batch_size, tile.nonlinearity)
-    return Workspace(buffer(dtype), gradient, gradient32, activations)
+    weights, gradient32 = buffer(dtype), buffer(torch.float32)
+    return Workspace(
+        weights=weights,
+        gradient=gradient32 if dtype == torch.float32 else buffer(dtype),
+        gradient32=gradient32,
+        direction=buffer(torch.float32),
+        passes=Passes(weights, tile.nonlinearity, batch_size),
+    )

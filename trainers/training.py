@@ -9,30 +9,22 @@ from itertools import groupby
 import torch
 
 from trainers.divergence import divergence_reason
-from trainers.evaluation import evaluation, held_out_loss, neurons
-from trainers.model import (
-    Activations,
-    Nonlinearity,
-    empty_activations,
-    forward_,
-    gradients_,
-    split,
-    squared_error,
-    subtract_targets_,
-)
-from trainers.optimizers import OPTIMIZERS
+from trainers.evaluation import PUBLISHED_SIGNS, evaluation, held_out_loss, neurons
+from trainers.model import Nonlinearity, split
+from trainers.optimizers import OPTIMIZERS, Pace
 from trainers.outcome import Outcome, Record, outcome
+from trainers.passes import Passes
 from trainers.precision import PRODUCT_DTYPES
 from trainers.replicates import (
-    HELD_OUT_BLOCK_SIZE,
     Replicate,
     begin_replicate,
-    chunk_steps,
     draw_chunk,
 )
+from trainers.samples import Samples
 from trainers.schedules import SCHEDULES
-from trainers.settings import Member, TrainingSettings, check_member, check_settings
-from trainers.tasks import TASKS, Samples, Task, check_task
+from trainers.settings import Member, Task, TrainingSettings, check_member, check_settings
+from trainers.sizes import HELD_OUT_BLOCK_SIZE, chunk_steps
+from trainers.tasks import TASKS, check_task
 from trainers.tiles import CohortShape, Tile, Workspace, pack, workspace
 
 Workspaces = dict[tuple[torch.Size, Nonlinearity], Workspace]
@@ -165,37 +157,38 @@ def _train_tile_(
     state: CohortState, tile: Tile, samples: Samples, blocks: range, work: Workspace
 ) -> None:
     """Train one tile on some blocks of a chunk, stopping at the curve's steps to evaluate."""
-    settings = state.settings
-    schedule = SCHEDULES[settings.schedule]
+    settings, passes = state.settings, work.passes
     update_ = OPTIMIZERS[settings.optimizer].update_
-    weights = tile.weights
-    if work.weights is not None:
-        weights = work.weights
-        weights.flat.copy_(tile.weights.flat)
-    for step, block in enumerate(blocks, start=state.step):
-        inputs, positions, values = samples.block(block)
-        outputs = forward_(weights, inputs, tile.nonlinearity, work.activations)
-        subtract_targets_(outputs, positions, values)
-        tile.losses[:, block] = squared_error(work.activations)
-        if step == 0:
-            tile.first_losses.copy_(tile.losses[:, 0])
-        gradients_(
-            weights,
-            inputs,
-            tile.nonlinearity,
-            work.activations,
-            l1=tile.l1,
-            gradient=work.gradient,
-        )
-        if work.weights is not None:
+    steps = range(state.step, state.step + len(blocks))
+    half_l1 = None if tile.l1 is None else (tile.l1 / 2).to(work.weights.flat.dtype).view(-1, 1, 1)
+    here = slice(blocks.start, blocks.stop)
+    # Roots of sums of squares at first; the squares are taken for all steps at once.
+    losses = tile.losses[:, here]
+    work.weights.flat.copy_(tile.weights.flat)
+    for pace, loss, block in zip(
+        _paces(tile, settings, steps), losses.unbind(1), samples.blocks(here), strict=True
+    ):
+        passes.forward_(block.inputs)
+        block.targets.subtract_from_(passes)
+        passes.error_norms_(loss.unbind())
+        passes.gradients_(block.inputs, work.gradient, half_l1)
+        if work.gradient is not work.gradient32:
             work.gradient32.flat.copy_(work.gradient.flat)
-        update_(tile.moments, tile.weights, work.gradient32, tile.rates * schedule(step))
-        if step < settings.num_steps // 2:
-            tile.weights.bias.mul_(tile.keeps.unsqueeze(1))
-        if work.weights is not None:
-            weights.flat.copy_(tile.weights.flat)
-        if _is_on_curve(step + 1, settings.num_steps):
-            _evaluate_(state, tile, step + 1)
+        update_(tile.moments, tile.weights, work.gradient32, work.direction, pace)
+        if pace.step < settings.num_steps // 2:
+            tile.weights.bias.mul_(tile.keeps)
+        work.weights.flat.copy_(tile.weights.flat)
+        if _is_on_curve(pace.step + 1, settings.num_steps):
+            _evaluate_(state, tile, pace.step + 1)
+    losses.square_().div_(settings.batch_size)
+    if state.step == 0:
+        tile.first_losses.copy_(losses[:, 0])
+
+
+def _paces(tile: Tile, settings: TrainingSettings, steps: range) -> Iterator[Pace]:
+    schedule = SCHEDULES[settings.schedule]
+    for step in steps:
+        yield Pace(tile.rates * schedule(step, settings.num_steps), step)
 
 
 def _is_on_curve(steps_done: int, num_steps: int) -> bool:
@@ -206,21 +199,25 @@ def _evaluate_(state: CohortState, tile: Tile, steps_done: int) -> None:
     """Add a point to the curve of each network of a tile whose held-out loss is finite."""
     replicate = state.replicates[tile.seed]
     _, width, num_inputs = tile.weights.encoder.shape
-    work: Activations | None = None
+    signs = TASKS[state.task.kind].signs
+    weights = split(torch.empty_like(tile.weights.flat[:1]), width, num_inputs)
+    passes = Passes(weights, tile.nonlinearity, HELD_OUT_BLOCK_SIZE)
     for row, slot in enumerate(tile.slots):
-        weights = split(tile.weights.flat[row : row + 1], width, num_inputs)
-        work = work or empty_activations(weights, HELD_OUT_BLOCK_SIZE, tile.nonlinearity)
-        loss = held_out_loss(weights, replicate.held_out, tile.nonlinearity, work)
+        weights.flat.copy_(tile.weights.flat[row])
+        loss = held_out_loss(passes, replicate.held_out)
         if not math.isfinite(loss):
             continue
-        found = neurons(
+        probed = (
             weights,
             state.members[slot].num_neurons,
             replicate.device_projection,
             tile.nonlinearity,
         )
+        found = neurons(*probed, signs)
+        published = found if signs == PUBLISHED_SIGNS else neurons(*probed)
+        point = evaluation(loss, found, published, state.task.num_features)
         record = state.records[slot]
-        record.points.append((steps_done, evaluation(loss, found, state.task.num_features)))
+        record.points.append((steps_done, point))
         record.neurons = found
 
 

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from trainers.evaluation import curve, evaluation, held_out_loss, neurons
-from trainers.model import NONLINEARITIES, Weights, empty_activations, num_weights, split
-from trainers.tasks import Samples
+from trainers.model import NONLINEARITIES, Weights, split
+from trainers.passes import Passes
+from trainers.samples import Samples, SparseTargets
+from trainers.sizes import num_weights
 
 RELU = NONLINEARITIES["relu"]
 
@@ -25,7 +27,7 @@ def network(encoder, bias=None, decoder=None, width=64) -> Weights:
 
 def judge(weights, k, projection, nonlinearity=RELU):
     found = neurons(weights, k, projection, nonlinearity)
-    return found, evaluation(0.5, found, projection.shape[1])
+    return found, evaluation(0.5, found, found, projection.shape[1])
 
 
 def test_one_monosemantic_neuron_for_each_feature():
@@ -114,18 +116,41 @@ def test_only_positive_responses_count_where_the_nonlinearity_goes_below_zero(na
     assert metrics.num_dead == {"gelu": 2, "solu": 1}[name]
 
 
+def test_signed_features_are_probed_at_both_signs():
+    rows = [
+        [-1.0, 0.0, 0.0],  # feature 0 at -1 only: dead as published
+        [0.0, 2.0, 0.0],  # feature 1 at 1
+        [0.0, 1.0, -1.0],  # feature 1 at 1 and feature 2 at -1: only as published of one feature
+        [0.0, 0.0, 1.0],  # feature 2 at 1, and with a bias of 2 to all at both signs
+    ]
+    weights = network(rows, bias=[0.0, 0.0, 0.0, 2.0])
+    found = neurons(weights, 4, torch.eye(3), RELU, (1, -1))
+    published = neurons(weights, 4, torch.eye(3), RELU)
+    assert found.kind.tolist() == ["monosemantic", "monosemantic", "polysemantic", "polysemantic"]
+    assert published.kind.tolist() == ["dead", "monosemantic", "monosemantic", "polysemantic"]
+    assert found.feature.tolist()[:2] == [0, 1]
+    assert found.strength.tolist() == [1.0, 2.0, 1.0, 3.0]
+    # 2 to each of features 0 and 1 at each sign, 3 and 1 to feature 2: 4 of 12.
+    assert found.concentration[3] == pytest.approx(4 / 12)
+    metrics = evaluation(0.5, found, published, 3)
+    assert metrics.monosemantic_per_feature == 2 / 3
+    assert metrics.monosemantic_per_feature_published == 2 / 3
+    assert metrics.num_dead == 0
+
+
 def test_held_out_loss_is_the_mean_over_all_samples():
     # The network answers y = relu(x) on one feature; blocks of two samples with errors
     # (1 - 0.5, 0 - 0) and (2 - 2, 3 - 1): (0.25 + 0 + 0 + 4) / 4.
     weights = network([[1.0]], decoder=[[1.0]])
     held_out = Samples(
         inputs=torch.tensor([[[1.0], [0.0]], [[2.0], [3.0]]]),
-        positions=torch.tensor([0, 0, 1]),
-        values=torch.tensor([0.5, 2.0, 1.0]),
-        starts=(0, 1, 3),
+        targets=SparseTargets(
+            positions=torch.tensor([0, 0, 1]),
+            values=torch.tensor([0.5, 2.0, 1.0]),
+            starts=(0, 1, 3),
+        ),
     )
-    work = empty_activations(weights, 2, RELU)
-    assert held_out_loss(weights, held_out, RELU, work) == pytest.approx(4.25 / 4)
+    assert held_out_loss(Passes(weights, RELU, 2), held_out) == pytest.approx(4.25 / 4)
 
 
 def test_curve_has_one_array_for_each_metric():

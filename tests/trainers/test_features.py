@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from trainers.features import SparseFeatures, Stream, draw_uniform, generator, projection
+from trainers.features import (
+    SparseFeatures,
+    Stream,
+    draw_power_law,
+    draw_uniform,
+    generator,
+    power_law_densities,
+    projection,
+    uniform_densities,
+)
 
 # Statistics below are from fixed seeds; five standard deviations would be passed by chance once in
 # two million.
@@ -11,7 +20,7 @@ SIGMAS = 5
 def draws(density, samples, features, num_chunks=20):
     """Dense 0/1 matrices and values of several chunks."""
     for chunk in range(num_chunks):
-        drawn = draw_uniform(generator(3, Stream.TRAINING, chunk), samples * features, density)
+        drawn = draw_uniform(generator(3, Stream.TRAINING, chunk), samples, features, density)
         dense = np.zeros(samples * features)
         dense[drawn.positions] = 1
         yield dense.reshape(samples, features), drawn
@@ -62,32 +71,39 @@ def test_values_are_uniform_and_independent_of_places():
 
 
 def test_density_one_fills_every_place():
-    drawn = draw_uniform(generator(0, Stream.TRAINING), 1000, 1.0)
+    drawn = draw_uniform(generator(0, Stream.TRAINING), 100, 10, 1.0)
     assert drawn.positions.tolist() == list(range(1000))
 
 
 def test_tiny_density_overflows_nothing():
-    drawn = draw_uniform(generator(0, Stream.TRAINING), 1000, 1e-15)
+    drawn = draw_uniform(generator(0, Stream.TRAINING), 100, 10, 1e-15)
     assert len(drawn.positions) == 0
 
 
 def test_more_gaps_are_drawn_where_the_first_do_not_reach():
     class Short:
-        """Gaps of 1, though the density promises 100: the first draw cannot reach the end."""
+        """Gaps of one place, though the density promises 100: no draw reaches the end."""
 
-        def geometric(self, _density, num_gaps):
-            return np.ones(num_gaps, dtype=np.int64)
+        num_draws = 0
+
+        def standard_exponential(self, num_gaps):
+            gaps = np.full(num_gaps, -np.log1p(-0.01))
+            gaps[0] *= 0.5 if self.num_draws == 0 else 1.0
+            self.num_draws += 1
+            return gaps
 
         def random(self, size, dtype):
             return np.zeros(size, dtype)
 
-    drawn = draw_uniform(Short(), 1000, 0.01)
+    rng = Short()
+    drawn = draw_uniform(rng, 100, 10, 0.01)
     assert drawn.positions.tolist() == list(range(1000))
+    assert rng.num_draws > 1
 
 
 def test_any_chunk_can_be_drawn_again_without_those_before_it():
     def draw(seed, stream, chunk) -> SparseFeatures:
-        return draw_uniform(generator(seed, stream, chunk), 5000, 0.1)
+        return draw_uniform(generator(seed, stream, chunk), 500, 10, 0.1)
 
     before = [draw(7, Stream.TRAINING, chunk) for chunk in range(4)]
     again = draw(7, Stream.TRAINING, 3)
@@ -120,3 +136,60 @@ def test_projection_has_the_left_singular_vectors_directions():
     np.testing.assert_allclose(
         seen_through.T @ seen_through, onto / np.outer(lengths, lengths), atol=1e-5
     )
+
+
+def test_power_law_densities_by_hand():
+    # 2**-1.1 = 0.466516, 3**-1.1 = 0.298653, 4**-1.1 = 0.217638: sum 1.982808, mean 0.495702.
+    assert power_law_densities(4, 0.2) == pytest.approx(
+        [0.403469, 0.188225, 0.120497, 0.087810], abs=1e-6
+    )
+    assert power_law_densities(4, 0.2).mean() == pytest.approx(0.2)
+
+
+def test_power_law_densities_are_clipped_at_one_after_scaling():
+    # Scaled to a mean of 0.6 they are 1.210407, 0.564674, 0.361491, 0.263430.
+    assert power_law_densities(4, 0.6) == pytest.approx(
+        [1.0, 0.564674, 0.361491, 0.263430], abs=1e-6
+    )
+    assert power_law_densities(3, 1.0)[0] == 1.0
+    assert uniform_densities(3, 0.25).tolist() == [0.25, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("mean_density", [1 / 64, 0.3, 1.0])
+def test_power_law_features_are_bernoulli_trials_of_their_densities(mean_density):
+    samples, features, num_chunks = 400, 50, 20
+    expected = power_law_densities(features, mean_density)
+    counts = []
+    for chunk in range(num_chunks):
+        rng = generator(3, Stream.TRAINING, chunk)
+        drawn = draw_power_law(rng, samples, features, mean_density)
+        assert (np.diff(drawn.positions) > 0).all()
+        dense = np.zeros(samples * features)
+        dense[drawn.positions] = 1
+        counts.append(dense.reshape(samples, features))
+    hits = np.concatenate(counts)
+    num_trials = samples * num_chunks
+    sd = np.sqrt(expected * (1 - expected) / num_trials)
+    assert (np.abs(hits.mean(axis=0) - expected) <= SIGMAS * sd).all()
+    # Independent: the variance of a sample's count is the sum of the features' variances.
+    variance = (expected * (1 - expected)).sum()
+    assert hits.sum(axis=1).var() == pytest.approx(variance, rel=SIGMAS * np.sqrt(2.2 / num_trials))
+    uncertain = expected < 1
+    scaled = (hits - expected)[:, uncertain] / np.sqrt(expected * (1 - expected))[uncertain]
+    next_sample = (scaled[1:] * scaled[:-1]).mean()
+    assert abs(next_sample) < SIGMAS / np.sqrt((num_trials - 1) * uncertain.sum())
+
+
+def test_difference_by_hand():
+    one = SparseFeatures(np.array([1, 4, 6]), np.array([0.5, 0.25, 1.0], dtype=np.float32))
+    other = SparseFeatures(np.array([0, 4]), np.array([0.75, 0.75], dtype=np.float32))
+    difference = one.minus(other)
+    assert difference.positions.tolist() == [0, 1, 4, 6]
+    assert difference.values.tolist() == [-0.75, 0.5, -0.5, 1.0]
+    nothing = SparseFeatures(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+    assert nothing.minus(nothing).positions.tolist() == []
+    assert nothing.minus(one).values.tolist() == [-0.5, -0.25, -1.0]
+
+
+def test_the_two_projections_of_a_seed_differ():
+    assert not np.allclose(projection(5, 16, 64), projection(5, 16, 64, Stream.REPROJECTION))

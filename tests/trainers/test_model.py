@@ -1,102 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
-from trainers.model import (
-    NONLINEARITIES,
-    empty_activations,
-    forward_,
-    gradients_,
-    initial_weights,
-    num_weights,
-    padded_width,
-    split,
-    squared_error,
-    subtract_targets_,
-)
-
-ACTIVATIONS = {"relu": torch.relu, "gelu": functional.gelu, "solu": lambda x: x * torch.exp(x)}
+from trainers.model import initial_weights
+from trainers.sizes import padded_width
 
 
 @pytest.mark.parametrize(("width", "padded"), [(1, 64), (63, 64), (64, 64), (65, 128), (500, 512)])
 def test_padded_width(width, padded):
     assert padded_width(width) == padded
-
-
-@pytest.mark.parametrize("name", NONLINEARITIES)
-@pytest.mark.parametrize("l1", [None, [0.0, 0.3]])
-def test_gradients_are_those_of_autograd(name, l1):
-    num_networks, batch, m, k, n = 2, 6, 3, 4, 5
-    rng = torch.Generator().manual_seed(1)
-    flat = torch.randn(num_networks, num_weights(k, m, n), generator=rng)
-    inputs = torch.randn(batch, m, generator=rng)
-    positions = torch.tensor([0, 7, 8, 29])
-    values = torch.rand(4, generator=rng)
-    weights = split(flat, k, m)
-    nonlinearity = NONLINEARITIES[name]
-
-    work = empty_activations(weights, batch, nonlinearity)
-    gradient = split(torch.empty_like(flat), k, m)
-    subtract_targets_(forward_(weights, inputs, nonlinearity, work), positions, values)
-    losses = squared_error(work)
-    penalty = None if l1 is None else torch.tensor(l1)
-    gradients_(weights, inputs, nonlinearity, work, l1=penalty, gradient=gradient)
-
-    targets = torch.zeros(batch * n, dtype=torch.float64)
-    targets[positions] = values.double()
-    for row in range(num_networks):
-        w1, b, w2 = (
-            tensor[row].double().clone().requires_grad_(True) for tensor in weights.tensors
-        )
-        hidden = ACTIVATIONS[name](inputs.double() @ w1.T + b)
-        loss = (hidden @ w2 - targets.view(batch, n)).square().sum() / batch
-        assert losses[row].item() == pytest.approx(loss.item(), rel=1e-5)
-        total = loss + (0.0 if l1 is None else l1[row]) * hidden.abs().sum() / batch
-        expected = torch.autograd.grad(total, (w1, b, w2))
-        for found, reference in zip(gradient.tensors, expected, strict=True):
-            torch.testing.assert_close(found[row].double(), reference, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NONLINEARITIES)
-def test_one_network_in_bfloat16_is_near_float32(name):
-    start = initial_weights(0, 64, 8, 16, 0.1)
-    inputs = torch.randn(32, 8, generator=torch.Generator().manual_seed(2))
-    results = []
-    for dtype in (torch.float32, torch.bfloat16):
-        weights = split(start.flat.to(dtype), 64, 8)
-        work = empty_activations(weights, 32, NONLINEARITIES[name])
-        gradient = split(torch.empty_like(weights.flat), 64, 8)
-        forward_(weights, inputs.to(dtype), NONLINEARITIES[name], work)
-        loss = squared_error(work)
-        arguments = (weights, inputs.to(dtype), NONLINEARITIES[name], work)
-        gradients_(*arguments, l1=None, gradient=gradient)
-        results.append((loss, gradient.flat.float()))
-    (loss, gradient), (loss16, gradient16) = results
-    assert loss16.dtype == torch.float32
-    # bfloat16 has 8 bits: single roundings of 0.4 %, a few of them one upon the other.
-    torch.testing.assert_close(loss16, loss, rtol=0.02, atol=0)
-    assert (gradient16 - gradient).norm() < 0.02 * gradient.norm()
-
-
-@pytest.mark.parametrize("name", NONLINEARITIES)
-def test_padded_neurons_get_no_gradient(name):
-    weights = initial_weights(0, 50, 8, 16, 0.5)
-    inputs = torch.randn(32, 8, generator=torch.Generator().manual_seed(2))
-    work = empty_activations(weights, 32, NONLINEARITIES[name])
-    gradient = split(torch.full_like(weights.flat, 9.0), 64, 8)
-    forward_(weights, inputs, NONLINEARITIES[name], work)
-    gradients_(
-        weights,
-        inputs,
-        NONLINEARITIES[name],
-        work,
-        l1=torch.tensor([0.1]),
-        gradient=gradient,
-    )
-    for tensor in gradient.tensors:
-        assert not tensor[:, 50:].any()
-        assert tensor[:, :50].any()
 
 
 def test_initial_weights_are_uniform_within_the_fan_in():

@@ -5,11 +5,12 @@ import sys
 from dataclasses import fields
 
 import trainers
-from trainers import evaluation, model, names, optimizers, precision, schedules, tasks
+from trainers import evaluation, features, model, names, optimizers, precision, schedules, tasks
 
 
 def test_each_name_has_its_function():
     assert tuple(tasks.TASKS) == names.TASK_KINDS
+    assert tuple(features.DISTRIBUTIONS) == names.FEATURE_DISTRIBUTIONS
     assert tuple(model.NONLINEARITIES) == names.NONLINEARITIES
     assert tuple(optimizers.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(schedules.SCHEDULES) == names.SCHEDULES

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from trainers.model import Weights, split
-from trainers.optimizers import lamb_init, lamb_update_
+from trainers.optimizers import OPTIMIZERS, Pace, zeros_like
+
+LAMB = OPTIMIZERS["lamb"]
 
 
 def weights_of(encoder, bias, decoder) -> Weights:
@@ -11,6 +13,11 @@ def weights_of(encoder, bias, decoder) -> Weights:
     num_networks, width, num_inputs = parts[0].shape
     flat = torch.cat([part.reshape(num_networks, -1) for part in parts], dim=1)
     return split(flat, width, num_inputs)
+
+
+def step(weights, gradient, rate):
+    pace = Pace(torch.tensor([[rate]]), 0)
+    LAMB.update_(LAMB.init(weights), weights, gradient, zeros_like(weights), pace)
 
 
 def test_first_step_by_hand():
@@ -22,7 +29,7 @@ def test_first_step_by_hand():
     # W2 = (30), clipped to 10; gradient 0.1: step 3.161278, ratio 10 / 3.161278: 30 - 0.1 * 10.
     weights = weights_of([[[3.0, 4.0]]], [[0.0]], [[[30.0]]])
     gradient = weights_of([[[0.1, -0.2]]], [[0.1]], [[[0.1]]])
-    lamb_update_(lamb_init(weights), weights, gradient, torch.tensor([0.1]))
+    step(weights, gradient, 0.1)
     assert weights.encoder.flatten().tolist() == pytest.approx([2.646474, 4.353582], abs=2e-6)
     assert weights.bias.item() == pytest.approx(-0.3161278, abs=1e-6)
     assert weights.decoder.item() == pytest.approx(29.0, abs=1e-5)
@@ -31,7 +38,7 @@ def test_first_step_by_hand():
 def test_a_gradient_of_zero_moves_nothing():
     weights = weights_of([[[3.0, 4.0]]], [[1.0]], [[[2.0]]])
     gradient = weights_of([[[0.0, 0.0]]], [[0.0]], [[[0.0]]])
-    lamb_update_(lamb_init(weights), weights, gradient, torch.tensor([0.1]))
+    step(weights, gradient, 0.1)
     assert weights.flat.tolist() == [[3.0, 4.0, 1.0, 2.0]]
 
 
@@ -60,12 +67,13 @@ def test_several_networks_against_a_loop_over_tensors():
     start = split(flat.clone(), width, num_inputs)
     start.bias[2] = 0.0  # the trust ratio of a zero tensor
     steps = [torch.randn(num_networks, size, generator=rng) for _ in range(num_steps)]
-    rates = torch.tensor([0.01, 0.03, 0.1])
+    rates = torch.tensor([[0.01], [0.03], [0.1]])
 
     trained = split(start.flat.clone(), width, num_inputs)
-    moments = lamb_init(trained)
-    for step in steps:
-        lamb_update_(moments, trained, split(step.clone(), width, num_inputs), rates)
+    moments = LAMB.init(trained)
+    for number, step in enumerate(steps):
+        gradient = split(step.clone(), width, num_inputs)
+        LAMB.update_(moments, trained, gradient, zeros_like(trained), Pace(rates, number))
 
     for row, rate in enumerate([0.01, 0.03, 0.1]):
         expected = lamb_loop(
@@ -76,3 +84,35 @@ def test_several_networks_against_a_loop_over_tensors():
         )
         for tensor, reference in zip(trained.tensors, expected, strict=True):
             torch.testing.assert_close(tensor[row].double(), reference, rtol=1e-4, atol=1e-6)
+
+
+TORCH_OPTIMIZERS = {
+    "adam": lambda params, rate: torch.optim.Adam(params, rate, foreach=False),
+    "adamw": lambda params, rate: torch.optim.AdamW(params, rate, foreach=False),
+    "sgd": lambda params, rate: torch.optim.SGD(params, rate, momentum=0.9, foreach=False),
+}
+
+
+@pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
+def test_the_same_as_torch_optim(name):
+    # torch.optim in float64, one network and tensor at a time, with its own defaults.
+    num_steps, rng = 12, torch.Generator().manual_seed(0)
+    start = split(torch.randn(2, 4 * 8, generator=rng), 4, 2)
+    steps = [torch.randn(2, 4 * 8, generator=rng) for _ in range(num_steps)]
+    rates = [0.01, 0.1]
+    optimizer = OPTIMIZERS[name]
+    trained = split(start.flat.clone(), 4, 2)
+    moments, direction = optimizer.init(trained), zeros_like(trained)
+    for number, gradient in enumerate(steps):
+        # The rate changes from step to step, as a schedule would have it.
+        pace = Pace(torch.tensor(rates).view(-1, 1) / (number + 1), number)
+        optimizer.update_(moments, trained, split(gradient.clone(), 4, 2), direction, pace)
+
+    for row, rate in enumerate(rates):
+        param = torch.nn.Parameter(start.flat[row].double())
+        reference = TORCH_OPTIMIZERS[name]([param], rate)
+        for number, gradient in enumerate(steps):
+            reference.param_groups[0]["lr"] = rate / (number + 1)
+            param.grad = gradient[row].double()
+            reference.step()
+        torch.testing.assert_close(trained.flat[row].double(), param.data, rtol=1e-5, atol=1e-6)

@@ -7,7 +7,8 @@ import torch
 import trainers
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 from trainers.features import Stream
-from trainers.replicates import chunk_steps, draw_chunk
+from trainers.replicates import draw_chunk
+from trainers.sizes import chunk_steps
 from trainers.tasks import draw_samples
 
 TASK = Task(kind="feature_decoder", num_features=48, num_inputs=8, feature_density=1 / 16)
@@ -49,21 +50,21 @@ def plain_training(state, num_steps):
     weights = state.tiles[0].weights
     model = PlainModel(weights.encoder[0, :k], weights.bias[0, :k], weights.decoder[0, :k].T)
     optimizer = PlainLamb(model.parameters(), member.learning_rate)
-    projection = state.replicates[member.seed].projection
+    seen = state.replicates[member.seed].projections
     chunk_length = chunk_steps(TASK, settings)
     losses = []
     for step in range(num_steps):
         chunk, block = divmod(step, chunk_length)
         samples = draw_samples(
             TASK,
-            projection,
+            seen,
             seed=member.seed,
             stream=Stream.TRAINING,
             chunk=chunk,
             num_blocks=chunk_length,
             batch_size=settings.batch_size,
         )
-        _, positions, values = samples.block(block)
+        positions, values = samples.targets.blocks()[block]
         features = torch.zeros(settings.batch_size * TASK.num_features)
         features[positions] = values
         features = features.view(settings.batch_size, TASK.num_features)
@@ -71,7 +72,7 @@ def plain_training(state, num_steps):
             member.learning_rate * (1 + math.cos(math.pi * step / 512)) / 2
         )
         optimizer.zero_grad()
-        loss = ((model(features @ projection.T) - features) ** 2).sum(dim=1).mean()
+        loss = ((model(features @ seen.inputs.T) - features) ** 2).sum(dim=1).mean()
         loss.backward()
         optimizer.step()
         if step < settings.num_steps / 2:
@@ -153,10 +154,10 @@ def test_members_of_one_seed_share_projection_and_held_out_samples_and_seeds_do_
     state = begin(TASK, settings, members)
     assert set(state.replicates) == {1, 2}
     one, two = state.replicates[1], state.replicates[2]
-    assert not torch.equal(one.projection, two.projection)
-    assert not torch.equal(one.held_out.values[:100], two.held_out.values[:100])
+    assert not torch.equal(one.projections.inputs, two.projections.inputs)
+    assert not torch.equal(one.held_out.targets.values[:100], two.held_out.targets.values[:100])
     trained_on = draw_chunk(one, TASK, settings, seed=1, chunk=0)
-    assert not torch.equal(one.held_out.values[:100], trained_on.values[:100])
+    assert not torch.equal(one.held_out.targets.values[:100], trained_on.targets.values[:100])
 
 
 def test_a_large_batch_makes_a_chunk_shorter_and_never_empty():
@@ -193,8 +194,11 @@ def test_impossible_members_are_refused(change, message):
     [
         ({"num_steps": 0}, "num_steps must be at least 1"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"optimizer": "sgd"}, "optimizer must be one of lamb, found 'sgd'"),
-        ({"schedule": "linear"}, "schedule must be one of cycling_cosine"),
+        (
+            {"optimizer": "rmsprop"},
+            "optimizer must be one of lamb, adam, adamw, sgd, found 'rmsprop'",
+        ),
+        ({"schedule": "linear"}, "schedule must be one of cycling_cosine, single"),
         ({"precision": "float16"}, "precision must be one of float32, bfloat16"),
     ],
 )

@@ -212,7 +212,7 @@ REFUSED = [
     # choices
     (edited("nonlinearity: relu", "nonlinearity: gulu"), "model.nonlinearity", 3,
      "nonlinearity must be one of relu, gelu, solu, found the text 'gulu'", "Did you mean"),
-    (edited("optimizer: lamb", "optimizer: adam"), "training.optimizer", 4,
+    (edited("optimizer: lamb", "optimizer: rmsprop"), "training.optimizer", 4,
      "optimizer must be", "Write one of the names."),
     (edited("kind: feature_decoder", "kind: decoder"), "task.kind", 2, "kind must be",
      "Did you mean feature_decoder?"),

@@ -1,0 +1,147 @@
+"""How fast a cohort trains beside a plain PyTorch loop and beside the machine's limit.
+
+Run by ``make bench-training``; prints a table and writes ``build/bench/training.json``.
+"""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine_limit import Sizes, limit
+from plain_loop import plain_loop
+
+from trainers import CohortState, Member, Task, TrainingSettings, advance, begin, peak_bytes
+
+CASES = (Sizes(256, 32, 512, 256), Sizes(512, 64, 1024, 256), Sizes(512, 64, 1024, 2048))
+DENSITY = 1 / 64
+COHORT = 16
+OUTPUT = Path("build/bench/training.json")
+
+
+def cohort(sizes: Sizes, precision: str, num_members: int) -> CohortState:
+    """A cohort that will meet no evaluation soon: those are at powers of two."""
+    state = begin(
+        Task(
+            kind="feature_decoder",
+            num_features=sizes.num_features,
+            num_inputs=sizes.num_inputs,
+            feature_density=DENSITY,
+        ),
+        TrainingSettings(num_steps=2**17, batch_size=sizes.batch_size, precision=precision),
+        [Member(seed=0, num_neurons=sizes.num_neurons, learning_rate=0.01)] * num_members,
+    )
+    state.step = 2**16 + 2**10
+    return state
+
+
+def interleaved(works: Sequence[Callable[[int], object]], steps: int, rounds: int) -> list[float]:
+    """Median seconds for a step of each, taking turns so that noise meets all of them."""
+    times: list[list[float]] = [[] for _ in works]
+    for turn in range(rounds + 1):
+        for work, found in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work(steps)
+            if turn:  # the first turn warms up
+                found.append((time.perf_counter() - began) / steps)
+    return [statistics.median(found) for found in times]
+
+
+def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
+    """Rows of one size: ours in bfloat16 and in float32 against the plain loop."""
+    half, single = (cohort(sizes, precision, 1) for precision in ("bfloat16", "float32"))
+    plain = plain_loop(
+        sizes.num_features, sizes.num_inputs, sizes.num_neurons, sizes.batch_size, DENSITY
+    )
+
+    def run_plain(count: int) -> None:
+        for _ in range(count):
+            next(plain)
+
+    half_s, single_s, plain_s = interleaved(
+        [partial(advance, half), partial(advance, single), run_plain], steps, rounds
+    )
+    return [
+        {"case": case, "ours": ours, "other": plain_s, "ratio": plain_s / ours, "unit": "s"}
+        for case, ours in ((f"{sizes}", half_s), (f"{sizes} float32", single_s))
+    ]
+
+
+def company(sizes: Sizes, steps: int, rounds: int) -> dict[str, float]:
+    """Seconds for a step of one trial, alone and in a cohort of 16."""
+    one, many = (cohort(sizes, "bfloat16", size) for size in (1, COHORT))
+    one_s, many_s = interleaved([partial(advance, one), partial(advance, many)], steps, rounds)
+    return {"one_s": one_s, "sixteen_s": many_s / COHORT, "ratio": one_s / (many_s / COHORT)}
+
+
+def breakdown(sizes: Sizes, steps: int) -> dict[str, float]:
+    """Where a step's time goes: seconds a step in each torch operation."""
+    state = cohort(sizes, "bfloat16", 1)
+    advance(state, steps)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        advance(state, steps)
+    spent = {one.key: one.self_cpu_time_total / steps / 1e6 for one in profile.key_averages()}
+    return dict(sorted(spent.items(), key=lambda item: -item[1])[:12])
+
+
+def memory(sizes: Sizes) -> dict[str, float]:
+    """Peak resident memory of a process that trains a cohort of 16: predicted and measured."""
+    state = cohort(sizes, "bfloat16", COHORT)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.set_num_threads(1)\n"
+        "from bench_training import COHORT, Sizes, advance, cohort\n"
+        "advance(cohort(Sizes(*map(int, sys.argv[2:])), 'bfloat16', COHORT), 32)\n"
+        "lines = open('/proc/self/status').read().splitlines()\n"
+        "print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM')))"
+    )
+    numbers = [sizes.num_features, sizes.num_inputs, sizes.num_neurons, sizes.batch_size]
+    arguments = [sys.executable, "-c", code, str(Path(__file__).parent), *map(str, numbers)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    predicted, measured = peak_bytes(state.task, state.settings, state.members), int(done.stdout)
+    return {"predicted": predicted, "measured": measured, "ratio": predicted / measured}
+
+
+def measure(cases: Sequence[Sizes], steps: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """The whole benchmark, as it is written."""
+    rows = [row for sizes in cases for row in compare(sizes, steps, rounds)]
+    ours = {row["case"]: row["ours"] for row in rows}
+    limits = {f"{sizes}": limit(sizes, seconds) for sizes in cases}
+    for case, found in limits.items():
+        found["ours_over_limit"] = ours[case] / found["limit_s"]
+    return {
+        "machine": {"processor": platform.processor() or platform.machine(), "threads": 1},
+        "versions": {name: version(name) for name in ("torch", "numpy", "torch-optimizer")},
+        "rows": rows,
+        "limit": limits,
+        "cohort": company(cases[0], steps, rounds),
+        "memory": memory(cases[0]),
+        "breakdown": {f"{sizes}": breakdown(sizes, steps) for sizes in cases},
+    }
+
+
+def main() -> None:
+    """Measure, print a table, write the file."""
+    torch.set_num_threads(1)
+    found = measure(CASES, steps=32, rounds=5, seconds=1.0)
+    print(f"{'case':28} {'ours ms':>9} {'other ms':>9} {'ratio':>6}")
+    for row in found["rows"]:
+        ours, other = row["ours"] * 1e3, row["other"] * 1e3
+        print(f"{row['case']:28} {ours:9.3f} {other:9.3f} {row['ratio']:6.2f}")
+    for case, one in found["limit"].items():
+        print(f"{case}: {one['ours_over_limit']:.2f} times the machine's limit")
+    print(f"cohort of 16 against one: {found['cohort']['ratio']:.2f} times as fast a trial")
+    print(f"peak memory, predicted over measured: {found['memory']['ratio']:.2f}")
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

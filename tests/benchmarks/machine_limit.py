@@ -1,0 +1,90 @@
+"""What a training step cannot be faster than on this machine, by measurement."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Features N, inputs m, neurons k and samples in a batch."""
+
+    num_features: int
+    num_inputs: int
+    num_neurons: int
+    batch_size: int
+
+    @property
+    def num_weights(self) -> int:
+        """Parameters of one network."""
+        return self.num_neurons * (self.num_inputs + 1 + self.num_features)
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions in the five products of a step."""
+        large = self.batch_size * self.num_neurons * self.num_features
+        small = self.batch_size * self.num_neurons * self.num_inputs
+        return 2.0 * (3 * large + 2 * small)
+
+    def __str__(self) -> str:
+        """Such as ``256/32/512/256``."""
+        return f"{self.num_features}/{self.num_inputs}/{self.num_neurons}/{self.batch_size}"
+
+
+def fastest(work: Callable[[], object], seconds: float) -> float:
+    """The shortest time that one call took while the clock ran, after one call to warm up."""
+    work()
+    best, until = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def products_s(sizes: Sizes, dtype: torch.dtype, seconds: float) -> float:
+    """Seconds for the five products of one step, one after the other and nothing else."""
+
+    def matrix(*shape: int) -> torch.Tensor:
+        return torch.randn(shape).to(dtype)
+
+    inputs = matrix(sizes.batch_size, sizes.num_inputs)
+    encoder = matrix(sizes.num_neurons, sizes.num_inputs)
+    decoder = matrix(sizes.num_neurons, sizes.num_features)
+    hidden = matrix(sizes.batch_size, sizes.num_neurons)
+    error = matrix(sizes.batch_size, sizes.num_features)
+    grad, d_encoder, d_decoder = map(torch.empty_like, (hidden, encoder, decoder))
+
+    def five() -> None:
+        torch.mm(inputs, encoder.T, out=grad)
+        torch.mm(hidden, decoder, out=error)
+        torch.mm(hidden.T, error, out=d_decoder)
+        torch.mm(error, decoder.T, out=grad)
+        torch.mm(grad.T, inputs, out=d_encoder)
+
+    return fastest(five, seconds)
+
+
+def memory_pass_s(sizes: Sizes, seconds: float) -> float:
+    """Seconds to read and write weights and both moments once, in float32."""
+    state = torch.randn(3 * sizes.num_weights)
+    return fastest(lambda: state.mul_(1.0), seconds)
+
+
+def limit(sizes: Sizes, seconds: float) -> dict[str, float]:
+    """Rates of the machine at these sizes, and the least time for a step in bfloat16."""
+    times = {
+        name: products_s(sizes, dtype, seconds)
+        for name, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32))
+    }
+    one_pass = memory_pass_s(sizes, seconds)
+    return {
+        "bfloat16_gflops": sizes.operations / times["bfloat16"] / 1e9,
+        "float32_gflops": sizes.operations / times["float32"] / 1e9,
+        "memory_gb_s": 2 * 4 * 3 * sizes.num_weights / one_pass / 1e9,
+        "products_s": times["bfloat16"],
+        "memory_pass_s": one_pass,
+        "limit_s": times["bfloat16"] + one_pass,
+    }

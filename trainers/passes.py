@@ -1,0 +1,124 @@
+"""The forward pass and the closed-form gradients of networks side by side.
+
+Dimensions: T networks of one width in a tile, B samples, N outputs, m inputs, k neurons, padded.
+
+Source: Jermyn et al. 2022, section 2.
+"""
+
+import torch
+from torch import Tensor
+
+from trainers.model import Nonlinearity, Weights
+
+
+class Passes:
+    """Forward and backward passes of T networks through one set of buffers.
+
+    A pass reads ``weights`` as they are when it is called. All views are made here, once: made
+    anew in each step they would take a tenth of a small network's time.
+
+    Args:
+        weights: The networks, in the dtype of the products.
+        nonlinearity: act.
+        batch_size: Samples in a pass, B.
+    """
+
+    def __init__(self, weights: Weights, nonlinearity: Nonlinearity, batch_size: int) -> None:
+        num_networks, width, num_outputs = weights.decoder.shape
+        pre = weights.flat.new_empty((num_networks, batch_size, width))
+        hidden = pre if nonlinearity.in_place else torch.empty_like(pre)
+        grad = torch.empty_like(pre)
+        error = weights.flat.new_empty((num_networks, batch_size, num_outputs))
+        self.error = error
+        self._num_networks = num_networks
+        self._scale = 2 / batch_size
+        self._nonlinearity = nonlinearity
+        self._pre, self._hidden, self._grad = map(nonlinearity.view, (pre, hidden, grad))
+        self._bias, self._encoder_t = (
+            _matrix(weights.bias.unsqueeze(1)),
+            _matrix(weights.encoder.mT),
+        )
+        self._decoder, self._decoder_t = _matrix(weights.decoder), _matrix(weights.decoder.mT)
+        self._pre_matrix, self._grad_matrix = _matrix(pre), _matrix(grad)
+        self._hidden_matrix, self._error_matrix = _matrix(hidden), _matrix(error)
+        self._hidden_t, self._grad_t = _matrix(hidden.mT), _matrix(grad.mT)
+        self._hidden_numbers, self._grad_numbers = hidden, grad
+        self._flat_errors = error.flatten(1).unbind()
+        self._error32 = error if error.dtype == torch.float32 else error.float()
+        self._errors32 = self._error32.unbind()
+
+    def forward_(self, inputs: Tensor) -> Tensor:
+        """Outputs of every network, written to ``error``.
+
+        Args:
+            inputs: Shared by the networks. Shape ``[B, m]``.
+
+        Returns:
+            ``error``, the outputs. Shape ``[T, B, N]``.
+        """
+        affine = torch.addmm if self._num_networks == 1 else torch.baddbmm
+        affine(self._bias, self._shared(inputs), self._encoder_t, out=self._pre_matrix)
+        self._nonlinearity.apply(self._pre, self._hidden)
+        _product(self._hidden_matrix, self._decoder, self._error_matrix)
+        return self.error
+
+    def subtract_sparse_(self, positions: Tensor, values: Tensor) -> None:
+        """Subtract sparse targets from ``error``; the dense ones are never built.
+
+        Args:
+            positions: Places of the non-zero targets in a flattened ``[B, N]``.
+            values: The targets there.
+        """
+        for network in self._flat_errors:
+            # One axis: index_add_ over the second of two is ten times slower.
+            network.index_add_(0, positions, values, alpha=-1)
+
+    def error_norms_(self, out: tuple[Tensor, ...]) -> None:
+        """Root of the sum of squares of ``error``, for each network.
+
+        Sums are in float32, one network at a time, so that none depends on how many there are.
+
+        Args:
+            out: Where the norms go, a scalar for each network, float32.
+        """
+        if self._error32 is not self.error:
+            self._error32.copy_(self.error)
+        for network, norm in zip(self._errors32, out, strict=True):
+            torch.linalg.vector_norm(network, out=norm)
+
+    def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
+        """Gradient of ``squared_error + l1 * sum(abs(hidden)) / B``, written to ``gradient``.
+
+        ``forward_`` came before, and the targets are subtracted from ``error``.
+
+        Args:
+            inputs: Shape ``[B, m]``.
+            gradient: Where the result goes, in the dtype of the weights.
+            half_l1: Half of l1 in each network, ``[T, 1, 1]``, or None where all are zero.
+        """
+        # The factor 2 / B of the derivative comes last, with the products of fewest outputs.
+        encoder, bias, decoder = gradient.tensors
+        _product(self._hidden_t, self._error_matrix, _matrix(decoder), self._scale)
+        _product(self._error_matrix, self._decoder_t, self._grad_matrix)
+        if half_l1 is not None:
+            self._grad_numbers.add_(torch.sign(self._hidden_numbers).mul_(half_l1))
+        self._nonlinearity.scale_(self._grad, self._pre, self._hidden)
+        _product(self._grad_t, self._shared(inputs), _matrix(encoder), self._scale)
+        torch.sum(self._grad_numbers, dim=1, out=bias).mul_(self._scale)
+
+    def _shared(self, inputs: Tensor) -> Tensor:
+        """The inputs once for each network."""
+        if self._num_networks == 1:
+            return inputs
+        return inputs.expand(self._num_networks, *inputs.shape)
+
+
+def _matrix(batch: Tensor) -> Tensor:
+    """A batch of one as a matrix: products of matrices are a tenth faster. Others as they are."""
+    return batch[0] if len(batch) == 1 else batch
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor, scale: float = 1.0) -> None:
+    """Matrix product of each network times ``scale``, written to ``out``."""
+    multiply = torch.addmm if out.dim() == 2 else torch.baddbmm
+    multiply(out, left, right, beta=0, alpha=scale, out=out)
