@@ -9,6 +9,7 @@ from service.machine import has_bfloat16_products
 from service.phases import BaselinePhase, num_confirmations
 from service.search import resolve_sampler
 from service.spec import Spec
+from trainers import Member, Task, TrainingSettings, peak_bytes
 
 # Rounds of feedback that a search has at least, if its cohorts are to stay small enough for that.
 MIN_ROUNDS = 4
@@ -115,7 +116,7 @@ def estimate(spec: Spec, resolved: Resolved) -> Estimate:
     num_members = resolved.cohort_size * spec.search.replicates
     return Estimate(
         trainings=trainings,
-        cohort_bytes=cohort_bytes(spec, max(int(high), own), num_members),
+        cohort_bytes=cohort_bytes(spec, max(int(high), own), num_members, resolved),
         seconds=START_UP_S + core_s / resolved.max_concurrent,
     )
 
@@ -132,9 +133,18 @@ def training_s(spec: Spec, num_neurons: float, resolved: Resolved) -> float:
     return spec.training.num_steps * step_s
 
 
-def cohort_bytes(spec: Spec, num_neurons: int, num_members: int) -> int:
-    """Bytes that a cohort's weights, optimiser state and working arrays take."""
-    task, batch = spec.task, spec.training.batch_size
-    weights = num_neurons * (task.num_inputs + task.num_features + 1)
-    activations = batch * (2 * num_neurons + 2 * task.num_features + task.num_inputs)
-    return 4 * (num_members * 5 * weights + 2 * activations)
+def cohort_bytes(spec: Spec, num_neurons: int, num_members: int, resolved: Resolved) -> int:
+    """Most memory of a worker that trains a cohort of the widest networks."""
+    training = spec.training
+    return peak_bytes(
+        Task(**spec.task.model_dump()),
+        TrainingSettings(
+            num_steps=training.num_steps,
+            batch_size=training.batch_size,
+            optimizer=training.optimizer,
+            schedule=training.schedule,
+            precision=resolved.precision,
+        ),
+        [Member(seed=0, num_neurons=num_neurons, learning_rate=training.learning_rate)]
+        * num_members,
+    )

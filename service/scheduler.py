@@ -182,7 +182,9 @@ def connect(address: str | None, num_cpus: int) -> int:
         _init(address, num_cpus)
     except SystemExit as error:
         # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
-        raise InterruptedSweepError("Interrupted while Ray was starting; monosweep resume goes on.") from error
+        raise InterruptedSweepError(
+            "Interrupted while Ray was starting; monosweep resume goes on."
+        ) from error
     stopping.take_signals()
     return int(ray.cluster_resources().get("CPU", 1))
 

@@ -36,6 +36,7 @@ TRIALS_SCHEMA = pa.schema(
         ("loss_ratio", pa.float64()),
         ("feasible", pa.bool_()),
         ("monosemantic_per_feature", pa.float64()),
+        ("monosemantic_per_feature_published", pa.float64()),
         ("monosemantic_per_neuron", pa.float64()),
         ("feature_coverage", pa.float64()),
         ("num_dead", pa.float64()),

@@ -40,7 +40,9 @@ class TaskSpec(Part):
     """What the network learns, and the sparse features it learns from."""
 
     kind: Annotated[TaskKind, OneOf()] = Field(
-        description="The task: feature_decoder rebuilds every feature from their mixture.",
+        description="The task, from mixtures of features: feature_decoder rebuilds each feature, "
+        "random_reprojector their mixture under another projection, absolute_value the absolute "
+        "value of signed features.",
         examples=["feature_decoder"],
     )
     num_features: Annotated[int, Within(1, MAX_FEATURES)] = Field(
@@ -54,7 +56,9 @@ class TaskSpec(Part):
         description="Probability that a feature is non-zero in a sample.", examples=[0.015625]
     )
     feature_distribution: Annotated[FeatureDistribution, OneOf()] = Field(
-        default="uniform", description="How density is spread over features: uniform is equally."
+        default="uniform",
+        description="How density is spread over features: uniform is equally, power_law falls with "
+        "the feature's rank to the power of 1.1, with the same mean.",
     )
 
 
@@ -79,12 +83,13 @@ class TrainingSpec(Part):
         description="Number of samples in each step.", examples=[256]
     )
     optimizer: Annotated[OptimizerName, OneOf()] = Field(
-        default="lamb", description="What turns gradients into steps."
+        default="lamb", description="What turns gradients into steps; lamb is the paper's."
     )
     schedule: Annotated[ScheduleName, OneOf()] = Field(
         default="cycling_cosine",
-        description="The learning rate over time: cycling_cosine goes from learning_rate to 0 and "
-        "back every 1024 steps.",
+        description="The learning rate over time: cycling_cosine, the paper's, goes from "
+        "learning_rate to 0 and back every 1024 steps, single_cosine to 0 once over the run, "
+        "warm_up up to it in the first tenth, constant stays at it.",
     )
     learning_rate: LearningRate = Field(
         description="Top of the learning rate's schedule.", examples=[0.01]
