@@ -1,5 +1,6 @@
 """A cohort: trials in, results out. Runs on a worker, and knows nothing of who schedules it."""
 
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from service.storage import Storage
 from service.trials import Phase, Result, Trial
 
 if TYPE_CHECKING:
-    from trainers import CohortState, Curve, Outcome
+    from trainers import CohortState, Curve, Outcome, TrainingSettings
 
 # Steps between two looks at the clock; small enough that a report is never far off.
 STEPS_A_BURST = 64
@@ -57,6 +58,7 @@ class CohortTraining:
 
     Raises:
         ValueError: If the trainers refuse a size or a value.
+        RuntimeError: If this machine lacks the products of the sweep's precision.
     """
 
     def __init__(self, cohort: Cohort) -> None:
@@ -73,6 +75,7 @@ class CohortTraining:
             for seed in trial.seeds
         ]
         training = trainers.TrainingSettings(**cohort.training)
+        _check_precision(training)
         self._state: CohortState = trainers.begin(trainers.Task(**cohort.task), training, members)
 
     @property
@@ -111,6 +114,17 @@ class CohortTraining:
             _result(trial, replicates, cohort.attempt, curves, neurons)
             for trial, replicates in outcomes
         ]
+
+
+def _check_precision(training: "TrainingSettings") -> None:
+    """A sweep's precision is fixed; a worker that cannot do it refuses by name."""
+    import trainers  # noqa: PLC0415
+
+    if training.precision == "bfloat16" and not trainers.bfloat16_is_native(training.device):
+        raise RuntimeError(
+            f"{socket.gethostname()} must have bfloat16 products in hardware for this sweep, found "
+            "none. Run it elsewhere, or start one with training.precision: float32."
+        )
 
 
 def _by_trial(

@@ -254,3 +254,12 @@ def test_settings_that_the_trainers_refuse_are_not_trained(
 ) -> None:
     with pytest.raises(ValueError, match="num_neurons must be at least 1, found 0"):
         train(tmp_path, make_trial("search", 0, settings={"num_neurons": 0}))
+
+
+def test_a_machine_without_bfloat16_products_refuses_by_name(
+    tmp_path: Path, narrow: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainers, "bfloat16_is_native", lambda _device: False)
+    with pytest.raises(RuntimeError, match="must have bfloat16 products in hardware"):
+        train(tmp_path, narrow, training={**TRAINING, "precision": "bfloat16"})
+    assert train(tmp_path, narrow)[0].state == "complete"
