@@ -15,8 +15,8 @@ from service.intervals import CONFIDENCE, Interval, mean_interval
 from service.trials import Point, Settings, Trial
 
 BASELINE = "baseline"
-# Between a search trial's id and the width that its setting was moved to.
-_MOVED = " at "
+# Between a search trial's id and the baseline's width, at which it is confirmed but cannot win.
+_AT = " at "
 
 # What a verdict shows of each candidate, with intervals.
 SHOWN = ("loss", "monosemantic_per_feature", "monosemantic_per_neuron", "feature_coverage")
@@ -58,18 +58,12 @@ def candidates(baseline: Settings, ranking: Sequence[Trial], num_finalists: int)
     width = baseline["num_neurons"]
     if not finalists or any(trial.settings["num_neurons"] == width for trial in finalists):
         return chosen
-    same_width = next((t for t in ranking if t.settings["num_neurons"] == width), None)
-    if same_width is not None:
-        return [
-            *chosen,
-            Candidate(role=same_width.trial_id, settings=same_width.settings, is_finalist=False),
-        ]
-    best = finalists[0]
+    same_width = next((t for t in ranking if t.settings["num_neurons"] == width), finalists[0])
     return [
         *chosen,
         Candidate(
-            role=f"{best.trial_id}{_MOVED}{width}",
-            settings={**best.settings, "num_neurons": width},
+            role=f"{same_width.trial_id}{_AT}{width}",
+            settings={**same_width.settings, "num_neurons": width},
             is_finalist=False,
         ),
     ]
@@ -152,7 +146,7 @@ def findings(
 
 
 def _could_win(role: str) -> bool:
-    return role != BASELINE and _MOVED not in role
+    return role != BASELINE and _AT not in role
 
 
 def _finding(
@@ -205,8 +199,8 @@ def _gain_shortfall(gain: Interval, objective: str, confidence: float) -> list[s
     if gain.low > 0.0:
         return []
     return [
-        f"its gain in {objective} may be as low as {gain.low:+.4f}, and must surely be above 0 "
-        f"({confidence:.1%} interval)"
+        f"its gain in {objective.replace('_', ' ')} may be as low as {gain.low:+.4f}, and must "
+        f"surely be above 0 ({confidence:.1%} interval)"
     ]
 
 

@@ -22,10 +22,13 @@ def verdict_table(verdict: Json) -> Table:
     table.add_column("", overflow="fold")
     for column in ("loss", "loss ratio", "monosem.\nper feat."):
         table.add_column(column, no_wrap=True)
-    for column in ("coverage", "neurons", "bias", "decay"):
+    rows = [row for row in [verdict["baseline"], *verdict["finalists"]] if row]
+    # Seldom varied, so they have a column only where they are.
+    also = [name for name in _ALSO if len({row["settings"].get(name) for row in rows}) > 1]
+    for column in ("coverage", "neurons", "bias", "decay", *(_ALSO[name] for name in also)):
         table.add_column(column, justify="right", no_wrap=True)
     winner = (verdict["winner"] or {}).get("trial")
-    for row in filter(None, [verdict["baseline"], *verdict["finalists"]]):
+    for row in rows:
         is_winner = row["role"] == winner
         table.add_row(
             f"{row['role']} *" if is_winner else row["role"],
@@ -36,9 +39,13 @@ def verdict_table(verdict: Json) -> Table:
             str(row["num_neurons"]),
             f"{row['settings']['initial_bias']:.2f}",
             f"{row['settings']['bias_decay']:.3g}",
+            *(_short(row["settings"].get(name)) for name in also),
             style="bold" if is_winner else None,
         )
     return table
+
+
+_ALSO = {"learning_rate": "rate", "nonlinearity": "act.", "l1": "L1"}
 
 
 def _interval(interval: Mapping[str, float] | None, digits: int) -> str:
@@ -55,7 +62,10 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
     if verdict["baseline"] is not None:
         parts.append(verdict_table(verdict))
         parts.append(
-            Text(f"± half a 95% interval over {verdict['num_seeds']} fresh seeds; * the winner")
+            Text(
+                f"± half a 95% interval over {verdict['num_seeds']} fresh seeds"
+                + ("; * the winner" if verdict["confirmed"] else "")
+            )
         )
     style = "green" if verdict["confirmed"] else "yellow"
     parts += [
@@ -85,7 +95,9 @@ def status_view(status: Json) -> Group:
     if status["best"]:
         best = status["best"]
         params = ", ".join(f"{key} {_short(value)}" for key, value in best["params"].items())
-        lines.append(Text(f"best     {best['trial']}, loss {best['loss']:.4f} ({params})"))
+        ratio = f"{best['loss_ratio']:.4f} seed by seed, at most {status['max_loss_ratio']:.4g}"
+        lines.append(Text(f"best     {best['trial']}, loss {best['loss']:.4f} (ratio {ratio})"))
+        lines.append(Text(f"         {params}"))
     if status["failure"]:
         lines.append(Text(status["failure"], style="red"))
     if status["verdict"]:
@@ -131,7 +143,10 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
             f"cohorts    {resolved.cohort_size} trials each, {resolved.max_concurrent} at a time, "
             f"{resolved.precision} products, sampler {resolved.sampler}"
         ),
-        Text(f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"),
+        Text(
+            f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"
+            + (", more than this machine has" if estimate.exceeds_memory else "")
+        ),
         Text(f"time       about {estimate.seconds / 60:.1f} min, by arithmetic alone"),
     )
 

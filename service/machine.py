@@ -16,6 +16,11 @@ def available_cpus() -> int:
     return psutil.cpu_count() or 1
 
 
+def memory_bytes() -> int:
+    """Memory of this machine."""
+    return int(psutil.virtual_memory().total)
+
+
 def has_bfloat16_products() -> bool:
     """Whether the processor multiplies matrices in bfloat16, told without importing torch."""
     flags = _cpu_info("flags").split()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from service.machine import has_bfloat16_products
+from service.machine import has_bfloat16_products, memory_bytes
 from service.phases import BaselinePhase, num_confirmations
 from service.search import resolve_sampler
 from service.spec import Spec
@@ -91,11 +91,13 @@ class Estimate:
     Attributes:
         trainings: Networks to train, by phase.
         cohort_bytes: Memory of one cohort, with the widest networks.
+        exceeds_memory: Whether the cohorts at a time take more than this machine has.
         seconds: Wall time with the resolved number of cohorts at a time.
     """
 
     trainings: Mapping[str, int]
     cohort_bytes: int
+    exceeds_memory: bool
     seconds: float
 
 
@@ -114,9 +116,11 @@ def estimate(spec: Spec, resolved: Resolved) -> Estimate:
         for phase, count in trainings.items()
     )
     num_members = resolved.cohort_size * spec.search.replicates
+    widest = cohort_bytes(spec, max(int(high), own), num_members, resolved)
     return Estimate(
         trainings=trainings,
-        cohort_bytes=cohort_bytes(spec, max(int(high), own), num_members, resolved),
+        cohort_bytes=widest,
+        exceeds_memory=widest * resolved.max_concurrent > memory_bytes(),
         seconds=START_UP_S + core_s / resolved.max_concurrent,
     )
 

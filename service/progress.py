@@ -171,7 +171,8 @@ class ProgressView(Watcher):
         objective = self._spec.objective.maximize
         return Text(
             f"best so far {best['trial']}: {objective} {best[objective]:.3f}, "
-            f"loss {best['loss']:.4f} under {ceiling}"
+            f"loss {best['loss']:.4f}, {best['loss_ratio']:.3f} of the baseline's on its seeds; "
+            f"{ceiling}"
         )
 
     def _time_left(self) -> Text:

@@ -75,10 +75,10 @@ def _already_there(record: SweepRecord, spec: Spec) -> str:
                 "Give this one a name of its own: monosweep run SPEC --name NAME",
             ]
         )
-    return (
-        f"a sweep named {name!r} with the same file is there already ({record.state}). "
-        f"Go on with it: monosweep resume {name}; see it: monosweep status {name}"
-    )
+    there = f"a sweep named {name!r} with the same file is there already ({record.state}). "
+    if record.is_live:
+        return f"{there}Follow it: monosweep status {name}"
+    return f"{there}Go on with it: monosweep resume {name}; see it: monosweep status {name}"
 
 
 def resume(

@@ -67,6 +67,7 @@ def _shown(finding: Finding) -> Json:
     candidate = finding.candidate
     return {
         "role": candidate.role,
+        "is_finalist": candidate.is_finalist,
         "settings": dict(candidate.settings),
         "num_neurons": candidate.settings["num_neurons"],
         "num_seeds": finding.num_seeds,
@@ -97,7 +98,7 @@ def _sentence(
             _what_won(spec, best, baseline),
             _what_it_cost(spec, best),
             _where_it_comes_from(spec, best, baseline),
-            _what_the_width_did(spec, best, same_width),
+            _what_the_width_did(spec, best, same_width, found),
         ]
     )
 
@@ -170,9 +171,18 @@ def _where_it_comes_from(spec: Spec, best: Finding, baseline: Finding) -> str:
     return f"Both have the baseline's learning rate ({rate:.3g}, {tuned}), so the gain is {names}."
 
 
-def _what_the_width_did(spec: Spec, best: Finding, same_width: Finding | None) -> str:
+def _what_the_width_did(
+    spec: Spec, best: Finding, same_width: Finding | None, found: Sequence[Finding]
+) -> str:
     if same_width is None:
-        return "No setting at the baseline's own width was confirmed."
+        tried = [
+            f"{finding.candidate.role} did not pass: {'; '.join(finding.shortfalls)}"
+            for finding in found
+            if finding.candidate.role != BASELINE
+            and finding.candidate.settings["num_neurons"] == spec.model.num_neurons
+        ]
+        why = f" ({'; '.join(tried)})" if tried else ""
+        return f"No setting at the baseline's own width was confirmed{why}."
     if same_width is best:
         return "The winner has the baseline's own width."
     objective = spec.objective.maximize

@@ -411,7 +411,8 @@ def test_a_file_that_is_there_already_is_not_run_again(
     monosweep: Call, recorded: Writer, tmp_path: Path, tiny_text: str
 ) -> None:
     (tmp_path / "tiny.yaml").write_text("# a comment more\n" + tiny_text)
-    refused(monosweep("run", "tiny.yaml"), "the same file", "monosweep resume tiny")
+    # This process holds the lease.
+    refused(monosweep("run", "tiny.yaml"), "the same file", "(running)", "monosweep status tiny")
     changed = tiny_text.replace("num_trials: 4", "num_trials: 5")
     assert parse_spec(changed, origin="test").search.num_trials == 5
     (tmp_path / "tiny.yaml").write_text(changed)

@@ -33,7 +33,9 @@ def test_a_search_trial_of_the_baselines_width_goes_before_a_moved_one(
 ) -> None:
     ranking = [searched(make_trial, 4, 128), searched(make_trial, 2, 64)]
     chosen = confirmation.candidates(BASELINE_SETTINGS, ranking, 1)
-    assert [c.role for c in chosen] == ["baseline", "search/4", "search/2"]
+    assert [c.role for c in chosen] == ["baseline", "search/4", "search/2 at 64"]
+    assert [c.is_finalist for c in chosen] == [False, True, False]
+    assert chosen[2].settings == ranking[1].settings
 
 
 def test_no_extra_candidate_where_a_finalist_has_the_width(make_trial: MakeTrial) -> None:

@@ -127,6 +127,7 @@ STATUS: dict[str, Any] = {
     "state": "interrupted",
     "failure": None,
     "num_trials": 4,
+    "max_loss_ratio": 1.02,
     "trials": {"complete": 2, "pruned": 0, "failed": 1, "running": 0, "waiting": 1},
     "baseline": {"loss": 2.0, "ceiling": 3.0, "learning_rate": 0.02},
     "best": {
@@ -144,7 +145,8 @@ def test_the_status_of_a_sweep_is_a_few_lines() -> None:
         "tiny  interrupted, phase search",
         "search   2 complete, 1 failed, 1 waiting (budget 4)",
         "baseline loss 2.0000, ceiling 3.0000",
-        "best     search/1, loss 1.5000 (initial_bias -0.512, nonlinearity gelu)",
+        "best     search/1, loss 1.5000 (ratio 0.7500 seed by seed, at most 1.02)",
+        "         initial_bias -0.512, nonlinearity gelu",
         "Go on with it: monosweep resume tiny",
     ]
 
@@ -198,6 +200,7 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     foreseen = Estimate(
         trainings={"baseline": 2, "search": 4, "confirmation": 6},
         cohort_bytes=3 * 2**20,
+        exceeds_memory=False,
         seconds=90.0,
     )
     text = shown(plan_view(spec.settings(), resolved, foreseen))
@@ -224,7 +227,12 @@ def test_the_plan_shows_options_as_they_are(make_spec: MakeSpec) -> None:
         gpus=0.0,
     )
     text = shown(
-        plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
+        plan_view(
+            spec.settings(),
+            resolved,
+            Estimate(trainings={}, cohort_bytes=0, exceeds_memory=True, seconds=0.0),
+        )
     )
     assert "relu" in text
     assert "gelu" in text
+    assert "more than this machine has" in text

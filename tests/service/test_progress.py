@@ -171,8 +171,8 @@ def test_in_the_search_the_best_is_shown_under_the_ceiling(
         view.cohort_started(cohort("search-1", running(replace(searched, number=1))))
         view.cohort_progressed("search-1", 200)
     expected = (
-        "best so far search/0: monosemantic_per_feature 0.250, loss 1.8000 under ceiling 3.0000 "
-        "(baseline loss 2.0000)"
+        "best so far search/0: monosemantic_per_feature 0.250, loss 1.8000, 0.900 of the "
+        "baseline's on its seeds; ceiling 3.0000 (baseline loss 2.0000)"
     )
     assert expected in " ".join(terminal.last_frame.split())
 
