@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
 from trainers.model import Weights, split
 
@@ -102,22 +101,22 @@ def adam_direction_(
     """
     first, second = moments
     direction.flat.zero_()
-    steps_done = torch.full((), float(step), device=direction.flat.device)
-    adam(
+    steps_done = torch.full((), float(step + 1), device=direction.flat.device)
+    # What torch.optim.Adam(fused=True) calls; its wrapper would cost as much again.
+    torch._fused_adam_(
         [direction.flat],
         [gradient.flat],
         [first.flat],
         [second.flat],
         [],
         [steps_done],
-        fused=True,
-        amsgrad=False,
-        maximize=False,
+        lr=-1.0,
         beta1=BETA1,
         beta2=BETA2,
-        lr=-1.0,
         weight_decay=0.0,
         eps=epsilon,
+        amsgrad=False,
+        maximize=False,
     )
 
 

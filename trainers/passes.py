@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainers.model import Nonlinearity, Weights
+from trainers.products import products
 
 
 class Passes:
@@ -31,6 +32,7 @@ class Passes:
         error = weights.flat.new_empty((num_networks, batch_size, num_outputs))
         self.error = error
         self._num_networks = num_networks
+        self._affine, self._scaled = products(num_networks, error.dtype, error.device)
         self._scale = 2 / batch_size
         self._nonlinearity = nonlinearity
         self._pre, self._hidden, self._grad = map(nonlinearity.view, (pre, hidden, grad))
@@ -56,10 +58,9 @@ class Passes:
         Returns:
             ``error``, the outputs. Shape ``[T, B, N]``.
         """
-        affine = torch.addmm if self._num_networks == 1 else torch.baddbmm
-        affine(self._bias, self._shared(inputs), self._encoder_t, out=self._pre_matrix)
+        self._affine(self._shared(inputs), self._encoder_t, self._bias, self._pre_matrix)
         self._nonlinearity.apply(self._pre, self._hidden)
-        _product(self._hidden_matrix, self._decoder, self._error_matrix)
+        self._scaled(self._hidden_matrix, self._decoder, 1.0, self._error_matrix)
         return self.error
 
     def subtract_sparse_(self, positions: Tensor, values: Tensor) -> None:
@@ -98,12 +99,12 @@ class Passes:
         """
         # The factor 2 / B of the derivative comes last, with the products of fewest outputs.
         encoder, bias, decoder = gradient.tensors
-        _product(self._hidden_t, self._error_matrix, _matrix(decoder), self._scale)
-        _product(self._error_matrix, self._decoder_t, self._grad_matrix)
+        self._scaled(self._hidden_t, self._error_matrix, self._scale, _matrix(decoder))
+        self._scaled(self._error_matrix, self._decoder_t, 1.0, self._grad_matrix)
         if half_l1 is not None:
             self._grad_numbers.add_(torch.sign(self._hidden_numbers).mul_(half_l1))
         self._nonlinearity.scale_(self._grad, self._pre, self._hidden)
-        _product(self._grad_t, self._shared(inputs), _matrix(encoder), self._scale)
+        self._scaled(self._grad_t, self._shared(inputs), self._scale, _matrix(encoder))
         torch.sum(self._grad_numbers, dim=1, out=bias).mul_(self._scale)
 
     def _shared(self, inputs: Tensor) -> Tensor:
@@ -114,11 +115,5 @@ class Passes:
 
 
 def _matrix(batch: Tensor) -> Tensor:
-    """A batch of one as a matrix: products of matrices are a tenth faster. Others as they are."""
+    """A batch of one as a matrix, as the products want it; others as they are."""
     return batch[0] if len(batch) == 1 else batch
-
-
-def _product(left: Tensor, right: Tensor, out: Tensor, scale: float = 1.0) -> None:
-    """Matrix product of each network times ``scale``, written to ``out``."""
-    multiply = torch.addmm if out.dim() == 2 else torch.baddbmm
-    multiply(out, left, right, beta=0, alpha=scale, out=out)

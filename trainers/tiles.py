@@ -115,32 +115,44 @@ def pack(
     for slot, member in enumerate(members):
         groups[member.seed, padded_width(member.num_neurons), member.nonlinearity].append(slot)
     size = tile_size(device)
-    return [
-        _tile(members, slots[start : start + size], shape, optimizer, device)
+    # All of them before the noise that fills them: what is kept then has no holes between.
+    tiles = [
+        _blank_tile(members, slots[start : start + size], shape, optimizer, device)
         for _, slots in sorted(groups.items())
         for start in range(0, len(slots), size)
     ]
+    for tile in tiles:
+        for slot, flat in zip(tile.slots, tile.weights.flat, strict=True):
+            flat.copy_(_initial_weights(members[slot], shape).flat[0])
+    return tiles
 
 
-def _tile(
+def _initial_weights(member: Member, shape: CohortShape) -> Weights:
+    return initial_weights(
+        member.seed,
+        member.num_neurons,
+        shape.num_inputs,
+        shape.num_outputs,
+        member.initial_bias,
+    )
+
+
+def _blank_tile(
     members: Sequence[Member],
     slots: Sequence[int],
     shape: CohortShape,
     optimizer: Optimizer,
     device: torch.device,
 ) -> Tile:
-    """A tile of the members at ``slots``, which share seed, padded width and nonlinearity."""
+    """A tile for the members at ``slots``, which share seed, padded width and nonlinearity.
+
+    Its weights are not filled yet.
+    """
     here = [members[slot] for slot in slots]
     width = padded_width(here[0].num_neurons)
     size = num_weights(width, shape.num_inputs, shape.num_outputs)
-    # Made before the noise that fills them: what is kept then leaves no holes in the heap.
     weights = split(torch.empty(len(here), size, device=device), width, shape.num_inputs)
     moments = optimizer.init(weights)
-    for one, flat in zip(here, weights.flat, strict=True):
-        initial = initial_weights(
-            one.seed, one.num_neurons, shape.num_inputs, shape.num_outputs, one.initial_bias
-        )
-        flat.copy_(initial.flat[0])
 
     def numbers(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)

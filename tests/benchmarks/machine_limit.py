@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from trainers.products import products
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -57,12 +59,14 @@ def products_s(sizes: Sizes, dtype: torch.dtype, seconds: float) -> float:
     error = matrix(sizes.batch_size, sizes.num_features)
     grad, d_encoder, d_decoder = map(torch.empty_like, (hidden, encoder, decoder))
 
+    times = products(1, dtype, inputs.device).scaled
+
     def five() -> None:
-        torch.mm(inputs, encoder.T, out=grad)
-        torch.mm(hidden, decoder, out=error)
-        torch.mm(hidden.T, error, out=d_decoder)
-        torch.mm(error, decoder.T, out=grad)
-        torch.mm(grad.T, inputs, out=d_encoder)
+        times(inputs, encoder.T, 1.0, grad)
+        times(hidden, decoder, 1.0, error)
+        times(hidden.T, error, 1.0, d_decoder)
+        times(error, decoder.T, 1.0, grad)
+        times(grad.T, inputs, 1.0, d_encoder)
 
     return fastest(five, seconds)
 
