@@ -155,12 +155,13 @@ def export(
 def validate(spec: SpecArgument) -> None:
     """Check a sweep file, and say what it will take."""
     from service.display import plan_view
-    from service.machine import available_cpus
-    from service.planning import estimate, resolve
+    from service.estimate import estimate
+    from service.machine import available_cpus, memory_bytes
+    from service.planning import Room, resolve
     from service.spec import load_spec
 
     loaded = load_spec(spec)
-    resolved = resolve(loaded, available_cpus())
+    resolved = resolve(loaded, Room(available_cpus(), memory_bytes()))
     out.print(plan_view(loaded.settings(), resolved, estimate(loaded, resolved)))
 
 

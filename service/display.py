@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.estimate import Estimate
 from service.home import without_password
-from service.planning import Estimate, Resolved
+from service.planning import Resolved
 
 Json = Mapping[str, Any]
 
@@ -140,15 +141,20 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
         Text("What it will take here", style="bold"),
         Text(f"trainings  {total} ({trainings})"),
         Text(
-            f"cohorts    {resolved.cohort_size} trials each, {resolved.max_concurrent} at a time, "
+            f"cohorts    {_cohort_size(settings, resolved)}, {resolved.max_concurrent} at a time, "
             f"{resolved.precision} products, sampler {resolved.sampler}"
         ),
-        Text(
-            f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"
-            + (", more than this machine has" if estimate.exceeds_memory else "")
-        ),
+        Text(f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"),
         Text(f"time       about {estimate.seconds / 60:.1f} min, by arithmetic alone"),
     )
+
+
+def _cohort_size(settings: Json, resolved: Resolved) -> str:
+    if settings["compute"]["cohort_size"] != "auto":
+        return f"{resolved.cohort_size} trials each"
+    if resolved.cohort_size == 1:
+        return "1 trial each"
+    return f"up to {resolved.cohort_size} trials each (measured when the sweep starts)"
 
 
 def _flattened(settings: Json, prefix: str = "") -> list[tuple[str, object]]:

@@ -19,7 +19,7 @@ from service.phases import (
     SearchPhase,
     base_settings,
 )
-from service.planning import Resolved
+from service.planning import Resolved, training_settings
 from service.search import Search, told
 from service.spec import Spec
 from service.trials import PHASES, Phase, Point, Result, Settings, Trial
@@ -255,14 +255,7 @@ class Life:
             attempt=attempt,
             trials=trials,
             task=spec.task.model_dump(),
-            training={
-                "num_steps": spec.training.num_steps,
-                "batch_size": spec.training.batch_size,
-                "optimizer": spec.training.optimizer,
-                "schedule": spec.training.schedule,
-                "precision": self._resolved.precision,
-                "device": self._resolved.device,
-            },
+            training=training_settings(spec, self._resolved.precision, self._resolved.device),
             num_threads=self._resolved.cpus,
             storage=self._storage,
         )

@@ -7,6 +7,12 @@ from pathlib import Path
 import psutil
 
 _CPU_INFO = Path("/proc/cpuinfo")
+# What Linux allows a container, in the second and the first version of its control groups; "max",
+# a number beyond all memory, or no such file where it allows all.
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 def available_cpus() -> int:
@@ -17,8 +23,10 @@ def available_cpus() -> int:
 
 
 def memory_bytes() -> int:
-    """Memory of this machine."""
-    return int(psutil.virtual_memory().total)
+    """Memory of this machine, or what its container may have of it."""
+    limits = (path.read_text().strip() for path in _MEMORY_LIMITS if path.exists())
+    total = int(psutil.virtual_memory().total)
+    return min([total, *(int(limit) for limit in limits if limit.isdecimal())])
 
 
 def has_bfloat16_products() -> bool:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from service.cohort import Cohort
 from service.phases import BaselinePhase, num_confirmations
+from service.planning import Resolved
 from service.spec import Spec
 from service.status import baseline_so_far, best_so_far
 from service.trials import PHASES, Phase, Trial
@@ -89,6 +90,20 @@ class ProgressView(Watcher):
     def workers_starting(self) -> None:
         """Nothing is seen to move for some seconds."""
         self._say(f"{self._spec.name}: starting workers")
+
+    def planned(self, resolved: Resolved) -> None:
+        """The ``auto`` choices are settled."""
+        measured = ", ".join(
+            f"{seconds * 1e3:.3g} ms in one of {size}" for size, seconds in resolved.step_s.items()
+        )
+        self._console.print(
+            f"cohort size {resolved.cohort_size}, {resolved.max_concurrent} at a time, "
+            f"{resolved.precision} products"
+            + (f"; a trial's step was measured to take {measured}" if measured else ""),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
         """A phase begins, or goes on."""

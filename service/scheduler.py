@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ from ray.tune.search import Searcher
 from service import stopping
 from service.cohort import Cohort, CohortTraining
 from service.errors import InterruptedSweepError, UserError
-from service.planning import Resolved
+from service.planning import Resolved, Room
 from service.trials import Result
 
 # It calls every cohort that died an error of the whole run; what becomes of it is the agenda's.
@@ -171,22 +171,35 @@ class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return stopping.is_asked()
 
 
-def connect(address: str | None, num_cpus: int) -> int:
-    """Start Ray here, or join the cluster at ``address``; the processors there are for cohorts.
+def connect(address: str | None, here: Room) -> Room:
+    """Start Ray here, or join the cluster at ``address``; what there is for cohorts.
+
+    Args:
+        address: A cluster, or None to start Ray here.
+        here: What this machine has.
 
     Raises:
         UserError: If there is no cluster at the address.
         InterruptedSweepError: If somebody asked for the end meanwhile.
     """
     try:
-        _init(address, num_cpus)
+        _init(address, here.num_cpus)
     except SystemExit as error:
         # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
         raise InterruptedSweepError(
             "Interrupted while Ray was starting; monosweep resume goes on."
         ) from error
     stopping.take_signals()
-    return int(ray.cluster_resources().get("CPU", 1))
+    return here if address is None else _cluster_room(ray.nodes())
+
+
+def _cluster_room(nodes: Sequence[Mapping[str, Any]]) -> Room:
+    """The processors of all machines, each with as much memory as where it has least."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    workers = [(has["CPU"], has.get("memory", 0.0)) for has in alive if has.get("CPU", 0) >= 1]
+    num_cpus = int(sum(cpus for cpus, _ in workers))
+    least = min((memory / cpus for cpus, memory in workers), default=0.0)
+    return Room(num_cpus=max(num_cpus, 1), memory_bytes=int(least * num_cpus))
 
 
 def _init(address: str | None, num_cpus: int) -> None:
@@ -235,17 +248,22 @@ def disconnect() -> None:
     ray.shutdown()
 
 
-def check_resources(resolved: Resolved) -> None:
-    """Make sure that a cohort can ever be placed.
+def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus: float) -> Any:
+    """What a function of an importable module returns on a worker with these resources."""
+    return ray.get(ray.remote(num_cpus=cpus, num_gpus=gpus)(function).remote(argument))
+
+
+def check_resources(cpus: int, gpus: float) -> None:
+    """Make sure that a cohort with these resources can ever be placed.
 
     Raises:
         UserError: If no machine has what ``compute`` asks for.
     """
     most_cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes()), default=0)
     most_gpus = max((node["Resources"].get("GPU", 0) for node in ray.nodes()), default=0)
-    if resolved.cpus > most_cpus or resolved.gpus > most_gpus:
+    if cpus > most_cpus or gpus > most_gpus:
         raise UserError(
-            f"a cohort needs {resolved.cpus} CPUs and {resolved.gpus:g} GPUs on one machine, found "
+            f"a cohort needs {cpus} CPUs and {gpus:g} GPUs on one machine, found "
             f"at most {most_cpus:g} and {most_gpus:g}. Lower compute.cpus or compute.gpus."
         )
 

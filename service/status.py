@@ -33,6 +33,7 @@ def status(ledger: Ledger, name: str) -> Json:
         "state": record.state,
         "failure": record.failure,
         "num_trials": record.num_trials,
+        "resolved": record.resolved,
         "trials": counts,
         "phases": {
             phase: _counts([trial for trial in trials if trial.phase == phase]) for phase in PHASES

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.errors import (
@@ -12,8 +13,8 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
-from service.machine import available_cpus, versions
-from service.planning import Resolved, resolve
+from service.machine import available_cpus, memory_bytes, versions
+from service.planning import Resolved, Room, resolve
 from service.spec import Spec, differences
 from service.storage import Storage
 from service.verdict import Json, open_verdict
@@ -212,11 +213,13 @@ def _train(
     for watcher in watchers:
         watcher.workers_starting()
     with ExitStack() as stack:
-        num_cpus = scheduler.connect(address, available_cpus())
+        room = scheduler.connect(address, Room(available_cpus(), memory_bytes()))
         stack.callback(scheduler.disconnect)
         _check_is_shared(home, scheduler.num_machines())
-        resolved = _resolved(record, spec, writer, num_cpus)
-        scheduler.check_resources(resolved)
+        scheduler.check_resources(spec.compute.cpus, spec.compute.gpus)
+        resolved = _resolved(record, spec, writer, room)
+        for watcher in watchers:
+            watcher.planned(resolved)
         tracking = stack.enter_context(_tracking(record, writer, home))
         try:
             life = Life(
@@ -259,10 +262,17 @@ def _check_is_shared(home: Home, num_machines: int) -> None:
         )
 
 
-def _resolved(record: SweepRecord, spec: Spec, writer: Writer, num_cpus: int) -> Resolved:
+def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Resolved:
     """The ``auto`` choices as recorded; settled and recorded if this is the first time."""
     if record.resolved is not None:
         return Resolved(**record.resolved)
-    resolved = resolve(spec, num_cpus)
+    # Ray is here already, and nothing else needs these where the choices are recorded.
+    from service import scheduler  # noqa: PLC0415
+    from service.calibration import step_seconds  # noqa: PLC0415
+
+    measure = partial(
+        scheduler.on_worker, step_seconds, cpus=spec.compute.cpus, gpus=spec.compute.gpus
+    )
+    resolved = resolve(spec, room, measure)
     writer.record_resolved(resolved.as_json())
     return resolved

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from service.cohort import Cohort
+from service.planning import Resolved
 from service.trials import Phase, Trial
 
 
@@ -11,6 +12,9 @@ class Watcher:
 
     def workers_starting(self) -> None:
         """The sweep is ready to train; workers take some seconds to start."""
+
+    def planned(self, resolved: Resolved) -> None:
+        """The ``auto`` choices are settled."""
 
     def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
         """A phase begins, or goes on with the trials that it has already."""

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from service.display import plan_view, status_view, statuses_table, verdict_table, verdict_view
-from service.planning import Estimate, Resolved
+from service.estimate import Estimate
+from service.planning import Resolved
 from service.spec import Spec
 from service.verdict import open_verdict
 
@@ -200,7 +201,6 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     foreseen = Estimate(
         trainings={"baseline": 2, "search": 4, "confirmation": 6},
         cohort_bytes=3 * 2**20,
-        exceeds_memory=False,
         seconds=90.0,
     )
     text = shown(plan_view(spec.settings(), resolved, foreseen))
@@ -211,6 +211,33 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     assert lines["memory"] == "about 3 MiB a cohort at the widest"
     assert lines["time"] == "about 1.5 min, by arithmetic alone"
     assert "2 trials each, 3 at a time, float32 products, sampler tpe" in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "said"),
+    [
+        ("cohort_size: 2", 2, "2 trials each, 3"),
+        ("cohort_size: auto", 1, "1 trial each, 3"),
+        ("cohort_size: auto", 8, "up to 8 trials each (measured when the sweep starts), 3"),
+    ],
+)
+def test_the_plan_says_what_is_still_to_be_measured(
+    make_spec: MakeSpec, asked: str, size: int, said: str
+) -> None:
+    spec = make_spec(("cohort_size: 2", asked))
+    resolved = Resolved(
+        cohort_size=size,
+        max_concurrent=3,
+        sampler="tpe",
+        precision="float32",
+        device="cpu",
+        cpus=1,
+        gpus=0.0,
+    )
+    text = shown(
+        plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
+    )
+    assert said in " ".join(text.split())
 
 
 def test_the_plan_shows_options_as_they_are(make_spec: MakeSpec) -> None:
@@ -230,9 +257,8 @@ def test_the_plan_shows_options_as_they_are(make_spec: MakeSpec) -> None:
         plan_view(
             spec.settings(),
             resolved,
-            Estimate(trainings={}, cohort_bytes=0, exceeds_memory=True, seconds=0.0),
+            Estimate(trainings={}, cohort_bytes=0, seconds=0.0),
         )
     )
     assert "relu" in text
     assert "gelu" in text
-    assert "more than this machine has" in text

@@ -3,6 +3,7 @@ import platform
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -44,6 +45,19 @@ def test_bfloat16_products_are_read_from_the_processors_flags(
     monkeypatch.setattr(machine, "_CPU_INFO", cpu_info)
     assert machine.has_bfloat16_products() is has
     assert machine.versions()["processor"] == "Some CPU @ 2: fast"
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("1048576", 2**20), ("max", None), ("9223372036854771712", None)],
+)
+def test_memory_is_no_more_than_the_container_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int | None
+) -> None:
+    file = tmp_path / "memory.max"
+    file.write_text(f"{limit}\n")
+    monkeypatch.setattr(machine, "_MEMORY_LIMITS", (file, tmp_path / "none"))
+    assert machine.memory_bytes() == (expected or psutil.virtual_memory().total)
 
 
 def test_versions_are_those_of_what_changes_numbers() -> None:

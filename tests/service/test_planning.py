@@ -3,22 +3,29 @@ from collections.abc import Callable
 import pytest
 
 import trainers
-from service.phases import BaselinePhase, ConfirmationPhase
-from service.planning import START_UP_S, Resolved, estimate, resolve
+from service.errors import UserError
+from service.planning import (
+    RESERVED_BYTES,
+    Calibration,
+    Resolved,
+    Room,
+    cohort_bytes,
+    fastest,
+    resolve,
+)
 from service.spec import Spec
-from service.trials import Trial
 
 MakeSpec = Callable[..., Spec]
 
-COMPUTE = "compute: {cohort_size: 2, max_concurrent: 1}"
 SPACE = "search_space: bias_and_width"
-FIXED_WIDTH = "search_space: {initial_bias: {float: [-1.0, 0.0]}}"
+COMPUTE = "compute: {cohort_size: 2, max_concurrent: 1}"
+PLENTY = 2**36
 
 
 @pytest.mark.parametrize(
     ("asked", "settled"),  # trials, processors of a cohort and in all; cohorts, trials in each
     [
-        ((12, 1, 1), (1, 3)),  # four rounds of three
+        ((12, 1, 1), (1, 2)),  # four rounds of three would do; sizes are powers of two
         ((12, 1, 4), (4, 1)),  # three rounds would do with four workers
         ((13, 1, 1), (1, 4)),  # three rounds of four and one of one
         ((1, 1, 8), (8, 1)),
@@ -34,9 +41,103 @@ def test_auto_leaves_each_worker_four_rounds(
     spec = make_spec(
         (COMPUTE, f"compute: {{cpus: {cpus}}}"), ("num_trials: 4", f"num_trials: {num_trials}")
     )
-    resolved = resolve(spec, num_cpus)
+    resolved = resolve(spec, Room(num_cpus, PLENTY))
     assert (resolved.max_concurrent, resolved.cohort_size) == settled
     assert resolved.cpus == cpus
+    assert resolved.step_s == {}
+
+
+def test_auto_takes_the_size_that_was_measured_to_be_fastest(make_spec: MakeSpec) -> None:
+    asked: list[Calibration] = []
+
+    def measure(calibration: Calibration) -> dict[int, float]:
+        asked.append(calibration)
+        return {1: 0.004, 2: 0.002, 4: 0.001, 8: 0.001}
+
+    spec = make_spec((COMPUTE, "compute: {cpus: 3}"), ("num_trials: 4", "num_trials: 64"))
+    resolved = resolve(spec, Room(3, PLENTY), measure)
+    assert resolved.cohort_size == 4
+    assert resolved.step_s == {"1": 0.004, "2": 0.002, "4": 0.001, "8": 0.001}
+    (calibration,) = asked
+    assert calibration.sizes == (1, 2, 4, 8, 16)
+    assert (calibration.num_threads, calibration.replicates) == (3, 1)
+    # bias_and_width goes from half to twice the model's 64 neurons.
+    assert calibration.settings["num_neurons"] == 80
+    assert calibration.training["num_steps"] == 256
+
+
+@pytest.mark.parametrize("compute", ["cohort_size: 2", "max_concurrent: 64"])
+def test_nothing_is_measured_where_there_is_no_choice(make_spec: MakeSpec, compute: str) -> None:
+    def measure(calibration: Calibration) -> dict[int, float]:
+        raise AssertionError(calibration)
+
+    spec = make_spec((COMPUTE, f"compute: {{{compute}}}"))
+    assert resolve(spec, Room(64, PLENTY), measure).step_s == {}
+
+
+@pytest.mark.parametrize(
+    ("step_s", "num_steps", "size"),
+    [
+        ({1: 1.0, 2: 0.9, 4: 0.5}, 1000, 4),
+        ({1: 1.0, 2: 0.97, 4: 0.96}, 1000, 1),  # a cohort of one is less than a twentieth slower
+        ({1: 1.0, 2: 1.2, 4: 1.4}, 1000, 1),
+        # Steps of 1 ms, 50 of them: each trial of a cohort of one waits another 50 ms.
+        ({1: 0.001, 2: 0.001, 4: 0.001, 16: 0.001}, 50, 16),
+        ({1: 0.001, 2: 0.001, 4: 0.001, 16: 0.001}, 500, 2),  # 550, 525, 512 and 503 ms
+        ({1: 0.001}, 50, 1),  # there was no time for more
+    ],
+)
+def test_the_smallest_of_the_fastest(step_s: dict[int, float], num_steps: int, size: int) -> None:
+    assert fastest(step_s, num_steps) == size
+
+
+def test_auto_never_plans_past_memory(make_spec: MakeSpec) -> None:
+    """Whatever the memory, what is planned fits in it, or the file is refused."""
+    spec = make_spec(
+        (COMPUTE, "compute: {cpus: 1}"),
+        ("num_trials: 4", "num_trials: 256"),
+        ("num_features: 64", "num_features: 4096"),  # so that a network counts
+        ("num_neurons: 64", "num_neurons: 2048"),
+    )
+    one = cohort_bytes(spec, 1, "float32")
+    planned = []
+    for num_bytes in range(RESERVED_BYTES, RESERVED_BYTES + 16 * one, one // 12):
+        try:
+            resolved = resolve(spec, Room(4, num_bytes))
+        except UserError:
+            assert num_bytes - RESERVED_BYTES < one
+            continue
+        taken = cohort_bytes(spec, resolved.cohort_size, "float32") * resolved.max_concurrent
+        assert taken <= num_bytes - RESERVED_BYTES
+        planned.append((resolved.max_concurrent, resolved.cohort_size))
+    assert planned[0] == (1, 1)
+    assert planned[-1][0] == 4
+    assert planned[-1][1] > 1
+    assert planned == sorted(planned)
+
+
+def test_a_network_beyond_memory_is_refused_before_training(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        (COMPUTE, "compute: {cpus: 1}"),
+        (SPACE, "search_space: {num_neurons: {int: [64, 60000]}}"),
+        ("num_features: 64", "num_features: 8192"),
+    )
+    with pytest.raises(UserError) as refused:
+        resolve(spec, Room(2, 8 * 2**30))
+    # Weights and two moments of 60000 neurons of 8209 numbers each are 5.5 GiB alone.
+    assert (
+        "cohorts at a time: 1, trials in each: 1, networks of a trial: 1, neurons: up to 60000"
+        in str(refused.value)
+    )
+    assert "6.5 GiB there (8.0 GiB less 1.5 GiB for the driver and Ray)" in str(refused.value)
+    assert "Lower num_neurons" in str(refused.value)
+
+
+def test_what_was_asked_for_beyond_memory_is_refused_not_changed(make_spec: MakeSpec) -> None:
+    spec = make_spec((COMPUTE, "compute: {cohort_size: 4, max_concurrent: 64}"))
+    with pytest.raises(UserError, match="at a time: 64, trials in each: 4, networks of a trial: 1"):
+        resolve(spec, Room(64, 8 * 2**30))
+    assert resolve(spec, Room(64, PLENTY)).max_concurrent == 64
 
 
 def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
@@ -44,7 +145,7 @@ def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
         (COMPUTE, "compute: {cohort_size: 5, max_concurrent: 7, cpus: 3, gpus: 0.5}"),
         ("search: {num_trials: 4}", "search: {num_trials: 4, sampler: random}"),
     )
-    assert resolve(spec, 1) == Resolved(
+    assert resolve(spec, Room(1, PLENTY)) == Resolved(
         cohort_size=5,
         max_concurrent=7,
         sampler="random",
@@ -58,14 +159,14 @@ def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
 def test_auto_sampler_is_tpe_and_without_gpus_the_device_is_the_processor(
     make_spec: MakeSpec,
 ) -> None:
-    resolved = resolve(make_spec(), 1)
+    resolved = resolve(make_spec(), Room(1, PLENTY))
     assert (resolved.sampler, resolved.device, resolved.gpus) == ("tpe", "cpu", 0.0)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_precision_is_as_given(make_spec: MakeSpec, precision: str) -> None:
     spec = make_spec(("precision: float32", f"precision: {precision}"))
-    assert resolve(spec, 1).precision == precision
+    assert resolve(spec, Room(1, PLENTY)).precision == precision
 
 
 def test_auto_precision_is_what_the_processor_multiplies_by_torchs_own_word(
@@ -73,123 +174,14 @@ def test_auto_precision_is_what_the_processor_multiplies_by_torchs_own_word(
 ) -> None:
     spec = make_spec(("precision: float32", "precision: auto"))
     expected = "bfloat16" if trainers.bfloat16_is_native() else "float32"
-    assert resolve(spec, 1).precision == expected
+    assert resolve(spec, Room(1, PLENTY)).precision == expected
 
 
 def test_auto_precision_on_a_gpu_is_bfloat16(make_spec: MakeSpec) -> None:
     spec = make_spec(("precision: float32", "precision: auto"), (COMPUTE, "compute: {gpus: 1}"))
-    assert resolve(spec, 1).precision == "bfloat16"
+    assert resolve(spec, Room(1, PLENTY)).precision == "bfloat16"
 
 
 def test_what_is_resolved_reads_back_from_json(make_spec: MakeSpec) -> None:
-    resolved = resolve(make_spec(), 3)
+    resolved = resolve(make_spec(), Room(3, PLENTY))
     assert Resolved(**resolved.as_json()) == resolved
-
-
-def trainings(spec: Spec) -> dict[str, int]:
-    return dict(estimate(spec, resolve(spec, 1)).trainings)
-
-
-def test_trainings_with_a_given_baseline(make_spec: MakeSpec) -> None:
-    # Two baseline seeds; four trials; baseline, finalist and one of the baseline's width, 2 seeds.
-    assert trainings(make_spec()) == {"baseline": 2, "search": 4, "confirmation": 6}
-
-
-def test_every_replicate_is_a_training(make_spec: MakeSpec) -> None:
-    spec = make_spec(
-        ("num_trials: 4", "num_trials: 5, replicates: 3"),
-        ("baseline: {num_seeds: 2}", "baseline: {num_seeds: 3}"),
-    )
-    assert trainings(spec) == {"baseline": 3, "search": 15, "confirmation": 6}
-
-
-@pytest.mark.parametrize(
-    ("rate", "decay", "num_trainings"),
-    [
-        (0.02, "", 13),  # seven rates on the first seed, two of them on three more
-        (0.04, "", 14),  # and the given one, which is not among the seven
-        (0.01, "bias_decay: 60.0, ", 10 + 1),  # 0.02 * 60 and 0.03 * 60 would turn biases round
-    ],
-)
-def test_trainings_with_a_tuned_baseline(
-    make_spec: MakeSpec, rate: float, decay: str, num_trainings: int
-) -> None:
-    spec = make_spec(
-        (SPACE, f"search_space: {{{decay}initial_bias: {{float: [-1.0, 0.0]}}}}"),
-        ("baseline: {num_seeds: 2}", "baseline: {learning_rate: tuned, num_seeds: 4}"),
-        ("learning_rate: 0.02", f"learning_rate: {rate}"),
-    )
-    assert trainings(spec)["baseline"] == num_trainings
-
-
-def test_a_search_at_the_baselines_width_confirms_no_third_candidate(
-    make_spec: MakeSpec, make_trial: Callable[..., Trial]
-) -> None:
-    """Every finalist has the baseline's width: it and the finalist, on two seeds each."""
-    spec = make_spec((SPACE, FIXED_WIDTH))
-    assert trainings(spec)["confirmation"] == 4
-    trial = make_trial("search", 0, loss_ratio=1.0, monosemantic_per_feature=0.5)
-    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
-    assert phase.num_trials == 4
-
-
-def memory(spec: Spec) -> int:
-    return estimate(spec, resolve(spec, 1)).cohort_bytes
-
-
-def test_memory_grows_by_the_weights_and_both_moments_of_every_network(
-    make_spec: MakeSpec,
-) -> None:
-    # 128 neurons of 16 inputs, 64 outputs and a bias: weights and two moments, 4 bytes each.
-    network = 128 * (16 + 64 + 1) * 3 * 4
-    more = memory(make_spec(("cohort_size: 2", "cohort_size: 12"))) - memory(make_spec())
-    assert 10 * network <= more < 15 * network
-
-
-@pytest.mark.parametrize(
-    "space",
-    [
-        "{num_neurons: {int: [64, 1024]}}",
-        "{num_neurons: {choice: [64, 1024]}}",
-        "{num_neurons: 1024, initial_bias: {float: [-1.0, 0.0]}}",
-    ],
-)
-def test_memory_is_that_of_the_widest_however_the_width_is_written(
-    make_spec: MakeSpec, space: str
-) -> None:
-    written = make_spec((SPACE, f"search_space: {space}"))
-    widest = make_spec((SPACE, FIXED_WIDTH), ("num_neurons: 64", "num_neurons: 1024"))
-    assert memory(written) == memory(widest)
-
-
-def test_replicates_take_memory_of_their_own(make_spec: MakeSpec) -> None:
-    one = make_spec((COMPUTE, "compute: {cohort_size: 4}"))
-    two = make_spec(
-        (COMPUTE, "compute: {cohort_size: 2}"),
-        ("num_trials: 4", "num_trials: 4, replicates: 2"),
-    )
-    assert memory(one) == memory(two)
-
-
-def test_time_grows_with_steps_and_shrinks_with_workers(make_spec: MakeSpec) -> None:
-    def training_s(*replaced: tuple[str, str]) -> float:
-        spec = make_spec(*replaced)
-        return estimate(spec, resolve(spec, 1)).seconds - START_UP_S
-
-    once = training_s()
-    assert once > 0
-    assert training_s(("num_steps: 256", "num_steps: 768")) == pytest.approx(3 * once)
-    assert training_s(("max_concurrent: 1", "max_concurrent: 2")) == pytest.approx(once / 2)
-
-
-def test_the_estimate_is_what_a_life_trains(
-    make_spec: MakeSpec, make_trial: Callable[..., Trial]
-) -> None:
-    """The phases themselves ask for as many, with a finalist that is not of the model's width."""
-    spec = make_spec()
-    trial = make_trial(
-        "search", 0, settings={"num_neurons": 96}, loss_ratio=1.0, monosemantic_per_feature=0.5
-    )
-    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
-    assert len(phase.missing([], 99)) == trainings(spec)["confirmation"]
-    assert len(BaselinePhase(spec).missing([], 99)) == trainings(spec)["baseline"]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from service import progress
 from service.cohort import Cohort
+from service.planning import Resolved
 from service.progress import ProgressView
 from service.spec import Spec
 from service.trials import Trial
@@ -97,8 +98,19 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
     page: Screen, make_spec: MakeSpec, baseline: list[Trial], searched: Trial, make_trial: MakeTrial
 ) -> None:
     failed = make_trial("search", 1, state="failed", reason="diverged: loss 9")
+    resolved = Resolved(
+        cohort_size=2,
+        max_concurrent=3,
+        sampler="tpe",
+        precision="float32",
+        device="cpu",
+        cpus=1,
+        gpus=0.0,
+        step_s={"1": 0.0015, "2": 0.00075},
+    )
     with ProgressView(make_spec(), 4, page.console) as view:
         view.workers_starting()
+        view.planned(resolved)
         view.phase_entered("baseline", 2, [])
         view.cohort_started(cohort("baseline-0", *map(running, baseline)))
         view.cohort_progressed("baseline-0", 128)
@@ -111,6 +123,8 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
         view.phase_entered("confirmation", 0, [])
     assert page.lines == [
         "tiny: starting workers",
+        "cohort size 2, 3 at a time, float32 products; a trial's step was measured to take "
+        "1.5 ms in one of 1, 0.75 ms in one of 2",
         "baseline: 0 of 2 trials done",
         "baseline 1/2: baseline/0 loss 2.0000, monosemantic per feature 0.100, coverage 0.050",
         "baseline 2/2: baseline/1 loss 2.0000, monosemantic per feature 0.100, coverage 0.050",

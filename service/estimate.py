@@ -1,0 +1,62 @@
+"""What a sweep will take: trainings, memory and time, foreseen without training anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.phases import BaselinePhase, num_confirmations
+from service.planning import Resolved, cohort_bytes
+from service.spec import Spec
+
+# Arithmetic rates a core, for the estimate only: what matrix products of these sizes reach on a
+# server processor of today, and the time a step takes beside them.
+GFLOPS = {"float32": 80.0, "bfloat16": 350.0}
+STEP_OVERHEAD_S = 0.0004
+START_UP_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a sweep will take, roughly.
+
+    Attributes:
+        trainings: Networks to train, by phase.
+        cohort_bytes: Memory of one cohort, with the widest networks.
+        seconds: Wall time with the resolved number of cohorts at a time.
+    """
+
+    trainings: Mapping[str, int]
+    cohort_bytes: int
+    seconds: float
+
+
+def estimate(spec: Spec, resolved: Resolved) -> Estimate:
+    """Foresee a sweep's size from its file."""
+    own = spec.model.num_neurons
+    low, high = spec.space.bounds("num_neurons", own)
+    middle = (low + high) / 2
+    trainings = {
+        "baseline": BaselinePhase(spec).num_trials,
+        "search": spec.search.num_trials * spec.search.replicates,
+        "confirmation": num_confirmations(spec),
+    }
+    core_s = sum(
+        count * training_s(spec, own if phase == "baseline" else middle, resolved)
+        for phase, count in trainings.items()
+    )
+    return Estimate(
+        trainings=trainings,
+        cohort_bytes=cohort_bytes(spec, resolved.cohort_size, resolved.precision),
+        seconds=START_UP_S + core_s / resolved.max_concurrent,
+    )
+
+
+def training_s(spec: Spec, num_neurons: float, resolved: Resolved) -> float:
+    """Seconds to train one network on the cores of one cohort.
+
+    Five matrix products a step: two forward, three backward.
+    """
+    task = spec.task
+    products = 2 * task.num_inputs + 3 * task.num_features
+    flop = 2.0 * spec.training.batch_size * num_neurons * products
+    step_s = flop / (GFLOPS[resolved.precision] * 1e9 * resolved.cpus) + STEP_OVERHEAD_S
+    return spec.training.num_steps * step_s

@@ -1,0 +1,125 @@
+from collections.abc import Callable
+
+import pytest
+
+from service.estimate import START_UP_S, estimate
+from service.phases import BaselinePhase, ConfirmationPhase
+from service.planning import Room, resolve
+from service.spec import Spec
+from service.trials import Trial
+
+MakeSpec = Callable[..., Spec]
+
+COMPUTE = "compute: {cohort_size: 2, max_concurrent: 1}"
+SPACE = "search_space: bias_and_width"
+FIXED_WIDTH = "search_space: {initial_bias: {float: [-1.0, 0.0]}}"
+ROOM = Room(1, 2**36)
+
+
+def trainings(spec: Spec) -> dict[str, int]:
+    return dict(estimate(spec, resolve(spec, ROOM)).trainings)
+
+
+def test_trainings_with_a_given_baseline(make_spec: MakeSpec) -> None:
+    # Two baseline seeds; four trials; baseline, finalist and one of the baseline's width, 2 seeds.
+    assert trainings(make_spec()) == {"baseline": 2, "search": 4, "confirmation": 6}
+
+
+def test_every_replicate_is_a_training(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        ("num_trials: 4", "num_trials: 5, replicates: 3"),
+        ("baseline: {num_seeds: 2}", "baseline: {num_seeds: 3}"),
+    )
+    assert trainings(spec) == {"baseline": 3, "search": 15, "confirmation": 6}
+
+
+@pytest.mark.parametrize(
+    ("rate", "decay", "num_trainings"),
+    [
+        (0.02, "", 13),  # seven rates on the first seed, two of them on three more
+        (0.04, "", 14),  # and the given one, which is not among the seven
+        (0.01, "bias_decay: 60.0, ", 10 + 1),  # 0.02 * 60 and 0.03 * 60 would turn biases round
+    ],
+)
+def test_trainings_with_a_tuned_baseline(
+    make_spec: MakeSpec, rate: float, decay: str, num_trainings: int
+) -> None:
+    spec = make_spec(
+        (SPACE, f"search_space: {{{decay}initial_bias: {{float: [-1.0, 0.0]}}}}"),
+        ("baseline: {num_seeds: 2}", "baseline: {learning_rate: tuned, num_seeds: 4}"),
+        ("learning_rate: 0.02", f"learning_rate: {rate}"),
+    )
+    assert trainings(spec)["baseline"] == num_trainings
+
+
+def test_a_search_at_the_baselines_width_confirms_no_third_candidate(
+    make_spec: MakeSpec, make_trial: Callable[..., Trial]
+) -> None:
+    """Every finalist has the baseline's width: it and the finalist, on two seeds each."""
+    spec = make_spec((SPACE, FIXED_WIDTH))
+    assert trainings(spec)["confirmation"] == 4
+    trial = make_trial("search", 0, loss_ratio=1.0, monosemantic_per_feature=0.5)
+    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
+    assert phase.num_trials == 4
+
+
+def memory(spec: Spec) -> int:
+    return estimate(spec, resolve(spec, ROOM)).cohort_bytes
+
+
+def test_memory_grows_by_the_weights_and_both_moments_of_every_network(
+    make_spec: MakeSpec,
+) -> None:
+    # 128 neurons of 16 inputs, 64 outputs and a bias: weights and two moments, 4 bytes each.
+    network = 128 * (16 + 64 + 1) * 3 * 4
+    more = memory(make_spec(("cohort_size: 2", "cohort_size: 12"))) - memory(make_spec())
+    assert 10 * network <= more < 15 * network
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        "{num_neurons: {int: [64, 1024]}}",
+        "{num_neurons: {choice: [64, 1024]}}",
+        "{num_neurons: 1024, initial_bias: {float: [-1.0, 0.0]}}",
+    ],
+)
+def test_memory_is_that_of_the_widest_however_the_width_is_written(
+    make_spec: MakeSpec, space: str
+) -> None:
+    written = make_spec((SPACE, f"search_space: {space}"))
+    widest = make_spec((SPACE, FIXED_WIDTH), ("num_neurons: 64", "num_neurons: 1024"))
+    assert memory(written) == memory(widest)
+
+
+def test_replicates_take_memory_of_their_own(make_spec: MakeSpec) -> None:
+    one = make_spec((COMPUTE, "compute: {cohort_size: 4}"))
+    two = make_spec(
+        (COMPUTE, "compute: {cohort_size: 2}"),
+        ("num_trials: 4", "num_trials: 4, replicates: 2"),
+    )
+    assert memory(one) == memory(two)
+
+
+def test_time_grows_with_steps_and_shrinks_with_workers(make_spec: MakeSpec) -> None:
+    def training_s(*replaced: tuple[str, str]) -> float:
+        spec = make_spec(*replaced)
+        return estimate(spec, resolve(spec, ROOM)).seconds - START_UP_S
+
+    once = training_s()
+    assert once > 0
+    assert training_s(("num_steps: 256", "num_steps: 768")) == pytest.approx(3 * once)
+    assert training_s(("max_concurrent: 1", "max_concurrent: 2")) == pytest.approx(once / 2)
+
+
+def test_the_estimate_is_what_a_life_trains(
+    make_spec: MakeSpec, make_trial: Callable[..., Trial]
+) -> None:
+    """The phases themselves ask for as many, with a finalist that is not of the model's width."""
+    spec = make_spec()
+    trial = make_trial(
+        "search", 0, settings={"num_neurons": 96}, loss_ratio=1.0, monosemantic_per_feature=0.5
+    )
+    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
+    assert len(phase.missing([], 99)) == trainings(spec)["confirmation"]
+    assert len(BaselinePhase(spec).missing([], 99)) == trainings(spec)["baseline"]
