@@ -3,6 +3,8 @@
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from service.checkpoints import Checkpoints
 from service.storage import Storage
 from service.trials import Phase, Result, Trial
 
 if TYPE_CHECKING:
-    from trainers import CohortState, Curve, Outcome, TrainingSettings
+    from trainers import CohortState, Curve, Member, Outcome, Task, TrainingSettings
 
-# Steps between two looks at the clock; small enough that a report is never far off.
-STEPS_A_BURST = 64
+CHECKPOINT_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,8 @@ class Cohort:
         task: Fields of the trainers' ``Task``.
         training: Fields of the trainers' ``TrainingSettings``.
         num_threads: Threads that the cohort may use.
-        storage: Where its curves and neurons go.
+        storage: Where its curves, neurons and checkpoints go.
+        checkpoint_s: Seconds between two checkpoints.
     """
 
     sweep: str
@@ -43,6 +46,7 @@ class Cohort:
     training: Mapping[str, Any]
     num_threads: int
     storage: str
+    checkpoint_s: float = CHECKPOINT_S
 
     @property
     def phase(self) -> Phase:
@@ -51,7 +55,7 @@ class Cohort:
 
 
 class CohortTraining:
-    """The training of one cohort on this process.
+    """The training of one cohort on this process, from its newest checkpoint on if it has one.
 
     Args:
         cohort: What to train.
@@ -59,6 +63,7 @@ class CohortTraining:
     Raises:
         ValueError: If the trainers refuse a size or a value.
         RuntimeError: If this machine lacks the products of the sweep's precision.
+        OSError: If the storage does not say whether there is a checkpoint.
     """
 
     def __init__(self, cohort: Cohort) -> None:
@@ -76,7 +81,15 @@ class CohortTraining:
         ]
         training = trainers.TrainingSettings(**cohort.training)
         _check_precision(training)
-        self._state: CohortState = trainers.begin(trainers.Task(**cohort.task), training, members)
+        task = trainers.Task(**cohort.task)
+        self._checkpoints = Checkpoints(Storage(cohort.storage), cohort.sweep, cohort.cohort_id)
+        self._warnings: list[str] = []
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+        self._checkpoint_due = time.monotonic() + cohort.checkpoint_s
+        self._state: CohortState = self._adopted(task, training, members) or trainers.begin(
+            task, training, members
+        )
 
     @property
     def is_finished(self) -> bool:
@@ -89,14 +102,31 @@ class CohortTraining:
         return self._state.step
 
     def advance(self, seconds: float) -> None:
-        """Train for about this long, or to the end."""
+        """Train for about this long, or to the end, with a checkpoint when it is time."""
         import trainers  # noqa: PLC0415
 
         until = time.monotonic() + seconds
+        chunk = self._state.chunk_steps
         while not self._state.finished:
-            self._state = trainers.advance(self._state, STEPS_A_BURST)
-            if time.monotonic() >= until:
+            # To the end of the chunk, also after a stop within one.
+            self._state = trainers.advance(self._state, chunk - self._state.step % chunk)
+            now = time.monotonic()
+            if now >= self._checkpoint_due and not self._state.finished:
+                self._write_checkpoint()
+            if now >= until:
                 return
+
+    def take_warnings(self) -> list[str]:
+        """What people should know, since the last call."""
+        self._note_failed_write()
+        taken, self._warnings = self._warnings, []
+        return taken
+
+    def close(self) -> None:
+        """Leave a checkpoint of what is not finished, and wait until it is written."""
+        if not self._state.finished:
+            self._write_checkpoint(wait=True)
+        self._writer.shutdown()
 
     def results(self) -> list[Result]:
         """The finished cohort's results, its curves and neurons written to the storage first."""
@@ -114,6 +144,54 @@ class CohortTraining:
             _result(trial, replicates, cohort.attempt, curves, neurons)
             for trial, replicates in outcomes
         ]
+
+    def _adopted(
+        self, task: "Task", training: "TrainingSettings", members: Sequence["Member"]
+    ) -> "CohortState | None":
+        """The state that an earlier attempt left, if it is this cohort's."""
+        import trainers  # noqa: PLC0415
+
+        def read(data: bytes) -> "CohortState":
+            state = trainers.from_bytes(data)
+            if (state.task, state.settings, state.members) != (task, training, tuple(members)):
+                raise ValueError("it is another cohort's")
+            return state
+
+        if self._cohort.attempt == 1:
+            return None
+        adopted = self._checkpoints.adopt(read)
+        self._warnings += [f"a checkpoint was not used: {one}" for one in adopted.refused]
+        return adopted.state
+
+    def _write_checkpoint(self, *, wait: bool = False) -> None:
+        """Write the state as it is now; training goes on meanwhile unless told to wait."""
+        import trainers  # noqa: PLC0415
+
+        if self._writing is not None and not self._writing.done() and not wait:
+            # The storage is slower than the interval: the next one is soon enough.
+            return
+        self._note_failed_write()
+        data = trainers.to_bytes(self._state)
+        self._writing = self._writer.submit(
+            self._checkpoints.write,
+            data,
+            num_steps_done=self._state.step,
+            attempt=self._cohort.attempt,
+        )
+        self._checkpoint_due = time.monotonic() + self._cohort.checkpoint_s
+        if wait:
+            wait_for([self._writing])
+
+    def _note_failed_write(self) -> None:
+        """A checkpoint that could not be written costs time only if this attempt dies."""
+        if self._writing is None or not self._writing.done():
+            return
+        error = self._writing.exception()
+        self._writing = None
+        if isinstance(error, OSError):
+            self._warnings.append(f"a checkpoint could not be written: {error}")
+        elif error is not None:
+            raise error
 
 
 def _check_precision(training: "TrainingSettings") -> None:

@@ -105,6 +105,11 @@ class Life:
         for watcher in self._watchers:
             watcher.cohort_progressed(cohort_id, num_steps_done)
 
+    def warned(self, cohort_id: str, warning: str) -> None:
+        """A cohort goes on, but with something that people should know."""
+        for watcher in self._watchers:
+            watcher.cohort_warned(cohort_id, warning)
+
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         """Record a cohort's results: one write, then Optuna is told, then the watchers."""
         cohort = self._running.pop(cohort_id)
@@ -113,6 +118,8 @@ class Life:
             raise RuntimeError(f"results of {cohort_id} came twice, or from an older attempt")
         for result in judged:
             self._settle(cohort, result)
+        for watcher in self._watchers:
+            watcher.cohort_ended(cohort)
 
     def died(self, cohort_id: str, reason: str) -> None:
         """Try a cohort again that ended without results, or give its trials up."""

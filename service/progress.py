@@ -131,6 +131,10 @@ class ProgressView(Watcher):
             markup=False,
         )
 
+    def cohort_warned(self, cohort_id: str, warning: str) -> None:
+        """A cohort goes on, but with something that people should know."""
+        self._console.print(f"{cohort_id}: {warning}", style="yellow", markup=False)
+
     def trial_ended(self, trial: Trial) -> None:
         """A trial's result is in the ledger."""
         assert trial.result is not None

@@ -55,6 +55,9 @@ class Agenda(Protocol):
     def progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""
 
+    def warned(self, cohort_id: str, warning: str) -> None:
+        """A cohort goes on, but with something that people should know."""
+
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         """A cohort brought its results."""
 
@@ -73,16 +76,24 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next cohort in the same process."""
+        self._training.close()
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train for a moment; at the end bring the results."""
         self._training.advance(REPORT_S)
-        report: dict[str, Any] = {"num_steps_done": self._training.num_steps_done}
+        report: dict[str, Any] = {
+            "num_steps_done": self._training.num_steps_done,
+            "warnings": self._training.take_warnings(),
+        }
         if self._training.is_finished:
             report |= {"results": self._training.results(), "done": True}
         return report
+
+    def cleanup(self) -> None:
+        """Leave a checkpoint, if the cohort was stopped before its end."""
+        self._training.close()
 
 
 class _CohortSearcher(Searcher):  # type: ignore[misc]
@@ -111,6 +122,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         with self.keeping_errors():
+            self._warn(trial_id, result)
             self._agenda.progressed(self.cohort_ids[trial_id], result["num_steps_done"])
 
     def on_trial_complete(
@@ -118,7 +130,12 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         if result is not None and "results" in result:
             with self.keeping_errors():
+                self._warn(trial_id, result)
                 self._agenda.ended(self.cohort_ids[trial_id], result["results"])
+
+    def _warn(self, trial_id: str, result: dict[str, Any]) -> None:
+        for warning in result["warnings"]:
+            self._agenda.warned(self.cohort_ids[trial_id], warning)
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher for a restore that never comes; the ledger holds it all.

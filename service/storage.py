@@ -1,5 +1,6 @@
 """Where the big parts of a sweep lie: a folder, ``s3://`` or ``gs://``, through one interface."""
 
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ from service.errors import UserError
 from service.home import without_password
 
 _PROBE = "writable"
+# In the name of a file until it is whole.
+_PARTIAL = ".partial"
 
 
 class Storage:
@@ -69,6 +72,49 @@ class Storage:
             FileNotFoundError: If there is none at this path.
         """
         return pq.read_table(self._full(path), filesystem=self._files)
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Write a file all or nothing: whoever reads meanwhile finds the old one, or none.
+
+        An object store shows an object only once it is whole; in a folder the file is written
+        beside its place and moved there.
+        """
+        full = self._full(path)
+        self._files.create_dir(str(PurePosixPath(full).parent), recursive=True)
+        is_folder = isinstance(self._files, pyarrow.fs.LocalFileSystem)
+        target = f"{full}{_PARTIAL}-{uuid4().hex}" if is_folder else full
+        with self._files.open_output_stream(target) as stream:
+            stream.write(data)
+        if is_folder:
+            self._files.move(target, full)
+
+    def read_bytes(self, path: str) -> bytes:
+        """Read a file.
+
+        Raises:
+            FileNotFoundError: If there is none at this path.
+        """
+        with self._files.open_input_stream(self._full(path)) as stream:
+            return bytes(stream.readall())
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files and folders right below a folder, sorted; none if it is not there.
+
+        Files that are still being written, or were cut short, are not among them.
+        """
+        selector = pyarrow.fs.FileSelector(self._full(folder), allow_not_found=True)
+        names = (one.base_name for one in self._files.get_file_info(selector))
+        return sorted(name for name in names if _PARTIAL not in name)
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file; one that is gone already is as good."""
+        with suppress(FileNotFoundError):
+            self._files.delete_file(self._full(path))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and all below it; one that is gone already is as good."""
+        if self._files.get_file_info(self._full(folder)).type != pyarrow.fs.FileType.NotFound:
+            self._files.delete_dir(self._full(folder))
 
     def _full(self, path: str) -> str:
         return str(PurePosixPath(self._root) / path)

@@ -206,8 +206,10 @@ def _train(
     # Seconds of imports, after the sweep is safely in the ledger.
     from service import scheduler  # noqa: PLC0415
     from service.life import Life  # noqa: PLC0415
+    from service.tidying import Tidying  # noqa: PLC0415
 
-    Storage(home.storage).check()
+    storage = Storage(home.storage)
+    storage.check()
     record = ledger.sweep(writer.sweep)
     spec = spec_of(record)
     for watcher in watchers:
@@ -221,6 +223,7 @@ def _train(
         for watcher in watchers:
             watcher.planned(resolved)
         tracking = stack.enter_context(_tracking(record, writer, home))
+        tidying = Tidying(storage, spec.name)
         try:
             life = Life(
                 spec,
@@ -229,8 +232,9 @@ def _train(
                 writer=writer,
                 resolved=resolved,
                 storage=home.storage,
-                watchers=[*watchers, tracking],
+                watchers=[*watchers, tracking, tidying],
             )
+            tidying.clear(life.trials)
             tracking.fill_in(life.trials)
             scheduler.run(life, resolved, home.tune / spec.name)
         except SweepFailedError as error:

@@ -28,5 +28,11 @@ class Watcher:
     def cohort_died(self, cohort_id: str, reason: str) -> None:
         """A cohort ended without results, and will be tried again."""
 
+    def cohort_warned(self, cohort_id: str, warning: str) -> None:
+        """A cohort goes on, but with something that people should know."""
+
+    def cohort_ended(self, cohort: Cohort) -> None:
+        """The results of all its trials are in the ledger."""
+
     def trial_ended(self, trial: Trial) -> None:
         """A trial's result is in the ledger."""

@@ -1,7 +1,7 @@
 """Toy models of monosemanticity, trained side by side with the trial axis first.
 
-``begin`` makes a cohort, ``advance`` trains it, ``outcomes`` says what came of each member;
-``to_bytes`` and ``from_bytes`` carry a cohort over an interruption.
+``begin`` makes a cohort, ``advance`` trains it, ``drop`` takes members out, ``outcomes`` says what
+came of each; ``to_bytes`` and ``from_bytes`` carry a cohort over an interruption.
 Nothing here imports torch until it is asked for, so that ``trainers.names`` stays cheap.
 
 Source: A. S. Jermyn, N. Schiefer, E. Hubinger, *Engineering Monosemanticity in Toy Models*,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trainers.outcome import Outcome
     from trainers.precision import bfloat16_is_native
     from trainers.settings import Member, Task, TrainingSettings
-    from trainers.training import CohortState, advance, begin, outcomes
+    from trainers.training import CohortState, advance, begin, drop, outcomes
 
 _HOMES = {
     "CheckpointError": "trainers.checkpoint",
@@ -34,6 +34,7 @@ _HOMES = {
     "TrainingSettings": "trainers.settings",
     "advance": "trainers.training",
     "begin": "trainers.training",
+    "drop": "trainers.training",
     "from_bytes": "trainers.checkpoint",
     "bfloat16_is_native": "trainers.precision",
     "outcomes": "trainers.training",
@@ -55,6 +56,7 @@ __all__ = [
     "advance",
     "begin",
     "bfloat16_is_native",
+    "drop",
     "from_bytes",
     "outcomes",
     "peak_bytes",

@@ -203,6 +203,7 @@ def _record_content(record: Record) -> dict[str, Any]:
         "points": [[step, asdict(evaluation)] for step, evaluation in record.points],
         "diverged_at": record.diverged_at,
         "reason": record.reason,
+        "dropped_at": record.dropped_at,
         "train_s": record.train_s,
     }
 
@@ -219,5 +220,6 @@ def _record(content: dict[str, Any], arrays: dict[str, Tensor]) -> Record:
         neurons=found,
         diverged_at=content["diverged_at"],
         reason=content["reason"],
+        dropped_at=content["dropped_at"],
         train_s=content["train_s"],
     )

@@ -11,10 +11,11 @@ class Outcome:
 
     Attributes:
         curve: Held-out metrics at steps 1, 2, 4, ... done and at the last.
-        evaluation: The metrics at the last step; None if it diverged.
-        neurons: What its neurons answer to at the last step; None if it diverged.
-        diverged_at: Steps done when it was taken out, or None.
+        evaluation: The metrics at the last step; None if it diverged or was dropped.
+        neurons: What its neurons answer to at the last step; None if it diverged or was dropped.
+        diverged_at: Steps done when it was found to have diverged, or None.
         reason: Why, for people, or None.
+        dropped_at: Steps done when it was dropped, or None.
         train_s: Its share of the wall time.
     """
 
@@ -23,6 +24,7 @@ class Outcome:
     neurons: Neurons | None
     diverged_at: int | None
     reason: str | None
+    dropped_at: int | None
     train_s: float
 
 
@@ -34,17 +36,19 @@ class Record:
     neurons: Neurons | None = None
     diverged_at: int | None = None
     reason: str | None = None
+    dropped_at: int | None = None
     train_s: float = 0.0
 
 
 def outcome(record: Record) -> Outcome:
-    """What came of a member that is at the end or diverged."""
-    survived = record.diverged_at is None
+    """What came of a member that is at the end, diverged or was dropped."""
+    survived = record.diverged_at is None and record.dropped_at is None
     return Outcome(
         curve=curve(record.points),
         evaluation=record.points[-1][1] if survived else None,
         neurons=record.neurons if survived else None,
         diverged_at=record.diverged_at,
         reason=record.reason,
+        dropped_at=record.dropped_at,
         train_s=record.train_s,
     )

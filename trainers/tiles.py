@@ -64,6 +64,13 @@ class Tile:
     first_losses: Tensor
     losses: Tensor
 
+    def keep(self, is_kept: Sequence[bool]) -> "list[Tile]":
+        """This tile with some of its networks only: itself, a smaller one, or none."""
+        if all(is_kept):
+            return [self]
+        kept = [row for row, stays in enumerate(is_kept) if stays]
+        return [self.rows(kept)] if kept else []
+
     def rows(self, kept: list[int]) -> "Tile":
         """A tile of some of the networks, in the order given; the arrays are copies."""
         return replace(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -59,8 +59,18 @@ class CohortState:
 
     @property
     def finished(self) -> bool:
-        """Whether every member is at the end or diverged."""
+        """Whether every member is at the end, diverged or dropped."""
         return self.step == self.num_steps or not self.tiles
+
+    @property
+    def live(self) -> tuple[int, ...]:
+        """Places of the members that are still in training, ascending."""
+        return tuple(sorted(slot for tile in self.tiles for slot in tile.slots))
+
+    @property
+    def chunk_steps(self) -> int:
+        """Steps of a chunk of the data stream; to stop at a multiple of them costs nothing."""
+        return chunk_steps(self.task, self.settings)
 
 
 def begin(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> CohortState:
@@ -114,7 +124,7 @@ def advance(state: CohortState, num_steps: int) -> CohortState:
     if num_steps < 0:
         raise ValueError(f"num_steps must be at least 0, found {num_steps}. Raise it.")
     target = min(state.step + num_steps, state.num_steps)
-    chunk_length = chunk_steps(state.task, state.settings)
+    chunk_length = state.chunk_steps
     workspaces: Workspaces = {}
     while state.tiles and state.step < target:
         chunk, first = divmod(state.step, chunk_length)
@@ -124,6 +134,40 @@ def advance(state: CohortState, num_steps: int) -> CohortState:
         state.step += last - first
         if last == chunk_length or state.step == state.num_steps:
             state.tiles = list(_without_diverged(state, last))
+    return state
+
+
+def drop(state: CohortState, slots: Collection[int]) -> CohortState:
+    """Take members out of training, in place; the others go on as if nothing had happened.
+
+    What a dropped member was so far stays in its outcome's curve.
+
+    Args:
+        state: The cohort, moved on.
+        slots: Places among its members, all of them still in training.
+
+    Returns:
+        The same state.
+
+    Raises:
+        ValueError: If one of them is not in training.
+    """
+    gone = sorted(set(slots) - set(state.live))
+    if gone:
+        raise ValueError(
+            f"Members to drop must be in training, found {gone}; those in training are "
+            f"{list(state.live)}. Drop some of these."
+        )
+    for slot in slots:
+        state.records[slot].dropped_at = state.step
+    dropped = set(slots)
+    state.tiles = [
+        tile
+        for whole in state.tiles
+        for tile in whole.keep([slot not in dropped for slot in whole.slots])
+    ]
+    seeds = {tile.seed for tile in state.tiles}
+    state.replicates = {seed: one for seed, one in state.replicates.items() if seed in seeds}
     return state
 
 
@@ -226,21 +270,15 @@ def _without_diverged(state: CohortState, num_losses: int) -> Iterator[Tile]:
     zero_loss = TASKS[state.task.kind].zero_loss(state.task)
     for tile in state.tiles:
         means = tile.losses[:, :num_losses].mean(dim=1).tolist()
-        kept = []
         for row, slot in enumerate(tile.slots):
             record = state.records[slot]
             first_loss = tile.first_losses[row].item()
             reason = divergence_reason(means[row], first_loss, zero_loss, state.step)
             if reason is None and state.step == state.num_steps:
                 reason = _unfinished_reason(record, state.step)
-            if reason is None:
-                kept.append(row)
-            else:
+            if reason is not None:
                 record.diverged_at, record.reason = state.step, reason
-        if len(kept) == len(tile.slots):
-            yield tile
-        elif kept:
-            yield tile.rows(kept)
+        yield from tile.keep([state.records[slot].reason is None for slot in tile.slots])
 
 
 def _unfinished_reason(record: Record, last_step: int) -> str | None:

@@ -245,6 +245,7 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
     assert shell.json("best", "tiny")["confirmed"] is False
     shell.run("resume", "tiny")
     assert numbers(shell.trials("tiny")) == numbers(finished.trials("tiny"))
+    assert list((shell.home / "cohorts").rglob("*.safetensors")) == []
 
 
 def test_what_cannot_be_improved_has_no_winner(tmp_path: Path) -> None:

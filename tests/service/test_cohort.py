@@ -28,6 +28,14 @@ def _threads() -> Iterator[None]:
 
 
 def train(folder: Path, *trials: Trial, seconds: float = 60.0, **changes: Any) -> list[Result]:
+    training = begun(folder, *trials, **changes)
+    while not training.is_finished:
+        training.advance(seconds)
+    training.close()
+    return training.results()
+
+
+def begun(folder: Path, *trials: Trial, **changes: Any) -> CohortTraining:
     values = {
         "sweep": "s",
         "cohort_id": "search-0",
@@ -38,10 +46,7 @@ def train(folder: Path, *trials: Trial, seconds: float = 60.0, **changes: Any) -
         "num_threads": 1,
         "storage": str(folder),
     }
-    training = CohortTraining(Cohort(**{**values, **changes}))  # type: ignore[arg-type]
-    while not training.is_finished:
-        training.advance(seconds)
-    return training.results()
+    return CohortTraining(Cohort(**{**values, **changes}))  # type: ignore[arg-type]
 
 
 def alone(trial: Trial, seed: int) -> trainers.Outcome:
@@ -263,3 +268,90 @@ def test_a_machine_without_bfloat16_products_refuses_by_name(
     with pytest.raises(RuntimeError, match="must have bfloat16 products in hardware"):
         train(tmp_path, narrow, training={**TRAINING, "precision": "bfloat16"})
     assert train(tmp_path, narrow)[0].state == "complete"
+
+
+NUMBERS = ("state", "metrics", "replicates", "num_steps", "reason")
+
+
+def numbers(result: Result) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in NUMBERS}
+
+
+def interrupted(folder: Path, *trials: Trial, num_steps: int, **changes: Any) -> int:
+    """Train so far and a little farther, and leave a checkpoint; the steps that were done."""
+    training = begun(folder, *trials, **changes)
+    while training.num_steps_done < num_steps:
+        training.advance(0.0)
+    training.close()
+    return training.num_steps_done
+
+
+def test_the_next_attempt_goes_on_where_the_last_one_was(
+    tmp_path: Path, narrow: Trial, wide: Trial, diverging: Trial
+) -> None:
+    trials = narrow, wide, diverging
+    expected = train(tmp_path / "whole", *trials)
+    done = interrupted(tmp_path, *trials, num_steps=64)
+    assert 64 <= done < 256
+    training = begun(tmp_path, *trials, attempt=2)
+    assert training.num_steps_done == done
+    while not training.is_finished:
+        training.advance(60.0)
+    found = training.results()
+    assert list(map(numbers, found)) == list(map(numbers, expected))
+    assert training.take_warnings() == []
+
+
+def test_a_first_attempt_takes_nothing_that_is_there(tmp_path: Path, narrow: Trial) -> None:
+    """It is of another sweep of the same name."""
+    interrupted(tmp_path, narrow, num_steps=64)
+    assert begun(tmp_path, narrow).num_steps_done == 0
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
+    tmp_path: Path, narrow: Trial
+) -> None:
+    first = interrupted(tmp_path, narrow, num_steps=32)
+    interrupted(tmp_path, narrow, num_steps=128, attempt=2)
+    older, newer = sorted((tmp_path / "cohorts/s/search-0").iterdir())
+    newer.write_bytes(newer.read_bytes()[:-1])
+    training = begun(tmp_path, narrow, attempt=3)
+    assert training.num_steps_done == first
+    (warning,) = training.take_warnings()
+    assert f"a checkpoint was not used: cohorts/s/search-0/{newer.name}: " in warning
+    assert "must be whole" in warning
+    assert training.take_warnings() == []
+    assert older.exists()
+
+
+def test_another_cohorts_checkpoint_is_not_taken(
+    tmp_path: Path, narrow: Trial, wide: Trial
+) -> None:
+    interrupted(tmp_path, wide, num_steps=64)
+    training = begun(tmp_path, narrow, attempt=2)
+    assert training.num_steps_done == 0
+    assert "it is another cohort's" in training.take_warnings()[0]
+
+
+def test_checkpoints_are_written_while_training_goes_on(tmp_path: Path, narrow: Trial) -> None:
+    training = begun(tmp_path, narrow, checkpoint_s=0.0)
+    training.advance(0.0)
+    training.advance(0.0)
+    training._writer.shutdown()
+    assert list((tmp_path / "cohorts/s/search-0").iterdir())
+
+
+def test_a_storage_that_refuses_costs_no_training(
+    tmp_path: Path, narrow: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("slow down")
+
+    training = begun(tmp_path, narrow, checkpoint_s=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "write_bytes", refuse)
+        while not training.is_finished:
+            training.advance(60.0)
+        training.close()
+    assert "a checkpoint could not be written: slow down" in training.take_warnings()
+    assert training.results()[0].state == "complete"

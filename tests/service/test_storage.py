@@ -1,4 +1,6 @@
+import resource
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -105,3 +107,46 @@ def test_a_uri_that_is_none_is_refused_by_name(uri: str) -> None:
 def test_a_missing_file_is_told_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="search-0"):
         Storage(str(tmp_path)).read_table(PATH)
+
+
+def test_bytes_come_back_and_replace_what_was_there(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    for data in (b"first and longer", b"second", b""):
+        storage.write_bytes("a/b.bin", data)
+        assert storage.read_bytes("a/b.bin") == data
+    assert storage.names("a") == ["b.bin"]
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes("a/c.bin")
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[], None]]:
+    """Call it, and no file can grow beyond four bytes: the writer sees what a full disk gives."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_bytes("a/b.bin", b"old")
+    full_disk()
+    with pytest.raises(OSError, match="File too large"):
+        storage.write_bytes("a/b.bin", b"longer than that")
+    assert storage.read_bytes("a/b.bin") == b"old"
+    assert storage.names("a") == ["b.bin"]
+    storage.write_bytes("a/b.bin", b"new")
+    assert storage.read_bytes("a/b.bin") == b"new"
+
+
+def test_what_is_gone_is_as_good_as_removed(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_bytes("a/b/c.bin", b"")
+    for _ in range(2):
+        storage.remove_file("a/b/c.bin")
+        assert storage.names("a/b") == []
+    for _ in range(2):
+        storage.remove_folder("a")
+        assert storage.names("a") == []

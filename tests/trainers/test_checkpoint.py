@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, outcomes
+from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, drop, outcomes
 from trainers.checkpoint import (
     ENTRY,
     FORMAT_VERSION,
@@ -82,6 +82,14 @@ def test_resumed_from_any_step_equals_uninterrupted(uninterrupted, pieces):
     for piece in pieces:
         state = through_bytes(advance(state, piece))
     assert_same(outcomes(through_bytes(advance(state, NUM_STEPS))), expected)
+
+
+def test_who_was_dropped_stays_so():
+    state = through_bytes(drop(advance(cohort(), 40), [1]))
+    assert state.live == (0,)
+    dropped = outcomes(through_bytes(advance(state, NUM_STEPS)))
+    assert [one.dropped_at for one in dropped] == [None, 40, None]
+    assert_same(dropped[:1], outcomes(advance(cohort(), NUM_STEPS))[:1])
 
 
 def test_bytes_of_what_was_read_are_the_same_bytes():

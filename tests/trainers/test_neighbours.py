@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, outcomes
+from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, drop, outcomes
 from trainers.names import PRECISIONS
 
 TASK = Task(kind="feature_decoder", num_features=20, num_inputs=5, feature_density=0.1)
@@ -76,6 +76,47 @@ def test_sevens_equal_one_advance(alone):
     precision, expected = alone
     for outcome, reference in zip(train(MEMBERS, precision, [7] * 11), expected, strict=True):
         assert_same(outcome, reference)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, NUM_STEPS), st.sets(st.integers(0, len(MEMBERS) - 1))),
+        max_size=3,
+    )
+)
+def test_dropped_members_leave_the_others_as_they_were(alone, drops):
+    """Any set of members, at any steps: the rest end as when each was trained alone."""
+    precision, expected = alone
+    shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16, precision=precision)
+    state = begin(TASK, shared, MEMBERS)
+    dropped_at = {}
+    for steps, wanted in drops:
+        advance(state, steps)
+        chosen = wanted & set(state.live)
+        dropped_at |= dict.fromkeys(chosen, state.step)
+        drop(state, chosen)
+        assert not chosen & set(state.live)
+    for slot, outcome in enumerate(outcomes(advance(state, NUM_STEPS))):
+        assert outcome.dropped_at == dropped_at.get(slot)
+        if slot not in dropped_at:
+            assert_same(outcome, expected[slot])
+            continue
+        assert (outcome.evaluation, outcome.neurons, outcome.reason) == (None, None, None)
+        # What it was until then.
+        known = len(outcome.curve.steps)
+        assert all(outcome.curve.steps <= dropped_at[slot])
+        np.testing.assert_array_equal(outcome.curve.loss, expected[slot].curve.loss[:known])
+
+
+def test_only_who_is_in_training_can_be_dropped():
+    shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16)
+    state = begin(TASK, shared, MEMBERS[:3])
+    drop(state, [1])
+    with pytest.raises(ValueError, match=r"found \[1, 3\]; those in training are \[0, 2\]"):
+        drop(state, [1, 3])
+    assert state.live == (0, 2)
+    assert drop(state, [0, 2]).finished
 
 
 def test_wide_tiles_train_the_same_networks(alone, monkeypatch):

@@ -1,0 +1,49 @@
+"""Removes checkpoints that nobody will need again."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from service import checkpoints
+from service.cohort import Cohort
+from service.ledger import unfinished
+from service.storage import Storage
+from service.trials import Trial
+from service.watching import Watcher
+
+logger = logging.getLogger(__name__)
+
+
+class Tidying(Watcher):
+    """Removes a cohort's checkpoints once its results are in the ledger.
+
+    A storage that refuses is no reason to stop: what is left is removed when the sweep is next
+    resumed.
+
+    Args:
+        storage: Where they lie.
+        sweep: The sweep's name.
+    """
+
+    def __init__(self, storage: Storage, sweep: str) -> None:
+        self._storage = storage
+        self._sweep = sweep
+
+    def clear(self, trials: Sequence[Trial]) -> None:
+        """Remove what an earlier driver left of cohorts that have ended."""
+        with _going_on():
+            needed = {trial.cohort_id for trial in unfinished(trials)}
+            checkpoints.remove_all_but(self._storage, self._sweep, needed)
+
+    def cohort_ended(self, cohort: Cohort) -> None:
+        """The results of all its trials are in the ledger."""
+        with _going_on():
+            checkpoints.remove(self._storage, self._sweep, cohort.cohort_id)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        logger.warning("checkpoints that are no longer needed could not be removed: %s", error)
