@@ -8,7 +8,7 @@ CONSTRAINTS ?= -c constraints.txt
 BIN         := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-equivalence check format clean
+.PHONY: help sweep test bench bench-training bench-gpu bench-equivalence check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ bench: bench-training  ## all benchmarks
 
 bench-training: $(VENV)/.bench  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
+
+bench-gpu: $(VENV)/.bench  ## the same on a GPU, and the paper's batches at full size; needs one
+	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 finds; an hour on one core
 	$(BIN)/python tests/benchmarks/bench_equivalence.py

@@ -149,11 +149,11 @@ def held_out_loss(passes: Passes, held_out: Samples) -> float:
         held_out: Blocks of samples, float32.
     """
     num_blocks, block_size, _ = held_out.inputs.shape
-    norms = torch.empty(num_blocks, 1)
+    norms = held_out.inputs.new_empty(num_blocks, 1)
     for block, norm in zip(held_out.blocks(), norms, strict=True):
         passes.forward_(block.inputs)
         block.targets.subtract_from_(passes)
-        passes.error_norms_(norm.unbind())
+        passes.error_norms_(norm)
     return float(norms.square().sum()) / (num_blocks * block_size)
 
 

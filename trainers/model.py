@@ -111,9 +111,9 @@ class Weights:
         return self.encoder, self.bias, self.decoder
 
     @cached_property
-    def networks(self) -> tuple[Tensor, ...]:
-        """W1 of every network, then b of every one, then W2; views."""
-        return tuple(network for tensor in self.tensors for network in tensor.unbind())
+    def rows_of_tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """W1, b and W2 with a row for each network, ``[T, numbers]``; views."""
+        return self.encoder.flatten(1), self.bias, self.decoder.flatten(1)
 
     def rows(self, kept: list[int]) -> "Weights":
         """A copy of some of the networks."""

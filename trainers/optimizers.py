@@ -123,14 +123,11 @@ def adam_direction_(
 def trust_ratios(weights: Weights, direction: Weights) -> Tensor:
     """Clipped weight norm over step norm for each tensor, 1 where either is 0.
 
-    Norms are taken one network at a time, so that none depends on how many there are.
-
     Returns:
         Shape ``[T, 3]``: W1, b, W2.
     """
-    norms = [
-        torch.linalg.vector_norm(network) for network in (*weights.networks, *direction.networks)
-    ]
+    tensors = *weights.rows_of_tensors, *direction.rows_of_tensors
+    norms = [torch.linalg.vector_norm(rows, dim=1) for rows in tensors]
     both = torch.stack(norms).view(2, 3, -1)
     ratios = both[0].clamp(max=LARGEST_WEIGHT_NORM).div_(both[1])
     return torch.where(both.amin(0) > 0, ratios, 1.0).mT

@@ -45,9 +45,9 @@ class Passes:
         self._hidden_matrix, self._error_matrix = _matrix(hidden), _matrix(error)
         self._hidden_t, self._grad_t = _matrix(hidden.mT), _matrix(grad.mT)
         self._hidden_numbers, self._grad_numbers = hidden, grad
-        self._flat_errors = error.flatten(1).unbind()
+        self._flat_error = error.flatten(1)
         self._error32 = error if error.dtype == torch.float32 else error.float()
-        self._errors32 = self._error32.unbind()
+        self._flat_error32 = self._error32.flatten(1)
 
     def forward_(self, inputs: Tensor) -> Tensor:
         """Outputs of every network, written to ``error``.
@@ -70,22 +70,22 @@ class Passes:
             positions: Places of the non-zero targets in a flattened ``[B, N]``.
             values: The targets there.
         """
-        for network in self._flat_errors:
-            # One axis: index_add_ over the second of two is ten times slower.
-            network.index_add_(0, positions, values, alpha=-1)
+        if self._num_networks == 1:
+            # One axis: on a processor index_add_ over the second of two is ten times slower.
+            self._flat_error[0].index_add_(0, positions, values, alpha=-1)
+        else:
+            each = values.expand(self._num_networks, -1)
+            self._flat_error.index_add_(1, positions, each, alpha=-1)
 
-    def error_norms_(self, out: tuple[Tensor, ...]) -> None:
-        """Root of the sum of squares of ``error``, for each network.
-
-        Sums are in float32, one network at a time, so that none depends on how many there are.
+    def error_norms_(self, out: Tensor) -> None:
+        """Root of the sum of squares of ``error``, for each network, summed in float32.
 
         Args:
-            out: Where the norms go, a scalar for each network, float32.
+            out: Where the norms go. Shape ``[T]``, float32.
         """
         if self._error32 is not self.error:
             self._error32.copy_(self.error)
-        for network, norm in zip(self._errors32, out, strict=True):
-            torch.linalg.vector_norm(network, out=norm)
+        torch.linalg.vector_norm(self._flat_error32, dim=1, out=out)
 
     def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
         """Gradient of ``squared_error + l1 * sum(abs(hidden)) / B``, written to ``gradient``.

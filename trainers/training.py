@@ -214,7 +214,7 @@ def _train_tile_(
     ):
         passes.forward_(block.inputs)
         block.targets.subtract_from_(passes)
-        passes.error_norms_(loss.unbind())
+        passes.error_norms_(loss)
         passes.gradients_(block.inputs, work.gradient, half_l1)
         if work.gradient is not work.gradient32:
             work.gradient32.flat.copy_(work.gradient.flat)

@@ -58,9 +58,7 @@ def interleaved(works: Sequence[Callable[[int], object]], steps: int, rounds: in
 def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
     """Rows of one size: ours in bfloat16 and in float32 against the plain loop."""
     half, single = (cohort(sizes, precision, 1) for precision in ("bfloat16", "float32"))
-    plain = plain_loop(
-        sizes.num_features, sizes.num_inputs, sizes.num_neurons, sizes.batch_size, DENSITY
-    )
+    plain = plain_loop(sizes, DENSITY)
 
     def run_plain(count: int) -> None:
         for _ in range(count):

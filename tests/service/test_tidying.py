@@ -34,9 +34,7 @@ def cohort(cohort_id: str, trial: Trial) -> Cohort:
     )
 
 
-def test_a_cohort_that_ended_leaves_no_checkpoints(
-    storage: Storage, make_trial: MakeTrial
-) -> None:
+def test_a_cohort_that_ended_leaves_no_checkpoints(storage: Storage, make_trial: MakeTrial) -> None:
     Tidying(storage, "s").cohort_ended(cohort("search-0", make_trial("search", 0)))
     assert storage.names("cohorts/s") == ["baseline-0", "search-1"]
 

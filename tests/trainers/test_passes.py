@@ -38,7 +38,7 @@ def test_gradients_are_those_of_autograd(kind, distribution, name, l1):
     norms = torch.empty(num_networks)
     passes.forward_(block.inputs)
     block.targets.subtract_from_(passes)
-    passes.error_norms_(norms.unbind())
+    passes.error_norms_(norms)
     half_l1 = None if l1 is None else torch.tensor(l1).view(-1, 1, 1) / 2
     passes.gradients_(block.inputs, gradient, half_l1)
 
@@ -75,7 +75,7 @@ def test_one_network_in_bfloat16_is_near_float32(name):
         gradient = split(torch.empty_like(weights.flat), 64, 8)
         norm = torch.empty(1)
         passes.forward_(inputs.to(dtype))
-        passes.error_norms_(norm.unbind())
+        passes.error_norms_(norm)
         passes.gradients_(inputs.to(dtype), gradient, None)
         results.append((norm, gradient.flat.float()))
     (norm, gradient), (norm16, gradient16) = results
