@@ -28,17 +28,12 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 test: $(VENV)/.installed  ## all tests
 	$(BIN)/python -m pytest
 
-# What only the benchmarks need; the plain loop's optimiser is among it.
-$(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable '.[dev,bench]'
-	touch $@
-
 bench: bench-training  ## all benchmarks
 
-bench-training: $(VENV)/.bench  ## training speed beside a plain PyTorch loop and the machine's limit
+bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
 
-bench-gpu: $(VENV)/.bench  ## the same on a GPU, and the paper's batches at full size; needs one
+bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 finds; an hour on one core

@@ -16,10 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine_limit import Sizes, limit
+from machine_limit import Sizes, fastest, limit
 from plain_loop import plain_loop
 
-from trainers import CohortState, Member, Task, TrainingSettings, advance, begin, peak_bytes
+from service.cohort import CHECKPOINT_S
+from trainers import (
+    CohortState,
+    Member,
+    Task,
+    TrainingSettings,
+    advance,
+    begin,
+    peak_bytes,
+    to_bytes,
+)
 
 CASES = (Sizes(256, 32, 512, 256), Sizes(512, 64, 1024, 256), Sizes(512, 64, 1024, 2048))
 DENSITY = 1 / 64
@@ -55,17 +65,22 @@ def interleaved(works: Sequence[Callable[[int], object]], steps: int, rounds: in
     return [statistics.median(found) for found in times]
 
 
-def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
-    """Rows of one size: ours in bfloat16 and in float32 against the plain loop."""
-    half, single = (cohort(sizes, precision, 1) for precision in ("bfloat16", "float32"))
+def plain_steps(sizes: Sizes) -> Callable[[int], None]:
+    """Trains a plain loop's model so many steps when called."""
     plain = plain_loop(sizes, DENSITY)
 
-    def run_plain(count: int) -> None:
+    def run(count: int) -> None:
         for _ in range(count):
             next(plain)
 
+    return run
+
+
+def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
+    """Rows of one size: ours in bfloat16 and in float32 against the plain loop."""
+    half, single = (cohort(sizes, precision, 1) for precision in ("bfloat16", "float32"))
     half_s, single_s, plain_s = interleaved(
-        [partial(advance, half), partial(advance, single), run_plain], steps, rounds
+        [partial(advance, half), partial(advance, single), plain_steps(sizes)], steps, rounds
     )
     return [
         {"case": case, "ours": ours, "other": plain_s, "ratio": plain_s / ours, "unit": "s"}
@@ -73,11 +88,19 @@ def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def company(sizes: Sizes, steps: int, rounds: int) -> dict[str, float]:
-    """Seconds for a step of one trial, alone and in a cohort of 16."""
+def company(sizes: Sizes, steps: int, rounds: int) -> tuple[dict[str, Any], dict[str, float]]:
+    """A row for one trial's step in a cohort of 16, beside one alone and the plain loop."""
     one, many = (cohort(sizes, "bfloat16", size) for size in (1, COHORT))
-    one_s, many_s = interleaved([partial(advance, one), partial(advance, many)], steps, rounds)
-    return {"one_s": one_s, "sixteen_s": many_s / COHORT, "ratio": one_s / (many_s / COHORT)}
+    one_s, many_s, plain_s = interleaved(
+        [partial(advance, one), partial(advance, many), plain_steps(sizes)], steps, rounds
+    )
+    ours = many_s / COHORT
+    row = {"ours": ours, "other": plain_s, "ratio": plain_s / ours, "unit": "s"}
+    return {"case": f"{sizes} cohort of {COHORT}", **row}, {
+        "one_s": one_s,
+        "sixteen_s": ours,
+        "ratio": one_s / ours,
+    }
 
 
 def breakdown(sizes: Sizes, steps: int) -> dict[str, float]:
@@ -107,9 +130,19 @@ def memory(sizes: Sizes) -> dict[str, float]:
     return {"predicted": predicted, "measured": measured, "ratio": predicted / measured}
 
 
+def checkpoint(sizes: Sizes) -> dict[str, float]:
+    """How long training stands still for a cohort of 16's checkpoint; it is written meanwhile."""
+    state = advance(cohort(sizes, "bfloat16", COHORT), 1)
+    size = len(to_bytes(state))
+    stall_s = fastest(lambda: to_bytes(state), 0.5)
+    return {"bytes": size, "stall_s": stall_s, "share": stall_s / CHECKPOINT_S}
+
+
 def measure(cases: Sequence[Sizes], steps: int, rounds: int, seconds: float) -> dict[str, Any]:
     """The whole benchmark, as it is written."""
     rows = [row for sizes in cases for row in compare(sizes, steps, rounds)]
+    row, cohorts = company(cases[0], steps, rounds)
+    rows.append(row)
     ours = {row["case"]: row["ours"] for row in rows}
     limits = {f"{sizes}": limit(sizes, seconds) for sizes in cases}
     for case, found in limits.items():
@@ -119,8 +152,9 @@ def measure(cases: Sequence[Sizes], steps: int, rounds: int, seconds: float) -> 
         "versions": {name: version(name) for name in ("torch", "numpy", "torch-optimizer")},
         "rows": rows,
         "limit": limits,
-        "cohort": company(cases[0], steps, rounds),
+        "cohort": cohorts,
         "memory": memory(cases[0]),
+        "checkpoint": checkpoint(cases[-1]),
         "breakdown": {f"{sizes}": breakdown(sizes, steps) for sizes in cases},
     }
 
@@ -136,6 +170,11 @@ def main() -> None:
     for case, one in found["limit"].items():
         print(f"{case}: {one['ours_over_limit']:.2f} times the machine's limit")
     print(f"cohort of 16 against one: {found['cohort']['ratio']:.2f} times as fast a trial")
+    stall = found["checkpoint"]
+    print(
+        f"a checkpoint of 16 at {CASES[-1]} stops training for {stall['stall_s']:.3f} s, "
+        f"{stall['share']:.2%} of the time between two"
+    )
     print(f"peak memory, predicted over measured: {found['memory']['ratio']:.2f}")
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(found, indent=2) + "\n")

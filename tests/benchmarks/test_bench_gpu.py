@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("torch_optimizer", reason="only the benchmarks need it")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_gpu

@@ -1,6 +1,7 @@
 import resource
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -119,21 +120,21 @@ def test_bytes_come_back_and_replace_what_was_there(tmp_path: Path) -> None:
         storage.read_bytes("a/c.bin")
 
 
-@pytest.fixture
-def full_disk() -> Iterator[Callable[[], None]]:
-    """Call it, and no file can grow beyond four bytes: the writer sees what a full disk gives."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can grow beyond four bytes: the writer sees what a full disk gives."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_write_that_fails_leaves_what_was_there(
-    tmp_path: Path, full_disk: Callable[[], None]
-) -> None:
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     storage.write_bytes("a/b.bin", b"old")
-    full_disk()
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large"), full_disk():
         storage.write_bytes("a/b.bin", b"longer than that")
     assert storage.read_bytes("a/b.bin") == b"old"
     assert storage.names("a") == ["b.bin"]
