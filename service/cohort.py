@@ -57,6 +57,9 @@ class Cohort:
 class CohortTraining:
     """The training of one cohort on this process, from its newest checkpoint on if it has one.
 
+    Attributes:
+        first_step: Steps that were done when it began.
+
     Args:
         cohort: What to train.
 
@@ -90,6 +93,7 @@ class CohortTraining:
         self._state: CohortState = self._adopted(task, training, members) or trainers.begin(
             task, training, members
         )
+        self.first_step = self._state.step
 
     @property
     def is_finished(self) -> bool:

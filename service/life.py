@@ -4,12 +4,12 @@ Everything is derived from the trials in the ledger, so a driver that takes over
 the one that died.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from service import confirmation
 from service.cohort import Cohort
+from service.cohort_queue import MAX_DEATHS, CohortQueue
 from service.ledger import Ledger, Writer, unfinished
 from service.objective import baseline_losses, loss_ratio
 from service.phases import (
@@ -22,12 +22,9 @@ from service.phases import (
 from service.planning import Resolved, training_settings
 from service.search import Search, told
 from service.spec import Spec
-from service.trials import PHASES, Phase, Point, Result, Settings, Trial
+from service.trials import PHASES, Phase, Result, Settings, Trial
 from service.verdict import Json, verdict
 from service.watching import Watcher
-
-# Executions of a cohort that may end without results, one after another, in one driver's life.
-MAX_DEATHS = 3
 
 
 class Life:
@@ -66,9 +63,9 @@ class Life:
         for trial in ledger.trials(spec.name):
             self._trials[trial.phase].append(trial)
         self._running: dict[str, Cohort] = {}
-        self._deaths: dict[str, int] = defaultdict(int)
+        self._queue = CohortQueue(self._trials, writer)
         self._baseline = BaselinePhase(spec)
-        self._waiting = self._adopt()
+        self._tell_what_is_recorded()
         self._plan: PhasePlan | None = self._baseline
         while self._plan is not None and self._is_over(self._plan):
             self._announce(self._plan)
@@ -90,7 +87,7 @@ class Life:
             SweepFailedError: If the baseline cannot be trained.
         """
         while self._plan is not None:
-            cohort_id = self._next_waiting(self._plan) or self._create_cohort(self._plan)
+            cohort_id = self._queue.next(self._plan, self._cohort_size(self._plan))
             if cohort_id is not None:
                 return self._start(cohort_id)
             if unfinished(self._trials[self._plan.phase]):
@@ -99,6 +96,13 @@ class Life:
             if self._plan is not None:
                 self._enter(self._plan)
         return None
+
+    def began(self, cohort_id: str, first_step: int) -> None:
+        """A cohort is at work, from this step on."""
+        # A first attempt begins at 0, which need not be written.
+        if first_step > 0:
+            attempt = self._running[cohort_id].attempt
+            self._writer.record_first_step(cohort_id, attempt, first_step)
 
     def progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""
@@ -122,17 +126,22 @@ class Life:
             watcher.cohort_ended(cohort)
 
     def died(self, cohort_id: str, reason: str) -> None:
-        """Try a cohort again that ended without results, or give its trials up."""
+        """Try a cohort again that ended without results; see ``CohortQueue.take_back``."""
         cohort = self._running.pop(cohort_id)
         self._writer.end_attempt(cohort_id, cohort.attempt, reason)
-        self._deaths[cohort_id] += 1
-        if self._deaths[cohort_id] < MAX_DEATHS:
-            self._waiting.append(cohort_id)
+        attempts = self._writer.ledger.attempts(self._spec.name, cohort_id)
+        queued = self._queue.take_back(cohort_id, attempts)
+        if queued == [cohort_id]:
             for watcher in self._watchers:
                 watcher.cohort_died(cohort_id, _last_line(reason))
-            return
-        self._running[cohort_id] = cohort
-        self.ended(cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials])
+        elif queued:
+            for watcher in self._watchers:
+                watcher.cohort_split(cohort_id, queued)
+        else:
+            self._running[cohort_id] = cohort
+            self.ended(
+                cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials]
+            )
 
     # The end.
 
@@ -200,44 +209,6 @@ class Life:
 
     # Cohorts.
 
-    def _adopt(self) -> list[str]:
-        """Cohorts that an earlier driver left unfinished; results it did not tell are told first.
-
-        A cohort that was never started may lack members, if that driver died while it asked for
-        them: it is left to ``_create_cohort``, which asks for the rest first.
-        """
-        for trial in self.trials:
-            if trial.result is not None:
-                self._tell(trial, trial.result)
-        orphans = unfinished(self.trials)
-        return list(dict.fromkeys(trial.cohort_id for trial in orphans if trial.attempts > 0))
-
-    def _next_waiting(self, plan: PhasePlan) -> str | None:
-        for cohort_id in self._waiting:
-            if _phase_of(cohort_id) == plan.phase:
-                self._waiting.remove(cohort_id)
-                return cohort_id
-        return None
-
-    def _create_cohort(self, plan: PhasePlan) -> str | None:
-        """Make trials of the phase's next points, up to a cohort; its id, or None without any."""
-        trials = self._trials[plan.phase]
-        begun = self._begun_but_not_started(trials)
-        cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
-        distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
-        room = max(self._cohort_size(plan) - len(begun), 0)
-        for point in plan.missing(trials, room):
-            number = self._writer.add_trial(plan.phase, point, cohort_id, distributions)
-            trials.append(_trial(plan.phase, number, point, cohort_id, tuple(distributions)))
-        return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
-
-    def _begun_but_not_started(self, trials: Sequence[Trial]) -> list[Trial]:
-        return [
-            trial
-            for trial in unfinished(trials)
-            if trial.attempts == 0 and trial.cohort_id == trials[-1].cohort_id
-        ]
-
     def _cohort_size(self, plan: PhasePlan) -> int:
         """As resolved; smaller where a known number of trials would leave workers idle."""
         if plan.phase == "search":
@@ -247,14 +218,12 @@ class Life:
 
     def _start(self, cohort_id: str) -> Cohort:
         attempt = self._writer.begin_attempt(cohort_id)
-        phase = _phase_of(cohort_id)
         trials = tuple(
-            replace(trial, state="running", attempts=attempt) if trial.result is None else trial
-            for trial in self._trials[phase]
-            if trial.cohort_id == cohort_id
+            replace(trial, state="running", attempts=attempt)
+            for trial in self._queue.members(cohort_id)
         )
         for trial in trials:
-            self._trials[phase][trial.number] = trial
+            self._trials[trial.phase][trial.number] = trial
         spec = self._spec
         cohort = Cohort(
             sweep=spec.name,
@@ -272,6 +241,12 @@ class Life:
         return cohort
 
     # Results.
+
+    def _tell_what_is_recorded(self) -> None:
+        """Tell Optuna the results that an earlier driver recorded and did not tell."""
+        for trial in self.trials:
+            if trial.result is not None:
+                self._tell(trial, trial.result)
 
     def _judged(self, result: Result) -> Result:
         """A search trial's result with its loss ratio against the baseline's replicates."""
@@ -304,29 +279,6 @@ class Life:
         return self._trials[phase][int(number)]  # type: ignore[index]
 
 
-def _trial(
-    phase: Phase, number: int, point: Point, cohort_id: str, varied: tuple[str, ...]
-) -> Trial:
-    return Trial(
-        phase=phase,
-        number=number,
-        settings=point.settings,
-        varied=varied,
-        seeds=point.seeds,
-        cohort_id=cohort_id,
-        role=point.role,
-    )
-
-
-def _phase_of(cohort_id: str) -> Phase:
-    """``search`` of ``search-3``."""
-    return next(phase for phase in PHASES if cohort_id.startswith(f"{phase}-"))
-
-
-def _num_cohorts(trials: Sequence[Trial]) -> int:
-    return len({trial.cohort_id for trial in trials})
-
-
 def _last_line(reason: str) -> str:
     """Of a traceback the line that says what happened."""
     return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
@@ -337,7 +289,7 @@ def _given_up(trial: Trial, attempt: int, reason: str) -> Result:
         trial_id=trial.trial_id,
         attempt=attempt,
         state="failed",
-        reason=f"its cohort ended {MAX_DEATHS} times without results: {_last_line(reason)}",
+        reason=f"its worker ended {MAX_DEATHS} times on this trial alone: {_last_line(reason)}",
         num_steps=0,
         train_s=0.0,
     )

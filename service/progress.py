@@ -131,6 +131,15 @@ class ProgressView(Watcher):
             markup=False,
         )
 
+    def cohort_split(self, cohort_id: str, halves: Sequence[str]) -> None:
+        """A cohort goes on as two."""
+        self._forget(cohort_id)
+        self._console.print(
+            f"{cohort_id} ended again and again, trying its trials apart: {', '.join(halves)}",
+            style="yellow",
+            markup=False,
+        )
+
     def cohort_warned(self, cohort_id: str, warning: str) -> None:
         """A cohort goes on, but with something that people should know."""
         self._console.print(f"{cohort_id}: {warning}", style="yellow", markup=False)

@@ -9,6 +9,8 @@ import logging
 import os
 import shutil
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+import psutil
 import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
@@ -39,6 +42,8 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 # How often a worker says how far it is.
 REPORT_S = 1.0
 REACH_S = 10.0
+RAY_WATCH_S = 1.0
+_leaving = threading.Event()
 OBJECT_STORE_BYTES = 150 * 1024**2
 
 
@@ -51,6 +56,9 @@ class Agenda(Protocol):
     @property
     def is_done(self) -> bool:
         """Whether there is nothing left to train."""
+
+    def began(self, cohort_id: str, first_step: int) -> None:
+        """A cohort is at work, from this step on."""
 
     def progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""
@@ -84,6 +92,7 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
         """Train for a moment; at the end bring the results."""
         self._training.advance(REPORT_S)
         report: dict[str, Any] = {
+            "first_step": self._training.first_step,
             "num_steps_done": self._training.num_steps_done,
             "warnings": self._training.take_warnings(),
         }
@@ -122,8 +131,11 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         with self.keeping_errors():
+            cohort_id = self.cohort_ids[trial_id]
+            if result["training_iteration"] == 1:
+                self._agenda.began(cohort_id, result["first_step"])
             self._warn(trial_id, result)
-            self._agenda.progressed(self.cohort_ids[trial_id], result["num_steps_done"])
+            self._agenda.progressed(cohort_id, result["num_steps_done"])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -230,6 +242,7 @@ def _init(address: str | None, num_cpus: int) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+        _leave_with_ray()
     else:
         _check_reachable(address)
         try:
@@ -262,7 +275,38 @@ def num_machines() -> int:
 
 def disconnect() -> None:
     """Leave the cluster, or end the one that was started here."""
+    _leaving.set()
     ray.shutdown()
+
+
+def _leave_with_ray() -> None:
+    """End this process if the Ray that was started here dies: Tune would wait for it for ever.
+
+    What the ledger holds is whole at any moment, and the workers end with Ray.
+    """
+    _leaving.clear()
+    here = psutil.Process().children(recursive=True)
+    servers = [process for process in here if process.name() in ("gcs_server", "raylet")]
+
+    def watch() -> None:
+        while not _leaving.wait(RAY_WATCH_S):
+            if not all(map(_is_alive, servers)):
+                print(
+                    "Ray has ended on this machine before the sweep did. Nothing that ended is "
+                    "lost; monosweep resume goes on.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                os._exit(InterruptedSweepError.exit_code)
+
+    threading.Thread(target=watch, name="ray-watch", daemon=True).start()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus: float) -> Any:

@@ -37,8 +37,15 @@ class Tidying(Watcher):
 
     def cohort_ended(self, cohort: Cohort) -> None:
         """The results of all its trials are in the ledger."""
+        self._remove(cohort.cohort_id)
+
+    def cohort_split(self, cohort_id: str, halves: Sequence[str]) -> None:
+        """Its halves begin anew: its checkpoints are of all its trials."""
+        self._remove(cohort_id)
+
+    def _remove(self, cohort_id: str) -> None:
         with _going_on():
-            checkpoints.remove(self._storage, self._sweep, cohort.cohort_id)
+            checkpoints.remove(self._storage, self._sweep, cohort_id)
 
 
 @contextmanager

@@ -28,6 +28,9 @@ class Watcher:
     def cohort_died(self, cohort_id: str, reason: str) -> None:
         """A cohort ended without results, and will be tried again."""
 
+    def cohort_split(self, cohort_id: str, halves: Sequence[str]) -> None:
+        """A cohort that died again and again goes on as two, to find the trial that is to blame."""
+
     def cohort_warned(self, cohort_id: str, warning: str) -> None:
         """A cohort goes on, but with something that people should know."""
 

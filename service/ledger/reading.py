@@ -58,6 +58,24 @@ class SweepRecord:
         return "running" if self.is_live else "interrupted"
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One execution of a cohort.
+
+    Attributes:
+        first_step: Steps that the cohort had done when it began; None if nobody was told.
+        outcome: How it ended; None while it is at work.
+    """
+
+    first_step: int | None
+    outcome: str | None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended without results, and not with its driver."""
+        return self.outcome not in (None, tables.ABANDONED, tables.RECORDED)
+
+
 class Ledger:
     """The durable truth of all sweeps in one database.
 
@@ -139,6 +157,16 @@ class Ledger:
             if row is None:
                 raise SweepNotFoundError(self._not_found(name))
             return SweepRecord(**row._asdict(), is_live=is_live(connection, name))
+
+    def attempts(self, name: str, cohort_id: str) -> list[Attempt]:
+        """The executions of a cohort, by number."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                select(tables.attempts.c.first_step, tables.attempts.c.outcome)
+                .where(tables.attempts.c.sweep == name, tables.attempts.c.cohort_id == cohort_id)
+                .order_by(tables.attempts.c.attempt)
+            )
+            return [Attempt(row.first_step, row.outcome) for row in rows]
 
     def _not_found(self, name: str) -> str:
         names = self.names()

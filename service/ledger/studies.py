@@ -111,6 +111,13 @@ class Studies:
         trial_id = self._storage.create_new_trial(self._study_id(phase), template)
         return self._storage.get_trial_number_from_id(trial_id)
 
+    def move(self, phase: Phase, number: int, cohort_id: str) -> None:
+        """Put a running trial into another cohort."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+            self._study_id(phase), number
+        )
+        self._storage.set_trial_user_attr(trial_id, "cohort_id", cohort_id)
+
     def tell(
         self, phase: Phase, number: int, value: float | None, constraint: float | None
     ) -> None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
     inspect,
     literal_column,
     select,
+    update,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
@@ -38,7 +39,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from service.errors import LedgerError, UserError
 from service.home import without_password
 
-VERSION = 1
+VERSION = 2
 # Any number that no other program takes as its lock on PostgreSQL.
 _CREATION_LOCK = 0x6D6F6E6F
 BUSY_TIMEOUT_S = 30.0
@@ -84,7 +85,12 @@ attempts = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("outcome", Text),
+    # Steps that its cohort had done when it began; NULL until its worker said so.
+    Column("first_step", Integer),
 )
+# The outcomes of attempts that did not die.
+ABANDONED = "abandoned"
+RECORDED = "results recorded"
 
 results = Table(
     "monosweep_results",
@@ -240,13 +246,22 @@ def _create_tables(engine: Engine) -> None:
     # Optuna's constructor makes its tables.
     RDBStorage(engine.url.render_as_string(hide_password=False)).engine.dispose()
     with writing(engine) as connection:
-        if connection.scalar(select(func.count()).select_from(version)) == 0:
+        found = connection.scalar(select(version.c.version))
+        if found is None:
             connection.execute(insert(version).values(version=VERSION))
+        elif found == 1:
+            connection.exec_driver_sql(f"ALTER TABLE {attempts.name} ADD COLUMN first_step INTEGER")
+            connection.execute(update(version).values(version=VERSION))
 
 
 def _check_version(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.scalar(select(version.c.version))
+    if found is not None and found < VERSION:
+        raise LedgerError(
+            f"the ledger must have table version {VERSION}, found {found}, an older one. "
+            "Bring it up to date with: monosweep resume NAME"
+        )
     if found != VERSION:
         raise LedgerError(
             f"the ledger must have table version {VERSION}, found {found}. "

@@ -113,7 +113,7 @@ class Writer:
             connection.execute(
                 update(tables.attempts)
                 .where(*mine, tables.attempts.c.ended_at.is_(None))
-                .values(ended_at=tables.now(connection), outcome="abandoned")
+                .values(ended_at=tables.now(connection), outcome=tables.ABANDONED)
             )
             attempt = (last or 0) + 1
             connection.execute(
@@ -125,6 +125,23 @@ class Writer:
                 )
             )
         return attempt
+
+    def record_first_step(self, cohort_id: str, attempt: int, first_step: int) -> None:
+        """Where an execution went on."""
+        with self._writing() as connection:
+            connection.execute(
+                update(tables.attempts)
+                .where(
+                    tables.attempts.c.sweep == self.sweep,
+                    tables.attempts.c.cohort_id == cohort_id,
+                    tables.attempts.c.attempt == attempt,
+                )
+                .values(first_step=first_step)
+            )
+
+    def move_trial(self, phase: Phase, number: int, cohort_id: str) -> None:
+        """Put a trial that has no result into another cohort."""
+        self._studies.move(phase, number, cohort_id)
 
     def end_attempt(self, cohort_id: str, attempt: int, outcome: str) -> None:
         """How an execution ended that brought no results."""
@@ -163,7 +180,7 @@ class Writer:
                 )
                 .values(ended_at=tables.now(connection))
             )
-            self._end_attempt(connection, cohort_id, attempt, "results recorded")
+            self._end_attempt(connection, cohort_id, attempt, tables.RECORDED)
         return True
 
     def tell(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.cohort import Cohort
 from service.errors import SweepFailedError
 from service.ledger import Ledger, Writer, release, take
-from service.life import MAX_DEATHS, Life
+from service.life import Life
 from service.planning import Resolved, Room, resolve
 from service.spec import parse_spec
 from service.trials import Result, Trial
@@ -285,32 +285,93 @@ def test_a_cohort_that_dies_is_tried_again(tmp_path: Path) -> None:
         assert life.next_cohort() is None  # the baseline must end before the search begins
 
 
-def test_a_cohort_that_always_dies_fails_its_trials_and_the_sweep_goes_on(tmp_path: Path) -> None:
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
+
+
+def train_with(life: Life, dies: Callable[[Cohort], bool]) -> list[str]:
+    """Train to the end; cohorts that die, one after another."""
+    died = []
+    while (cohort := life.next_cohort()) is not None:
+        if dies(cohort):
+            died.append(cohort.cohort_id)
+            life.died(cohort.cohort_id, "Traceback\nout of memory")
+        else:
+            life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
+    return died
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_the_trial_that_kills_its_worker_is_failed_alone_and_the_sweep_goes_on(
+    tmp_path: Path,
+) -> None:
     def dies(cohort: Cohort) -> bool:
-        return cohort.cohort_id == "search-0"
+        return any(trial.trial_id == "search/1" for trial in cohort.trials)
 
     with driver(tmp_path) as life:
-        deaths = 0
-        while (cohort := life.next_cohort()) is not None:
-            if dies(cohort):
-                deaths += 1
-                life.died(cohort.cohort_id, "Traceback\nout of memory")
-            else:
+        died = train_with(life, dies)
+        assert life.is_done
+        failed_trials = {t.trial_id: t.result for t in life.trials if t.state == "failed"}
+        num_search = sum(t.phase == "search" for t in life.trials)
+    # Trials 0, 1 and 2; then 1 and 2; then 1 alone; three times each.
+    assert died == ["search-0"] * 3 + ["search-0b"] * 3 + ["search-0ba"] * 3
+    assert num_search == 7
+    (result,) = failed_trials.values()
+    assert result is not None
+    assert (result.trial_id, result.attempt) == ("search/1", 3)
+    assert result.reason == "its worker ended 3 times on this trial alone: out of memory"
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: Path) -> None:
+    """Every driver sees one death: deaths are counted in the ledger."""
+
+    def dies(cohort: Cohort) -> bool:
+        return any(trial.trial_id == "search/1" for trial in cohort.trials)
+
+    died = []
+    is_done = False
+    while not is_done:
+        with driver(tmp_path) as life:
+            while (cohort := life.next_cohort()) is not None:
+                if dies(cohort):
+                    died.append(cohort.cohort_id)
+                    life.died(cohort.cohort_id, "out of memory")
+                    break
                 life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
-        assert (deaths, life.is_done) == (MAX_DEATHS, True)
-        reasons = [t.result.reason for t in life.trials if t.result and t.state == "failed"]
-    assert reasons == ["its cohort ended 3 times without results: out of memory"] * 3
+            is_done = life.is_done
+    assert died == ["search-0"] * 3 + ["search-0b"] * 3 + ["search-0ba"] * 3
+    assert [t[0] for t in told(tmp_path) if t[1] == "failed"] == ["search/1"]
+    assert len([t for t in told(tmp_path) if t[0].startswith("search")]) == 7
 
 
+@pytest.mark.usefixtures("_no_pauses")
+def test_machines_may_die_as_often_as_they_like_while_there_is_progress(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life, cohorts=1)
+        for death in range(1, 30):
+            cohort = life.next_cohort()
+            assert cohort is not None
+            assert (cohort.cohort_id, cohort.attempt) == ("search-0", death)
+            # Two deaths for each checkpoint.
+            life.began(cohort.cohort_id, 64 * (death // 2))
+            life.died(cohort.cohort_id, "spot")
+        train(life)
+        assert life.is_done
+        assert {trial.state for trial in life.trials} == {"complete"}
+
+
+@pytest.mark.usefixtures("_no_pauses")
 def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
     """A worker that was killed may leave an empty file of reasons."""
     with driver(tmp_path) as life:
-        for _ in range(MAX_DEATHS):
+        for _ in range(12):
             cohort = life.next_cohort()
             assert cohort is not None
             life.died(cohort.cohort_id, " \n")
-        (reason,) = {t.result.reason for t in life.trials if t.result}
-    assert reason == "its cohort ended 3 times without results: no reason known"
+        reasons = {t.result.reason for t in life.trials if t.result}
+    assert reasons == {"its worker ended 3 times on this trial alone: no reason known"}
 
 
 def test_a_baseline_that_diverges_on_a_seed_of_the_search_ends_the_sweep(tmp_path: Path) -> None:

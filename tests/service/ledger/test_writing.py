@@ -125,10 +125,22 @@ def test_a_finished_sweep_can_be_extended(ledger: Ledger, writer: Writer) -> Non
     assert (record.num_trials, record.verdict, record.finished_at) == (9, None, None)
 
 
+def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
+    ledger: Ledger, home: Home
+) -> None:
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN first_step")
+        connection.execute(update(tables.version).values(version=1))
+    with pytest.raises(LedgerError, match="found 1, an older one"):
+        Ledger(home.ledger_url, create=False)
+    for _ in range(2):
+        assert Ledger(home.ledger_url).attempts("tiny", "search-0") == []
+
+
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 1, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 2, found 99"):
         Ledger(home.ledger_url)
 
 

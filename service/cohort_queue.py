@@ -1,0 +1,189 @@
+"""The cohorts that wait for a worker: new, left by an earlier driver, or to be tried again.
+
+A cohort's id is ``<phase>-<number>``; what it is split into has a letter more.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from string import ascii_lowercase
+
+from service.ledger import Attempt, Writer, unfinished
+from service.phases import PhasePlan, SearchPhase
+from service.trials import PHASES, Phase, Point, Trial
+
+# Attempts of a cohort that may end one after another without its getting any farther.
+MAX_DEATHS = 3
+# Before the attempt after the first, second, ... of them: the machine may be the one to blame.
+PAUSES_S = (0.0, 5.0)
+
+TrialsByPhase = dict[Phase, list[Trial]]
+
+
+@dataclass
+class _Waiting:
+    cohort_id: str
+    not_before: float = 0.0
+
+
+class CohortQueue:
+    """Hands out cohorts of a phase one by one, and takes those back that died.
+
+    Args:
+        trials: Every trial by phase and number; new and moved ones are put here too.
+        writer: The pen.
+        clock: Seconds, from anywhere.
+    """
+
+    def __init__(
+        self,
+        trials: TrialsByPhase,
+        writer: Writer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._trials = trials
+        self._writer = writer
+        self._clock = clock
+        self._waiting = [_Waiting(cohort_id) for cohort_id in self._left_behind()]
+
+    def members(self, cohort_id: str) -> list[Trial]:
+        """The trials of a cohort, by number."""
+        trials = self._trials[phase_of(cohort_id)]
+        return [trial for trial in trials if trial.cohort_id == cohort_id]
+
+    def next(self, plan: PhasePlan, size: int) -> str | None:
+        """A cohort of the phase to train now, or None.
+
+        Args:
+            plan: The phase.
+            size: Trials in a new cohort.
+        """
+        return self._next_waiting(plan.phase) or self._create(plan, size)
+
+    def take_back(self, cohort_id: str, attempts: Sequence[Attempt]) -> list[str]:
+        """Queue a cohort that died, or the halves of one that dies again and again.
+
+        Args:
+            cohort_id: The cohort.
+            attempts: All its attempts, the one that died last.
+
+        Returns:
+            What was queued; nothing if it is a lone trial that is to be given up.
+        """
+        deaths = deaths_in_a_row(attempts)
+        if deaths < MAX_DEATHS:
+            pause = PAUSES_S[min(deaths, len(PAUSES_S)) - 1]
+            self._waiting.append(_Waiting(cohort_id, self._clock() + pause))
+            return [cohort_id]
+        members = self.members(cohort_id)
+        if len(members) == 1:
+            return []
+        middle = len(members) // 2
+        halves = [self._moved(half, cohort_id) for half in (members[:middle], members[middle:])]
+        self._waiting += map(_Waiting, halves)
+        return halves
+
+    def _left_behind(self) -> list[str]:
+        """Cohorts that an earlier driver left unfinished.
+
+        One that was never started may lack members, if that driver died while it asked for them:
+        it is left to ``_create``, which asks for the rest first.
+        """
+        orphans = unfinished([trial for phase in PHASES for trial in self._trials[phase]])
+        return list(
+            dict.fromkeys(
+                trial.cohort_id
+                for trial in orphans
+                if trial.attempts > 0 or _is_split_off(trial.cohort_id)
+            )
+        )
+
+    def _next_waiting(self, phase: Phase) -> str | None:
+        now = self._clock()
+        for one in self._waiting:
+            if phase_of(one.cohort_id) == phase and one.not_before <= now:
+                self._waiting.remove(one)
+                return one.cohort_id
+        return None
+
+    def _create(self, plan: PhasePlan, size: int) -> str | None:
+        """Make trials of the phase's next points, up to a cohort; its id, or None without any."""
+        trials = self._trials[plan.phase]
+        begun = self._begun_but_not_started(trials)
+        cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
+        distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
+        for point in plan.missing(trials, max(size - len(begun), 0)):
+            number = self._writer.add_trial(plan.phase, point, cohort_id, distributions)
+            trials.append(_trial(plan.phase, number, point, cohort_id, tuple(distributions)))
+        return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
+
+    def _begun_but_not_started(self, trials: Sequence[Trial]) -> list[Trial]:
+        return [
+            trial
+            for trial in unfinished(trials)
+            if trial.attempts == 0
+            and trial.cohort_id == trials[-1].cohort_id
+            and not _is_split_off(trial.cohort_id)
+        ]
+
+    def _moved(self, trials: Sequence[Trial], cohort_id: str) -> str:
+        """Move trials of a cohort to one of their own; its id.
+
+        Trial by trial: a driver that dies on the way leaves two cohorts that are as good.
+        """
+        phase = phase_of(cohort_id)
+        taken = {trial.cohort_id for trial in self._trials[phase]}
+        own = next(
+            name for letter in ascii_lowercase if (name := f"{cohort_id}{letter}") not in taken
+        )
+        for trial in trials:
+            self._writer.move_trial(phase, trial.number, own)
+            moved = replace(trial, cohort_id=own, attempts=0, state="waiting")
+            self._trials[phase][trial.number] = moved
+        return own
+
+
+def deaths_in_a_row(attempts: Sequence[Attempt]) -> int:
+    """How many of the last attempts died without the cohort's getting any farther between them.
+
+    A death counts from where the next attempt could go on: what was trained after the last
+    checkpoint is lost, so that a cohort which always dies at the same step gets nowhere. Attempts
+    that ended with their driver are nobody's death.
+
+    Args:
+        attempts: By number.
+    """
+    deaths, farthest = 0, 0
+    for attempt in attempts:
+        if attempt.first_step is not None and attempt.first_step > farthest:
+            deaths, farthest = 0, attempt.first_step
+        deaths += attempt.died
+    return deaths
+
+
+def phase_of(cohort_id: str) -> Phase:
+    """``search`` of ``search-3``."""
+    return next(phase for phase in PHASES if cohort_id.startswith(f"{phase}-"))
+
+
+def _is_split_off(cohort_id: str) -> bool:
+    return cohort_id[-1].isalpha()
+
+
+def _num_cohorts(trials: Sequence[Trial]) -> int:
+    """Cohorts that a phase has had, each counted once however often it was split."""
+    return len({trial.cohort_id.rstrip(ascii_lowercase) for trial in trials})
+
+
+def _trial(
+    phase: Phase, number: int, point: Point, cohort_id: str, varied: tuple[str, ...]
+) -> Trial:
+    return Trial(
+        phase=phase,
+        number=number,
+        settings=point.settings,
+        varied=varied,
+        seeds=point.seeds,
+        cohort_id=cohort_id,
+        role=point.role,
+    )

@@ -1,0 +1,70 @@
+"""What of the queue is not seen in the life of a sweep; see ``test_life`` for the rest."""
+
+import pytest
+
+from service.cohort_queue import CohortQueue, deaths_in_a_row, phase_of
+from service.ledger import Attempt, Writer
+from service.trials import PHASES, Point
+
+DIED = "worker gone"
+OURS = "abandoned"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "deaths"),
+    [
+        ([], 0),
+        ([(None, DIED)], 1),
+        ([(None, DIED), (None, DIED), (None, DIED)], 3),
+        # The second went on at the first one's checkpoint, and so did the third: no farther.
+        ([(None, DIED), (64, DIED), (64, DIED)], 2),
+        ([(None, DIED), (64, DIED), (128, DIED)], 1),
+        # A worker that dies before it says where it begins got nowhere.
+        ([(None, DIED), (64, DIED), (None, DIED)], 2),
+        # A damaged checkpoint: back to an earlier one is no progress.
+        ([(None, DIED), (128, DIED), (64, DIED)], 2),
+        # Those that ended with their driver died of nothing of their own.
+        ([(None, DIED), (None, OURS), (None, DIED)], 2),
+        ([(None, DIED), (64, None)], 0),
+    ],
+)
+def test_deaths_count_from_the_last_progress(
+    attempts: list[tuple[int | None, str | None]], deaths: int
+) -> None:
+    assert deaths_in_a_row([Attempt(*one) for one in attempts]) == deaths
+
+
+@pytest.mark.parametrize("cohort_id", ["search-0", "search-12b", "search-3ab"])
+def test_halves_belong_to_the_phase(cohort_id: str) -> None:
+    assert phase_of(cohort_id) == "search"
+
+
+def test_a_cohort_waits_longer_the_second_time(tiny_writer: Writer) -> None:
+    now = 100.0
+    queue = CohortQueue({phase: [] for phase in PHASES}, tiny_writer, clock=lambda: now)
+    assert queue.take_back("search-0", [Attempt(None, DIED)]) == ["search-0"]
+    assert queue._next_waiting("baseline") is None
+    assert queue._next_waiting("search") == "search-0"
+    queue.take_back("search-0", [Attempt(None, DIED)] * 2)
+    now = 104.9
+    assert queue._next_waiting("search") is None
+    now = 105.0
+    assert queue._next_waiting("search") == "search-0"
+
+
+def test_a_split_that_was_cut_short_is_done_again_without_mixing(tiny_writer: Writer) -> None:
+    """A driver died when one of four trials had moved; its half is a cohort of its own by now."""
+    settings = {"num_neurons": 64}
+    for seed in range(4):
+        tiny_writer.add_trial("search", Point(settings=settings, seeds=(seed,)), "search-0")
+    tiny_writer.move_trial("search", 0, "search-0a")
+    for _ in range(3):
+        attempt = tiny_writer.begin_attempt("search-0")
+        tiny_writer.end_attempt("search-0", attempt, DIED)
+    trials = {phase: tiny_writer.ledger.trials("tiny", phase) for phase in PHASES}
+    queue = CohortQueue(trials, tiny_writer)
+    attempts = tiny_writer.ledger.attempts("tiny", "search-0")
+    assert queue.take_back("search-0", attempts) == ["search-0b", "search-0c"]
+    for found in (trials["search"], tiny_writer.ledger.trials("tiny", "search")):
+        assert [t.cohort_id for t in found] == ["search-0a", "search-0b", "search-0c", "search-0c"]
+    assert queue._next_waiting("search") == "search-0a"
