@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +43,7 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 REPORT_S = 1.0
 REACH_S = 10.0
 RAY_WATCH_S = 1.0
+RAY_SERVERS = ("gcs_server", "raylet")
 _leaving = threading.Event()
 OBJECT_STORE_BYTES = 150 * 1024**2
 
@@ -282,22 +283,28 @@ def disconnect() -> None:
 def _leave_with_ray() -> None:
     """End this process if the Ray that was started here dies: Tune would wait for it for ever.
 
-    What the ledger holds is whole at any moment, and the workers end with Ray.
+    What the ledger holds is whole at any moment. Ray's other processes would stay for a while.
     """
     _leaving.clear()
-    here = psutil.Process().children(recursive=True)
-    servers = [process for process in here if process.name() in ("gcs_server", "raylet")]
+    this = psutil.Process()
+    servers = [one for one in this.children(recursive=True) if one.name() in RAY_SERVERS]
 
     def watch() -> None:
+        family = this.children(recursive=True)
         while not _leaving.wait(RAY_WATCH_S):
-            if not all(map(_is_alive, servers)):
-                print(
-                    "Ray has ended on this machine before the sweep did. Nothing that ended is "
-                    "lost; monosweep resume goes on.",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                os._exit(InterruptedSweepError.exit_code)
+            if all(map(_is_alive, servers)):
+                family = this.children(recursive=True)
+                continue
+            print(
+                "Ray has ended on this machine before the sweep did. Nothing that ended is "
+                "lost; monosweep resume goes on.",
+                file=sys.stderr,
+                flush=True,
+            )
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            os._exit(InterruptedSweepError.exit_code)
 
     threading.Thread(target=watch, name="ray-watch", daemon=True).start()
 
