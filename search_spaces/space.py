@@ -74,6 +74,21 @@ class Space(Mapping[str, Parameter | Value]):
             case value:
                 return float(value), float(value)
 
+    def options(self, name: str, otherwise: str) -> tuple[str, ...]:
+        """The words that ``name`` may be.
+
+        Args:
+            name: A setting that is a word.
+            otherwise: Its value where the space does not name it.
+        """
+        match self._entries.get(name):
+            case None:
+                return (otherwise,)
+            case Choice(options=options):
+                return tuple(map(str, options))
+            case value:
+                return (str(value),)
+
     def settings(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Every name's value: what was chosen for the varied ones beside the fixed ones.
 

@@ -49,8 +49,8 @@ def _rounds(calibration: Calibration, size: int) -> Sequence[float]:
 
     task = trainers.Task(**calibration.task)
     settings = replace(trainers.TrainingSettings(**calibration.training), num_steps=NUM_STEPS)
-    # So small a rate that nothing can diverge and leave the cohort.
-    trial = {**calibration.settings, "learning_rate": SMALL_RATE}
+    # Nothing may look diverged and leave the cohort, from a high bias or a high rate.
+    trial = {**calibration.settings, "learning_rate": SMALL_RATE, "initial_bias": 0.0}
     members = [
         trainers.Member(seed=replicate, **trial)  # type: ignore[arg-type]
         for _ in range(size)
@@ -70,6 +70,8 @@ def _timed(state: "CohortState", num_steps: int) -> float:
 
     began = time.perf_counter()
     trainers.advance(state, num_steps)
+    if len(state.live) < len(state.members):
+        raise RuntimeError("networks left the cohort that was to be timed")
     if state.settings.device != "cpu":
         torch.accelerator.synchronize()
     return time.perf_counter() - began

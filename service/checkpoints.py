@@ -1,10 +1,11 @@
 """The checkpoints of cohorts: two deep, so that one that was cut short costs one interval.
 
-Those of a cohort lie at ``cohorts/<sweep>/<cohort_id>/<step>-<attempt>.safetensors`` in the
-storage. Whoever runs the cohort next goes on from the newest that is whole and the cohort's own.
+Those of a cohort lie at ``cohorts/<sweep>/<cohort_id>/<attempt>-<step>.safetensors`` in the
+storage. Whoever runs the cohort next goes on from the newest that is whole and the cohort's own. A
+later attempt's are newer: it went on from the best of the earlier ones.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -51,14 +52,16 @@ class Checkpoints:
         Raises:
             OSError: If the storage refuses.
         """
-        # As many digits as no training has, so that names sort as steps do.
-        name = f"{num_steps_done:015d}-{attempt}{SUFFIX}"
+        # As many digits as neither has, so that names sort as numbers do.
+        name = f"{attempt:06d}-{num_steps_done:015d}{SUFFIX}"
         self._storage.write_bytes(f"{self._folder}/{name}", data)
         for older in self._names()[DEPTH:]:
             self._storage.remove_file(f"{self._folder}/{older}")
 
     def adopt(self, read: Callable[[bytes], State]) -> Adopted[State]:
-        """The newest state that ``read`` makes of a checkpoint.
+        """The newest state that ``read`` makes of a checkpoint; newer ones are removed.
+
+        Left there, what cannot be read would count as one of the two.
 
         Args:
             read: Raises ValueError on bytes that the cohort cannot go on from.
@@ -66,16 +69,18 @@ class Checkpoints:
         Raises:
             OSError: If the storage does not answer: to begin anew would lose what is there.
         """
-        refused: list[str] = []
-        for path in self._paths():
+        refused: dict[str, str] = {}
+        state = None
+        for name in self._names():
+            path = f"{self._folder}/{name}"
             try:
-                return Adopted(read(self._storage.read_bytes(path)), tuple(refused))
+                state = read(self._storage.read_bytes(path))
+                break
             except ValueError as error:
-                refused.append(f"{path}: {error}")
-        return Adopted(None, tuple(refused))
-
-    def _paths(self) -> Iterator[str]:
-        return (f"{self._folder}/{name}" for name in self._names())
+                refused[path] = str(error)
+        for path in refused:
+            self._storage.remove_file(path)
+        return Adopted(state, tuple(f"{path}: {why}" for path, why in refused.items()))
 
     def _names(self) -> list[str]:
         """Newest first."""

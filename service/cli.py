@@ -156,13 +156,22 @@ def validate(spec: SpecArgument) -> None:
     """Check a sweep file, and say what it will take."""
     from service.display import plan_view
     from service.estimate import estimate
-    from service.machine import available_cpus, memory_bytes
-    from service.planning import Room, resolve
+    from service.machine import available_cpus, memory_bytes, num_gpus
+    from service.planning import Machine, Room, resolve
     from service.spec import load_spec
 
     loaded = load_spec(spec)
-    resolved = resolve(loaded, Room(available_cpus(), memory_bytes()))
+    here = Machine(available_cpus(), memory_bytes(), num_gpus())
+    resolved = resolve(loaded, Room((here,)))
     out.print(plan_view(loaded.settings(), resolved, estimate(loaded, resolved)))
+    if not here.num_cohorts(resolved.cpus, resolved.gpus):
+        out.print(
+            f"Not on this machine: a cohort needs {resolved.cpus} CPUs and {resolved.gpus:g} GPUs, "
+            f"found {here.num_cpus} and {here.num_gpus:g}. Run it on a cluster (--address), or "
+            "lower compute.cpus or compute.gpus.",
+            style="yellow",
+            highlight=False,
+        )
 
 
 @app.command()

@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -89,6 +88,7 @@ class CohortTraining:
         self._warnings: list[str] = []
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._writing: Future[None] | None = None
+        self._is_closed = False
         self._checkpoint_due = time.monotonic() + cohort.checkpoint_s
         self._state: CohortState = self._adopted(task, training, members) or trainers.begin(
             task, training, members
@@ -116,7 +116,10 @@ class CohortTraining:
             self._state = trainers.advance(self._state, chunk - self._state.step % chunk)
             now = time.monotonic()
             if now >= self._checkpoint_due and not self._state.finished:
-                self._write_checkpoint()
+                self._checkpoint_due = now + self._cohort.checkpoint_s
+                # Where the storage is slower than the interval, the next one is soon enough.
+                if self._writing is None or self._writing.done():
+                    self._submit_checkpoint()
             if now >= until:
                 return
 
@@ -127,10 +130,18 @@ class CohortTraining:
         return taken
 
     def close(self) -> None:
-        """Leave a checkpoint of what is not finished, and wait until it is written."""
-        if not self._state.finished:
-            self._write_checkpoint(wait=True)
-        self._writer.shutdown()
+        """Leave a checkpoint of what is not finished, and wait until all is written or refused.
+
+        The second call and later ones do nothing.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        # Tune sets up cohorts that it then hands to another worker: those have nothing to keep.
+        if not self._state.finished and self._state.step > self.first_step:
+            self._submit_checkpoint()
+        self._writer.shutdown(wait=True)
+        self._note_failed_write()
 
     def results(self) -> list[Result]:
         """The finished cohort's results, its curves and neurons written to the storage first."""
@@ -167,24 +178,17 @@ class CohortTraining:
         self._warnings += [f"a checkpoint was not used: {one}" for one in adopted.refused]
         return adopted.state
 
-    def _write_checkpoint(self, *, wait: bool = False) -> None:
-        """Write the state as it is now; training goes on meanwhile unless told to wait."""
+    def _submit_checkpoint(self) -> None:
+        """Have the state as it is now written while training goes on."""
         import trainers  # noqa: PLC0415
 
-        if self._writing is not None and not self._writing.done() and not wait:
-            # The storage is slower than the interval: the next one is soon enough.
-            return
         self._note_failed_write()
-        data = trainers.to_bytes(self._state)
         self._writing = self._writer.submit(
             self._checkpoints.write,
-            data,
+            trainers.to_bytes(self._state),
             num_steps_done=self._state.step,
             attempt=self._cohort.attempt,
         )
-        self._checkpoint_due = time.monotonic() + self._cohort.checkpoint_s
-        if wait:
-            wait_for([self._writing])
 
     def _note_failed_write(self) -> None:
         """A checkpoint that could not be written costs time only if this attempt dies."""
@@ -192,7 +196,7 @@ class CohortTraining:
             return
         error = self._writing.exception()
         self._writing = None
-        if isinstance(error, OSError):
+        if isinstance(error, OSError | pa.ArrowException):
             self._warnings.append(f"a checkpoint could not be written: {error}")
         elif error is not None:
             raise error
@@ -242,8 +246,9 @@ def _result(
 
 
 def _num_steps(outcome: "Outcome") -> int:
-    if outcome.diverged_at is not None:
-        return outcome.diverged_at
+    for ended_at in (outcome.diverged_at, outcome.dropped_at):
+        if ended_at is not None:
+            return ended_at
     return int(outcome.curve.steps[-1])
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from service.estimate import Estimate
 from service.home import without_password
 from service.planning import Resolved
+from service.trials import PHASES, TITLES
 
 Json = Mapping[str, Any]
 
@@ -83,21 +84,26 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
 
 def status_view(status: Json) -> Group:
     """One sweep's state in a few lines."""
-    counts = ", ".join(f"{count} {state}" for state, count in status["trials"].items() if count)
     lines = [
         Text.assemble((status["name"], "bold"), f"  {status['state']}, phase {status['phase']}"),
-        Text(f"search   {counts} (budget {status['num_trials']})"),
     ]
+    for phase in PHASES:
+        counts = status["trials"] if phase == "search" else status["phases"][phase]
+        known = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        budget = f" (budget {status['num_trials']})" if phase == "search" else ""
+        if known:
+            lines.append(Text(f"{TITLES[phase]:8} {known}{budget}"))
     if status["baseline"]:
-        baseline = status["baseline"]
-        lines.append(
-            Text(f"baseline loss {baseline['loss']:.4f}, ceiling {baseline['ceiling']:.4f}")
-        )
+        loss, ceiling = (f"{status['baseline'][name]:.4f}" for name in ("loss", "ceiling"))
+        lines.append(Text(f"ceiling  loss {ceiling}, the baseline having {loss}"))
     if status["best"]:
         best = status["best"]
         params = ", ".join(f"{key} {_short(value)}" for key, value in best["params"].items())
         ratio = f"{best['loss_ratio']:.4f} seed by seed, at most {status['max_loss_ratio']:.4g}"
         lines.append(Text(f"best     {best['trial']}, loss {best['loss']:.4f} (ratio {ratio})"))
+        objective = status["objective"]
+        named = objective.replace("_", " ")
+        lines.append(Text(f"         {named} {best[objective]:.3f} with"))
         lines.append(Text(f"         {params}"))
     if status["failure"]:
         lines.append(Text(status["failure"], style="red"))

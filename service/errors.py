@@ -86,6 +86,10 @@ class SweepFailedError(MonosweepError):
     """The sweep cannot go on; the ledger says why."""
 
 
+class WorkerError(MonosweepError):
+    """A worker could not do what it was asked for."""
+
+
 class InterruptedSweepError(MonosweepError):
     """The sweep was asked to stop; it can be resumed."""
 

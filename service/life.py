@@ -103,6 +103,8 @@ class Life:
         if first_step > 0:
             attempt = self._running[cohort_id].attempt
             self._writer.record_first_step(cohort_id, attempt, first_step)
+            for watcher in self._watchers:
+                watcher.cohort_went_on(cohort_id, first_step)
 
     def progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""

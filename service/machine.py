@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 _CPU_INFO = Path("/proc/cpuinfo")
+_GPUS = Path("/proc/driver/nvidia/gpus")
 # What Linux allows a container, in the second and the first version of its control groups; "max",
 # a number beyond all memory, or no such file where it allows all.
 _MEMORY_LIMITS = (
@@ -27,6 +28,11 @@ def memory_bytes() -> int:
     limits = (path.read_text().strip() for path in _MEMORY_LIMITS if path.exists())
     total = int(psutil.virtual_memory().total)
     return min([total, *(int(limit) for limit in limits if limit.isdecimal())])
+
+
+def num_gpus() -> int:
+    """NVIDIA's GPUs that Linux knows of, told without importing torch."""
+    return len(list(_GPUS.glob("*"))) if _GPUS.exists() else 0
 
 
 def has_bfloat16_products() -> bool:

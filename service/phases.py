@@ -106,7 +106,7 @@ class BaselinePhase:
         if min(losses.values()) <= 0.0:
             raise SweepFailedError(
                 "the baseline's loss must be above 0 for a loss ratio, found 0. Make the task "
-                "harder: more features, or fewer inputs."
+                "harder: more features, a higher feature_density, or fewer inputs."
             )
         return {**self._settings, "learning_rate": rate}
 

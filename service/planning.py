@@ -1,16 +1,18 @@
 """What a sweep runs with: every ``auto`` of its file settled once, within what there is."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 from service.errors import UserError
 from service.machine import has_bfloat16_products
-from service.phases import base_settings
+from service.phases import BaselinePhase, base_settings, num_confirmations
 from service.search import resolve_sampler
 from service.spec import Spec
-from trainers import Member, Task, TrainingSettings, peak_bytes
+from trainers import Member, Task, TrainingSettings, checkpoint_bytes, peak_bytes
+from trainers.sizes import WIDTH_MULTIPLE
 
 # Rounds of feedback that a search has at least, if its cohorts are to stay small enough for that.
 MIN_ROUNDS = 4
@@ -26,16 +28,43 @@ RESERVED_BYTES = 1536 * 2**20
 
 
 @dataclass(frozen=True)
-class Room:
-    """What there is for the cohorts of a sweep, on one machine or in a cluster.
-
-    Attributes:
-        num_cpus: Processors.
-        memory_bytes: Memory that goes with them.
-    """
+class Machine:
+    """What one machine has for cohorts."""
 
     num_cpus: int
     memory_bytes: int
+    num_gpus: float = 0.0
+
+    def num_cohorts(self, cpus: int, gpus: float) -> int:
+        """Cohorts with so many processors and GPUs that it can run at a time."""
+        by_gpus = int(self.num_gpus / gpus) if gpus else self.num_cpus
+        return min(self.num_cpus // cpus, by_gpus)
+
+    def num_in_memory(self, cohort_bytes: int) -> int:
+        """Cohorts that fit in its memory at a time."""
+        return max(self.memory_bytes - RESERVED_BYTES, 0) // cohort_bytes
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is for the cohorts of a sweep, on one machine or in a cluster."""
+
+    machines: tuple[Machine, ...]
+
+    def num_cohorts(self, cpus: int, gpus: float, cohort_bytes: int = 0) -> int:
+        """Cohorts that can run at a time, each within one machine.
+
+        Args:
+            cpus: Processors of a cohort.
+            gpus: GPUs of a cohort.
+            cohort_bytes: Memory of a cohort; 0 where it is not foreseen.
+        """
+        return sum(
+            min(machine.num_cohorts(cpus, gpus), machine.num_in_memory(cohort_bytes))
+            if cohort_bytes
+            else machine.num_cohorts(cpus, gpus)
+            for machine in self.machines
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,24 +141,26 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     if precision == "auto":
         precision = "bfloat16" if compute.gpus or has_bfloat16_products() else "float32"
 
-    def fits(cohort_size: int, max_concurrent: int) -> bool:
-        # What a cohort on a GPU takes of this memory is not foreseen, and little.
-        if compute.gpus:
-            return True
-        taken = cohort_bytes(spec, cohort_size, precision) * max_concurrent
-        return taken <= room.memory_bytes - RESERVED_BYTES
+    def capacity(cohort_size: int) -> int:
+        # What a cohort on a GPU takes of a machine's memory is not foreseen, and little.
+        needed = 0 if compute.gpus else cohort_bytes(spec, cohort_size, precision)
+        return room.num_cohorts(compute.cpus, compute.gpus, needed)
 
-    max_concurrent = _max_concurrent(spec, room, fits)
-    sizes = _sizes(spec, max_concurrent, fits)
-    if not fits(sizes[0], max_concurrent):
-        raise UserError(_too_large(spec, sizes[0], max_concurrent, precision, room))
+    at_a_time = _at_a_time(spec, room, capacity)
+    sizes = _sizes(spec, at_a_time, capacity)
+    # Where no machine has the processors or GPUs, the scheduler says so by name.
+    if capacity(sizes[0]) < at_a_time and room.num_cohorts(compute.cpus, compute.gpus):
+        raise UserError(_too_large(spec, sizes[0], at_a_time, precision, room))
     device = "cuda" if compute.gpus else "cpu"
     step_s: Mapping[int, float] = {}
+    cohort_size = sizes[-1]
     if measure is not None and len(sizes) > 1:
         step_s = measure(_calibration(spec, sizes, precision, device))
+        # Where even the smallest could not be measured, it is still the likeliest to train.
+        cohort_size = fastest(step_s, spec.training.num_steps) if step_s else sizes[0]
     return Resolved(
-        cohort_size=fastest(step_s, spec.training.num_steps) if step_s else sizes[-1],
-        max_concurrent=max_concurrent,
+        cohort_size=cohort_size,
+        max_concurrent=at_a_time if compute.max_concurrent == "auto" else compute.max_concurrent,
         sampler=resolve_sampler(spec.search.sampler),
         precision=precision,
         device=device,
@@ -153,47 +184,60 @@ def fastest(step_s: Mapping[int, float], num_steps: int) -> int:
     return min(size for size, seconds in trial_s.items() if seconds <= limit)
 
 
-def _max_concurrent(spec: Spec, room: Room, fits: Callable[[int, int], bool]) -> int:
-    """Cohorts at a time: as given, or one for its share of processors, fewer if memory is short."""
+def _at_a_time(spec: Spec, room: Room, capacity: Callable[[int], int]) -> int:
+    """Cohorts that will run at a time: by the file, processors and GPUs; by memory if it may."""
     compute = spec.compute
+    most = max(room.num_cohorts(compute.cpus, compute.gpus), 1)
     if compute.max_concurrent != "auto":
-        return compute.max_concurrent
+        return min(compute.max_concurrent, most)
     smallest = 1 if compute.cohort_size == "auto" else compute.cohort_size
-    most = max(room.num_cpus // compute.cpus, 1)
-    return next((count for count in range(most, 0, -1) if fits(smallest, count)), 1)
+    return max(min(most, capacity(smallest)), 1)
 
 
-def _sizes(spec: Spec, max_concurrent: int, fits: Callable[[int, int], bool]) -> tuple[int, ...]:
+def _sizes(spec: Spec, at_a_time: int, capacity: Callable[[int], int]) -> tuple[int, ...]:
     """Cohort sizes to choose from, ascending: one at least, those that fit, four rounds each."""
     compute = spec.compute
     if compute.cohort_size != "auto":
         return (compute.cohort_size,)
-    largest = math.ceil(spec.search.num_trials / (max_concurrent * MIN_ROUNDS))
-    candidates = GPU_COHORT_SIZES if compute.gpus else CPU_COHORT_SIZES
-    first, *others = candidates
-    return first, *(size for size in others if size <= largest and fits(size, max_concurrent))
+    largest = math.ceil(spec.search.num_trials / (at_a_time * MIN_ROUNDS))
+    first, *others = GPU_COHORT_SIZES if compute.gpus else CPU_COHORT_SIZES
+    return first, *(size for size in others if size <= largest and capacity(size) >= at_a_time)
 
 
-def _too_large(
-    spec: Spec, cohort_size: int, max_concurrent: int, precision: str, room: Room
-) -> str:
-    needed = cohort_bytes(spec, cohort_size, precision) * max_concurrent
-    what = (
-        f"cohorts at a time: {max_concurrent}, trials in each: {cohort_size}, networks of a "
-        f"trial: {spec.search.replicates}, neurons: up to {_widest(spec)}"
-    )
-    if max_concurrent == cohort_size == spec.search.replicates == 1:
-        remedy = "Lower num_neurons, task.num_features or training.batch_size."
-    else:
-        remedy = (
-            "Lower compute.max_concurrent, compute.cohort_size or search.replicates, or the "
-            "networks' num_neurons."
-        )
+def _too_large(spec: Spec, cohort_size: int, at_a_time: int, precision: str, room: Room) -> str:
+    needed = cohort_bytes(spec, cohort_size, precision)
+    largest = max(machine.memory_bytes for machine in room.machines)
+    trials = "trials" if cohort_size > 1 else "trial"
+    remedy = f"What takes most is {_largest_cause(spec, precision)}: lower it."
+    if at_a_time * cohort_size * spec.search.replicates > 1:
+        remedy += " Or lower compute.max_concurrent, compute.cohort_size or search.replicates."
     return (
-        f"cohorts must fit in memory, found {_gib(needed)} needed ({what}) and "
-        f"{_gib(room.memory_bytes - RESERVED_BYTES)} there "
-        f"({_gib(room.memory_bytes)} less {_gib(RESERVED_BYTES)} for the driver and Ray). {remedy}"
+        f"cohorts must fit in memory, found {_gib(needed)} needed for each, {at_a_time} at a time "
+        f"({cohort_size} {trials} of up to {_widest(spec)} neurons in each), and {_gib(largest)} "
+        f"on the largest machine, of which {_gib(RESERVED_BYTES)} are for the driver and Ray. "
+        f"{remedy}"
     )
+
+
+def _largest_cause(spec: Spec, precision: str) -> str:
+    """The size that saves most memory if it is halved."""
+    task, training, widest = spec.task, spec.training, _widest(spec)
+
+    def needed(**halved: int) -> int:
+        sizes = {name: halved.get(name, size) for name, size in causes.values()}
+        one = Member(seed=0, num_neurons=sizes["num_neurons"], learning_rate=training.learning_rate)
+        values = {**task.model_dump(), "num_features": sizes["num_features"]}
+        values["num_inputs"] = sizes["num_inputs"]
+        settings = training_settings(spec, precision, "cpu") | {"batch_size": sizes["batch_size"]}
+        return peak_bytes(Task(**values), TrainingSettings(**settings), [one])
+
+    causes = {
+        "num_neurons": ("num_neurons", widest),
+        "task.num_features": ("num_features", task.num_features),
+        "task.num_inputs": ("num_inputs", task.num_inputs),
+        "training.batch_size": ("batch_size", training.batch_size),
+    }
+    return min(causes, key=lambda key: needed(**{causes[key][0]: max(causes[key][1] // 2, 1)}))
 
 
 def _gib(num_bytes: int) -> str:
@@ -207,13 +251,50 @@ def _widest(spec: Spec) -> int:
 
 
 def cohort_bytes(spec: Spec, cohort_size: int, precision: str) -> int:
-    """Most memory of a worker that trains a cohort of the widest networks on processors."""
-    member = Member(seed=0, num_neurons=_widest(spec), learning_rate=spec.training.learning_rate)
-    return peak_bytes(
-        Task(**spec.task.model_dump()),
-        TrainingSettings(**training_settings(spec, precision, "cpu")),
-        [member] * cohort_size * spec.search.replicates,
+    """Most memory of a worker that trains a cohort on processors, its checkpoints included.
+
+    The most of three: a search's networks all of the widest kind, or each of a shape of its own
+    with a workspace of its own; or the baseline's and the confirmation's, each on a seed of its
+    own with samples of its own.
+    """
+    cohort_size = min(cohort_size, _most_trials(spec))
+    task = Task(**spec.task.model_dump())
+    settings = TrainingSettings(**training_settings(spec, precision, "cpu"))
+    replicates = range(spec.search.replicates)
+    shapes = list(islice(_shapes(spec), cohort_size))
+    alike = [_member(spec, *shapes[0], seed) for seed in replicates] * cohort_size
+    unlike = [_member(spec, *shape, seed) for shape in shapes for seed in replicates]
+    seeds = [_member(spec, *shapes[0], seed) for seed in range(cohort_size)]
+    return max(
+        peak_bytes(task, settings, members) + checkpoint_bytes(task, settings, members)
+        for members in (alike, unlike + alike[len(unlike) :], seeds)
     )
+
+
+def _most_trials(spec: Spec) -> int:
+    """Trials of the phase that has most: no cohort is larger."""
+    baseline = BaselinePhase(spec).num_trials
+    return max(baseline, spec.search.num_trials, num_confirmations(spec))
+
+
+def _member(spec: Spec, num_neurons: int, nonlinearity: str, seed: int) -> Member:
+    return Member(
+        seed=seed,
+        num_neurons=num_neurons,
+        nonlinearity=nonlinearity,
+        learning_rate=spec.training.learning_rate,
+    )
+
+
+def _shapes(spec: Spec) -> Iterator[tuple[int, str]]:
+    """Shapes that networks of a sweep may have, the widest first."""
+    own = spec.model.num_neurons
+    low, _ = spec.space.bounds("num_neurons", own)
+    narrowest = min(int(low), own)
+    kinds = spec.space.options("nonlinearity", spec.model.nonlinearity)
+    for width in range(_widest(spec), max(narrowest - WIDTH_MULTIPLE, 0), -WIDTH_MULTIPLE):
+        # Those other than ReLU need one buffer more.
+        yield from ((width, str(kind)) for kind in sorted(kinds, key="relu".__eq__))
 
 
 def training_settings(spec: Spec, precision: str, device: str) -> dict[str, Any]:

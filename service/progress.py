@@ -19,14 +19,8 @@ from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved
 from service.spec import Spec
 from service.status import baseline_so_far, best_so_far
-from service.trials import PHASES, Phase, Trial
+from service.trials import PHASES, TITLES, Phase, Trial
 from service.watching import Watcher
-
-TITLES: dict[Phase, str] = {
-    "baseline": "baseline",
-    "search": "search",
-    "confirmation": "confirm",
-}
 
 
 @dataclass
@@ -116,6 +110,10 @@ class ProgressView(Watcher):
     def cohort_started(self, cohort: Cohort) -> None:
         """A cohort was handed to a worker."""
         self._cohorts = {**self._cohorts, cohort.cohort_id: _CohortProgress(cohort)}
+
+    def cohort_went_on(self, cohort_id: str, first_step: int) -> None:
+        """A cohort goes on from a checkpoint."""
+        self._say(f"{cohort_id} goes on from its checkpoint at step {first_step}")
 
     def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""

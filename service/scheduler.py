@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,8 +33,8 @@ from ray.tune.search import Searcher
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
-from service.errors import InterruptedSweepError, UserError
-from service.planning import Resolved, Room
+from service.errors import InterruptedSweepError, UserError, WorkerError
+from service.planning import Machine, Resolved, Room
 from service.trials import Result
 
 # It calls every cohort that died an error of the whole run; what becomes of it is the agenda's.
@@ -43,6 +44,7 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 REPORT_S = 1.0
 REACH_S = 10.0
 RAY_WATCH_S = 1.0
+WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
 _leaving = threading.Event()
 OBJECT_STORE_BYTES = 150 * 1024**2
@@ -92,12 +94,16 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """Train for a moment; at the end bring the results."""
         self._training.advance(REPORT_S)
+        is_finished = self._training.is_finished
+        if is_finished:
+            # Before the results: once they are known, nothing of the cohort may be written.
+            self._training.close()
         report: dict[str, Any] = {
             "first_step": self._training.first_step,
             "num_steps_done": self._training.num_steps_done,
             "warnings": self._training.take_warnings(),
         }
-        if self._training.is_finished:
+        if is_finished:
             report |= {"results": self._training.results(), "done": True}
         return report
 
@@ -213,23 +219,32 @@ def connect(address: str | None, here: Room) -> Room:
         InterruptedSweepError: If somebody asked for the end meanwhile.
     """
     try:
-        _init(address, here.num_cpus)
+        _init(address, sum(machine.num_cpus for machine in here.machines))
     except SystemExit as error:
         # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
         raise InterruptedSweepError(
             "Interrupted while Ray was starting; monosweep resume goes on."
         ) from error
     stopping.take_signals()
-    return here if address is None else _cluster_room(ray.nodes())
+    if address is None:
+        gpus = float(ray.cluster_resources().get("GPU", 0))
+        return Room(tuple(replace(machine, num_gpus=gpus) for machine in here.machines))
+    return _cluster_room(ray.nodes())
 
 
 def _cluster_room(nodes: Sequence[Mapping[str, Any]]) -> Room:
-    """The processors of all machines, each with as much memory as where it has least."""
+    """What the machines of a cluster that are alive have for cohorts."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
-    workers = [(has["CPU"], has.get("memory", 0.0)) for has in alive if has.get("CPU", 0) >= 1]
-    num_cpus = int(sum(cpus for cpus, _ in workers))
-    least = min((memory / cpus for cpus, memory in workers), default=0.0)
-    return Room(num_cpus=max(num_cpus, 1), memory_bytes=int(least * num_cpus))
+    return Room(
+        tuple(
+            Machine(
+                num_cpus=int(has.get("CPU", 0)),
+                memory_bytes=int(has.get("memory", 0)),
+                num_gpus=float(has.get("GPU", 0)),
+            )
+            for has in alive
+        )
+    )
 
 
 def _init(address: str | None, num_cpus: int) -> None:
@@ -317,8 +332,22 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus: float) -> Any:
-    """What a function of an importable module returns on a worker with these resources."""
-    return ray.get(ray.remote(num_cpus=cpus, num_gpus=gpus)(function).remote(argument))
+    """What a function of an importable module returns on a worker with these resources.
+
+    Raises:
+        WorkerError: If it raised, or its worker died.
+        InterruptedSweepError: If somebody asked for the end meanwhile.
+    """
+    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(function)
+    reference = remote.remote(argument)
+    while not ray.wait([reference], timeout=WAIT_S)[0]:
+        if stopping.is_asked():
+            ray.cancel(reference, force=True)
+            raise InterruptedSweepError("Interrupted before training; monosweep resume goes on.")
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        raise WorkerError(str(error).strip().splitlines()[-1]) from error
 
 
 def check_resources(cpus: int, gpus: float) -> None:

@@ -39,6 +39,7 @@ def status(ledger: Ledger, name: str) -> Json:
             phase: _counts([trial for trial in trials if trial.phase == phase]) for phase in PHASES
         },
         "baseline": baseline_so_far(spec, trials),
+        "objective": spec.objective.maximize,
         "max_loss_ratio": 1.0 + spec.objective.loss_margin,
         "best": best_so_far(spec, search),
         "verdict": record.verdict["sentence"] if record.verdict else None,

@@ -1,8 +1,8 @@
 """The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from service.errors import (
@@ -10,11 +10,12 @@ from service.errors import (
     SweepExistsError,
     SweepFailedError,
     UserError,
+    WorkerError,
 )
 from service.home import Home
 from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
 from service.machine import available_cpus, memory_bytes, versions
-from service.planning import Resolved, Room, resolve
+from service.planning import Calibration, Machine, Resolved, Room, resolve
 from service.spec import Spec, differences
 from service.storage import Storage
 from service.verdict import Json, open_verdict
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from service.life import Life
     from service.tracking import Tracking
     from service.watching import Watcher
+
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -215,7 +219,7 @@ def _train(
     for watcher in watchers:
         watcher.workers_starting()
     with ExitStack() as stack:
-        room = scheduler.connect(address, Room(available_cpus(), memory_bytes()))
+        room = scheduler.connect(address, Room((Machine(available_cpus(), memory_bytes()),)))
         stack.callback(scheduler.disconnect)
         _check_is_shared(home, scheduler.num_machines())
         scheduler.check_resources(spec.compute.cpus, spec.compute.gpus)
@@ -234,12 +238,13 @@ def _train(
                 storage=home.storage,
                 watchers=[*watchers, tracking, tidying],
             )
-            tidying.clear(life.trials)
             tracking.fill_in(life.trials)
             scheduler.run(life, resolved, home.tune / spec.name)
         except SweepFailedError as error:
             writer.fail(str(error))
             raise
+        finally:
+            tidying.clear(life.trials)
         return _finished(spec, life, writer, tracking)
 
 
@@ -274,9 +279,17 @@ def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Re
     from service import scheduler  # noqa: PLC0415
     from service.calibration import step_seconds  # noqa: PLC0415
 
-    measure = partial(
-        scheduler.on_worker, step_seconds, cpus=spec.compute.cpus, gpus=spec.compute.gpus
-    )
+    def measure(calibration: Calibration) -> dict[int, float]:
+        compute = spec.compute
+        try:
+            found: dict[int, float] = scheduler.on_worker(
+                step_seconds, calibration, cpus=compute.cpus, gpus=compute.gpus
+            )
+        except WorkerError as error:
+            logger.warning("cohorts could not be measured, and get one trial each: %s", error)
+            return {}
+        return found
+
     resolved = resolve(spec, room, measure)
     writer.record_resolved(resolved.as_json())
     return resolved

@@ -9,6 +9,12 @@ State = Literal["complete", "pruned", "failed", "running", "waiting"]
 Settings = Mapping[str, float | int | str]
 
 PHASES: tuple[Phase, ...] = ("baseline", "search", "confirmation")
+# What displays call the phases.
+TITLES: Mapping[Phase, str] = {
+    "baseline": "baseline",
+    "search": "search",
+    "confirmation": "confirm",
+}
 ENDED: frozenset[State] = frozenset({"complete", "pruned", "failed"})
 
 

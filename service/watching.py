@@ -22,6 +22,9 @@ class Watcher:
     def cohort_started(self, cohort: Cohort) -> None:
         """A cohort was handed to a worker."""
 
+    def cohort_went_on(self, cohort_id: str, first_step: int) -> None:
+        """A cohort is at work again, from an earlier attempt's checkpoint at this step."""
+
     def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""
 

@@ -16,7 +16,7 @@ from trainers.names import METRICS
 if TYPE_CHECKING:
     from trainers.checkpoint import CheckpointError, from_bytes, to_bytes
     from trainers.evaluation import Curve, Evaluation, Neurons
-    from trainers.footprint import peak_bytes
+    from trainers.footprint import checkpoint_bytes, peak_bytes
     from trainers.outcome import Outcome
     from trainers.precision import bfloat16_is_native
     from trainers.settings import Member, Task, TrainingSettings
@@ -34,6 +34,7 @@ _HOMES = {
     "TrainingSettings": "trainers.settings",
     "advance": "trainers.training",
     "begin": "trainers.training",
+    "checkpoint_bytes": "trainers.footprint",
     "drop": "trainers.training",
     "from_bytes": "trainers.checkpoint",
     "bfloat16_is_native": "trainers.precision",
@@ -56,6 +57,7 @@ __all__ = [
     "advance",
     "begin",
     "bfloat16_is_native",
+    "checkpoint_bytes",
     "drop",
     "from_bytes",
     "outcomes",

@@ -20,12 +20,12 @@ from trainers.evaluation import Evaluation, Neurons
 from trainers.outcome import Record
 from trainers.settings import Member, Task, TrainingSettings
 from trainers.tiles import Tile
-from trainers.training import CohortState, begin
+from trainers.training import CohortState, begin, forget_unused_replicates_
 
 # One entry of the metadata holds everything, in JSON: safetensors keeps no order among several.
 ENTRY = "monosweep cohort"
 # Raise it with every change that an older version would misread.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KINDS = ("monosemantic", "polysemantic", "dead")
 
 
@@ -43,6 +43,10 @@ class ForeignCheckpointError(CheckpointError):
 
 class NewerCheckpointError(CheckpointError):
     """The bytes were written by a later version."""
+
+
+class OlderCheckpointError(CheckpointError):
+    """The bytes were written by an earlier version, in a format that is not read any more."""
 
 
 def to_bytes(state: CohortState) -> bytes:
@@ -80,6 +84,7 @@ def from_bytes(data: bytes) -> CohortState:
         TruncatedCheckpointError: If a part is missing or damaged.
         ForeignCheckpointError: If it is not a cohort's state.
         NewerCheckpointError: If a later version wrote it.
+        OlderCheckpointError: If an earlier version did.
     """
     entry, arrays = _read(data)
     content = entry["content"]
@@ -97,6 +102,7 @@ def from_bytes(data: bytes) -> CohortState:
         _record(record, _group(arrays, f"neurons.{slot}."))
         for slot, record in enumerate(content["records"])
     ]
+    forget_unused_replicates_(state)
     return state
 
 
@@ -120,6 +126,11 @@ def _read(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise NewerCheckpointError(
             f"A checkpoint's version must be at most {FORMAT_VERSION}, found "
             f"{entry['format_version']}. Install a later monosweep."
+        )
+    if entry["format_version"] < FORMAT_VERSION:
+        raise OlderCheckpointError(
+            f"A checkpoint's version must be {FORMAT_VERSION}, found {entry['format_version']}. "
+            "Go on with the monosweep that wrote it, or begin the cohort anew."
         )
     try:
         arrays = load(data)
@@ -159,7 +170,10 @@ def _truncated(found: str) -> TruncatedCheckpointError:
 def _checksum(content: dict[str, Any], arrays: dict[str, Tensor]) -> int:
     checksum = zlib.crc32(json.dumps(content).encode())
     for name in sorted(arrays):
-        checksum = zlib.crc32(arrays[name].numpy().tobytes(), zlib.crc32(name.encode(), checksum))
+        checksum = zlib.crc32(name.encode(), checksum)
+        # As bytes without a copy; an array without numbers has no view.
+        if arrays[name].numel():
+            checksum = zlib.crc32(arrays[name].numpy().data.cast("B"), checksum)
     return checksum
 
 

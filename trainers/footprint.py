@@ -26,27 +26,49 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
 
     Within a fifth of what was measured for each kind of task up to 64 networks or 2048 neurons.
 
-    Bytes of a checkpoint are not counted: they are once more the weights and moments for as long as
-    they are held.
+    What a checkpoint takes meanwhile is not in it; see ``checkpoint_bytes``.
 
     Args:
         task: The task.
         settings: What the members share.
         members: The members.
     """
-    num_outputs = task.num_inputs if task.kind == "random_reprojector" else task.num_features
-    weights = [
-        num_weights(padded_width(one.num_neurons), task.num_inputs, num_outputs) for one in members
-    ]
-    kept = sum(weights) * FLOAT32 * (1 + NUM_MOMENTS[settings.optimizer])
+    num_outputs = _num_outputs(task)
+    kept = _kept_bytes(task, settings, members)
     shapes = {(padded_width(one.num_neurons), one.nonlinearity) for one in members}
     work = sum(_workspace_bytes(task, settings, *shape, num_outputs) for shape in shapes)
     seeds = {one.seed for one in members}
     samples = len(seeds) * _held_out_bytes(task, num_outputs)
     # While a network is made or judged, its noise or its responses are there a few times over.
-    judged = 3 * max(weights) * FLOAT32 + _evaluation_bytes(task, max(shapes)[0], num_outputs)
+    widest = max(shapes)[0]
+    judged = 3 * num_weights(widest, task.num_inputs, num_outputs) * FLOAT32
+    judged += _evaluation_bytes(task, widest, num_outputs)
     chunk = _chunk_bytes(task, settings, num_outputs)
     return RUNTIME_BYTES + kept + work + samples + chunk + judged
+
+
+def checkpoint_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
+    """What comes on top of ``peak_bytes`` while a checkpoint is made or read.
+
+    The weights and moments twice more: as bytes of each array, and as those of the whole.
+
+    Args:
+        task: The task.
+        settings: What the members share.
+        members: The members.
+    """
+    return 2 * _kept_bytes(task, settings, members)
+
+
+def _num_outputs(task: Task) -> int:
+    return task.num_inputs if task.kind == "random_reprojector" else task.num_features
+
+
+def _kept_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
+    """Weights and moments of all networks."""
+    sizes = [padded_width(one.num_neurons) for one in members]
+    numbers = sum(num_weights(width, task.num_inputs, _num_outputs(task)) for width in sizes)
+    return numbers * FLOAT32 * (1 + NUM_MOMENTS[settings.optimizer])
 
 
 def _workspace_bytes(

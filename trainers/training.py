@@ -65,6 +65,8 @@ class CohortState:
     @property
     def live(self) -> tuple[int, ...]:
         """Places of the members that are still in training, ascending."""
+        if self.finished:
+            return ()
         return tuple(sorted(slot for tile in self.tiles for slot in tile.slots))
 
     @property
@@ -166,9 +168,14 @@ def drop(state: CohortState, slots: Collection[int]) -> CohortState:
         for whole in state.tiles
         for tile in whole.keep([slot not in dropped for slot in whole.slots])
     ]
+    forget_unused_replicates_(state)
+    return state
+
+
+def forget_unused_replicates_(state: CohortState) -> None:
+    """Free what the members of a seed shared, once all of them are out of training."""
     seeds = {tile.seed for tile in state.tiles}
     state.replicates = {seed: one for seed, one in state.replicates.items() if seed in seeds}
-    return state
 
 
 def _train_seed_(

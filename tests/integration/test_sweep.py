@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
+from service.ledger import Ledger
 from service.tables import TRIALS_SCHEMA
 
 TINY = """\
@@ -74,6 +75,7 @@ def _refuse(constant: str) -> None:
 def write_spec(folder: Path, space: str = FREE, **replaced: str) -> Path:
     text = TINY.replace("SPACE", space)
     for old, new in replaced.items():
+        assert old in text
         text = text.replace(old, new)
     path = folder / "tiny.yaml"
     path.write_text(text)
@@ -246,6 +248,47 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
     shell.run("resume", "tiny")
     assert numbers(shell.trials("tiny")) == numbers(finished.trials("tiny"))
     assert list((shell.home / "cohorts").rglob("*.safetensors")) == []
+
+
+def test_a_stopped_cohort_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    spec = write_spec(tmp_path, **{"num_steps: 512": "num_steps: 262144"})
+    stopped = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "run", str(spec)],
+        env=shell.environment(),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert stopped.stderr is not None
+    for line in stopped.stderr:
+        if line.startswith("baseline: 0 of"):
+            break
+    # The worker imports torch first; the cohort would be at work for most of a minute.
+    time.sleep(8)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.stderr.read()
+    assert stopped.wait(60) == 75
+    checkpoints = list((shell.home / "cohorts").rglob("*.safetensors"))
+    assert len(checkpoints) == 1
+    num_steps_done = int(checkpoints[0].stem.split("-")[1])
+    assert num_steps_done > 0
+    going_on = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "resume", "tiny"],
+        env=shell.environment(),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    ledger = Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)
+    first_steps: list[int | None] = []
+    until = time.monotonic() + 60
+    while len(first_steps) < 2 or first_steps[1] is None:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+        first_steps = [one.first_step for one in ledger.attempts("tiny", "baseline-0")]
+    assert first_steps == [None, num_steps_done]
+    going_on.send_signal(signal.SIGTERM)
+    assert going_on.wait(60) == 75
 
 
 def test_what_cannot_be_improved_has_no_winner(tmp_path: Path) -> None:

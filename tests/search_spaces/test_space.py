@@ -81,3 +81,16 @@ def test_nothing_heavy_is_imported():
     code = "import sys, search_spaces; print(sorted({'torch', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({}, ("relu",)),
+        ({"nonlinearity": "gelu"}, ("gelu",)),
+        ({"nonlinearity": Choice(("solu", "relu"))}, ("solu", "relu")),
+    ],
+)
+def test_options_are_the_words_that_a_setting_may_be(entry, words):
+    space = Space({"initial_bias": Float(-1.0, 0.0), **entry})
+    assert space.options("nonlinearity", "relu") == words

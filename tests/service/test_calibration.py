@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
 from service import calibration
 from service.calibration import step_seconds
-from service.planning import Calibration, Room, resolve
+from service.planning import Calibration, Machine, Room, resolve
 from service.spec import Spec
 
 
@@ -22,7 +23,7 @@ def asked(make_spec: Callable[..., Spec]) -> Calibration:
         ("compute: {cohort_size: 2, max_concurrent: 1}", "compute: {cpus: 1}"),
         ("num_trials: 4", "num_trials: 16, replicates: 2"),
     )
-    resolve(spec, Room(1, 2**36), keep)
+    resolve(spec, Room((Machine(1, 2**36),)), keep)
     (one,) = found
     return one
 
@@ -66,3 +67,11 @@ def test_a_trials_time_counts_all_its_replicates(
     monkeypatch.setattr(calibration, "_timed", timed)
     assert step_seconds(asked) == {1: 8.0, 2: 4.0, 4: 2.0}
     assert sorted(set(sizes)) == [2, 4, 8]
+
+
+def test_no_network_leaves_the_cohort_that_is_timed(asked: Calibration) -> None:
+    """A positive bias makes an untrained network look diverged: it would be timed as nothing."""
+    high = {**asked.settings, "initial_bias": 1.0, "learning_rate": 10.0}
+    found = step_seconds(replace(asked, settings=high))
+    assert list(found) == [1, 2, 4]
+    assert min(found.values()) > 1e-5

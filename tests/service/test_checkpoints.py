@@ -34,7 +34,10 @@ def test_the_newest_is_adopted(checkpoints: Checkpoints) -> None:
 def test_two_are_kept(checkpoints: Checkpoints, tmp_path: Path) -> None:
     for step in (64, 128, 256, 1024):
         checkpoints.write(b"", num_steps_done=step, attempt=2)
-    assert files(tmp_path) == ["000000000000256-2.safetensors", "000000000001024-2.safetensors"]
+    assert files(tmp_path) == [
+        "000002-000000000000256.safetensors",
+        "000002-000000000001024.safetensors",
+    ]
 
 
 def test_without_any_there_is_nothing_to_adopt(checkpoints: Checkpoints) -> None:
@@ -50,17 +53,30 @@ def test_one_that_cannot_be_read_is_named_and_the_one_before_it_taken(
     adopted = checkpoints.adopt(text)
     assert adopted.state == "whole"
     (refused,) = adopted.refused
-    assert refused.startswith("cohorts/s/search-3/000000000000128-1.safetensors: 'ascii' codec")
+    assert refused.startswith(
+        "cohorts/s/search-3/000001-000000000000128.safetensors: 'ascii' codec"
+    )
 
 
-def test_one_that_cannot_be_read_gives_way_to_later_ones(
-    checkpoints: Checkpoints, tmp_path: Path
-) -> None:
-    """It counts among the two while it is one of the newest, and never blocks what follows."""
-    for step, data in ((1, b"a"), (2, b"\xff"), (3, b"\xff"), (4, b"d")):
-        checkpoints.write(data, num_steps_done=step, attempt=1)
-    assert checkpoints.adopt(text).state == "d"
+def test_those_that_cannot_be_read_give_way(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    """They stand at later steps than what the next attempt, begun anew, writes first."""
+    for step in (1000, 2000):
+        checkpoints.write(b"\xff", num_steps_done=step, attempt=1)
+    assert checkpoints.adopt(text).state is None
+    assert files(tmp_path) == []
+    for step in (100, 500):
+        checkpoints.write(f"step {step}".encode(), num_steps_done=step, attempt=2)
+    assert checkpoints.adopt(text).state == "step 500"
     assert len(files(tmp_path)) == 2
+
+
+def test_an_attempt_that_was_thought_dead_does_not_push_the_next_one_aside(
+    checkpoints: Checkpoints,
+) -> None:
+    checkpoints.write(b"second", num_steps_done=100, attempt=2)
+    for step in (900, 1000):
+        checkpoints.write(b"first", num_steps_done=step, attempt=1)
+    assert checkpoints.adopt(text).state == "second"
 
 
 def test_a_file_cut_short_while_it_was_written_is_not_seen(
@@ -68,7 +84,7 @@ def test_a_file_cut_short_while_it_was_written_is_not_seen(
 ) -> None:
     checkpoints.write(b"whole", num_steps_done=64, attempt=1)
     folder = tmp_path / "cohorts/s/search-3"
-    (folder / "000000000000128-1.safetensors.partial-0f").write_bytes(b"who")
+    (folder / "000001-000000000000128.safetensors.partial-0f").write_bytes(b"who")
     (folder / "notes.txt").write_bytes(b"somebody's")
     assert checkpoints.adopt(text).state == "whole"
     assert checkpoints.adopt(text).refused == ()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -333,12 +334,32 @@ def test_another_cohorts_checkpoint_is_not_taken(
     assert "it is another cohort's" in training.take_warnings()[0]
 
 
-def test_checkpoints_are_written_while_training_goes_on(tmp_path: Path, narrow: Trial) -> None:
+def test_training_goes_on_while_a_checkpoint_is_written(
+    tmp_path: Path, narrow: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = Event()
+    write_bytes = Storage.write_bytes
+
+    def wait_and_write(storage: Storage, path: str, data: bytes) -> None:
+        assert may_write.wait(60)
+        write_bytes(storage, path, data)
+
+    monkeypatch.setattr(Storage, "write_bytes", wait_and_write)
     training = begun(tmp_path, narrow, checkpoint_s=0.0)
+    training.advance(60.0)
+    assert training.is_finished
+    may_write.set()
+    training.close()
+    # One was enough: the first had not been written when the others were due.
+    assert len(list((tmp_path / "cohorts/s/search-0").iterdir())) == 1
+
+
+def test_closing_twice_is_as_good_as_once(tmp_path: Path, narrow: Trial) -> None:
+    training = begun(tmp_path, narrow)
     training.advance(0.0)
-    training.advance(0.0)
-    training._writer.shutdown()
-    assert list((tmp_path / "cohorts/s/search-0").iterdir())
+    for _ in range(2):
+        training.close()
+        assert len(list((tmp_path / "cohorts/s/search-0").iterdir())) == 1
 
 
 def test_a_storage_that_refuses_costs_no_training(

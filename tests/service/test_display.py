@@ -128,13 +128,19 @@ STATUS: dict[str, Any] = {
     "state": "interrupted",
     "failure": None,
     "num_trials": 4,
+    "objective": "monosemantic_per_feature",
     "max_loss_ratio": 1.02,
+    "phases": {
+        "baseline": {"complete": 3, "failed": 0},
+        "confirmation": {"complete": 0, "failed": 0},
+    },
     "trials": {"complete": 2, "pruned": 0, "failed": 1, "running": 0, "waiting": 1},
     "baseline": {"loss": 2.0, "ceiling": 3.0, "learning_rate": 0.02},
     "best": {
         "trial": "search/1",
         "loss": 1.5,
         "loss_ratio": 0.75,
+        "monosemantic_per_feature": 0.625,
         "params": {"initial_bias": -0.512345, "nonlinearity": "gelu"},
     },
     "verdict": None,
@@ -144,9 +150,11 @@ STATUS: dict[str, Any] = {
 def test_the_status_of_a_sweep_is_a_few_lines() -> None:
     assert shown(status_view(STATUS)).splitlines() == [
         "tiny  interrupted, phase search",
+        "baseline 3 complete",
         "search   2 complete, 1 failed, 1 waiting (budget 4)",
-        "baseline loss 2.0000, ceiling 3.0000",
+        "ceiling  loss 3.0000, the baseline having 2.0000",
         "best     search/1, loss 1.5000 (ratio 0.7500 seed by seed, at most 1.02)",
+        "         monosemantic per feature 0.625 with",
         "         initial_bias -0.512, nonlinearity gelu",
         "Go on with it: monosweep resume tiny",
     ]
@@ -154,6 +162,7 @@ def test_the_status_of_a_sweep_is_a_few_lines() -> None:
 
 def test_what_is_not_known_has_no_line() -> None:
     bare = {**STATUS, "state": "running", "baseline": None, "best": None}
+    bare["phases"] = {"baseline": {"complete": 0}, "confirmation": {"complete": 0}}
     assert len(shown(status_view(bare)).splitlines()) == 2
 
 

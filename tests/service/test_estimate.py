@@ -4,7 +4,7 @@ import pytest
 
 from service.estimate import START_UP_S, estimate
 from service.phases import BaselinePhase, ConfirmationPhase
-from service.planning import Room, resolve
+from service.planning import Machine, Room, resolve
 from service.spec import Spec
 from service.trials import Trial
 
@@ -13,7 +13,7 @@ MakeSpec = Callable[..., Spec]
 COMPUTE = "compute: {cohort_size: 2, max_concurrent: 1}"
 SPACE = "search_space: bias_and_width"
 FIXED_WIDTH = "search_space: {initial_bias: {float: [-1.0, 0.0]}}"
-ROOM = Room(1, 2**36)
+ROOM = Room((Machine(1, 2**36),))
 
 
 def trainings(spec: Spec) -> dict[str, int]:
@@ -67,13 +67,13 @@ def memory(spec: Spec) -> int:
     return estimate(spec, resolve(spec, ROOM)).cohort_bytes
 
 
-def test_memory_grows_by_the_weights_and_both_moments_of_every_network(
+def test_memory_grows_by_more_than_weights_moments_and_their_checkpoint(
     make_spec: MakeSpec,
 ) -> None:
     # 128 neurons of 16 inputs, 64 outputs and a bias: weights and two moments, 4 bytes each.
     network = 128 * (16 + 64 + 1) * 3 * 4
     more = memory(make_spec(("cohort_size: 2", "cohort_size: 12"))) - memory(make_spec())
-    assert 10 * network <= more < 15 * network
+    assert more >= 10 * 3 * network
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,8 @@ def test_memory_is_that_of_the_widest_however_the_width_is_written(
 ) -> None:
     written = make_spec((SPACE, f"search_space: {space}"))
     widest = make_spec((SPACE, FIXED_WIDTH), ("num_neurons: 64", "num_neurons: 1024"))
-    assert memory(written) == memory(widest)
+    # Shapes of their own have small workspaces of their own.
+    assert memory(written) == pytest.approx(memory(widest), rel=0.02)
 
 
 def test_replicates_take_memory_of_their_own(make_spec: MakeSpec) -> None:
@@ -98,7 +99,7 @@ def test_replicates_take_memory_of_their_own(make_spec: MakeSpec) -> None:
         (COMPUTE, "compute: {cohort_size: 2}"),
         ("num_trials: 4", "num_trials: 4, replicates: 2"),
     )
-    assert memory(one) == memory(two)
+    assert memory(one) == pytest.approx(memory(two), rel=0.02)
 
 
 def test_time_grows_with_steps_and_shrinks_with_workers(make_spec: MakeSpec) -> None:

@@ -14,7 +14,7 @@ from service.cohort import Cohort
 from service.errors import SweepFailedError
 from service.ledger import Ledger, Writer, release, take
 from service.life import Life
-from service.planning import Resolved, Room, resolve
+from service.planning import Machine, Resolved, Room, resolve
 from service.spec import parse_spec
 from service.trials import Result, Trial
 
@@ -91,7 +91,7 @@ def driver(folder: Path, text: str = SWEEP, num_trials: int | None = None) -> It
             if num_trials is not None:
                 writer.extend(num_trials)
             budget = ledger.sweep(spec.name).num_trials
-            resolved: Resolved = resolve(spec, Room(1, 2**36))
+            resolved: Resolved = resolve(spec, Room((Machine(1, 2**36),)))
             yield Life(
                 spec,
                 num_trials=budget,

@@ -1,17 +1,21 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import trainers
 from service.errors import UserError
 from service.planning import (
     RESERVED_BYTES,
     Calibration,
+    Machine,
     Resolved,
     Room,
     cohort_bytes,
     fastest,
     resolve,
+    training_settings,
 )
 from service.spec import Spec
 
@@ -31,7 +35,7 @@ PLENTY = 2**36
         ((1, 1, 8), (8, 1)),
         ((4096, 1, 2), (2, 16)),  # no cohort is larger than 16
         ((16, 2, 4), (2, 2)),  # two processors a cohort: two at a time
-        ((16, 4, 2), (1, 4)),  # more than there are: one at a time, refused later by name
+        ((16, 4, 2), (1, 1)),  # more than there are: one at a time, refused later by name
     ],
 )
 def test_auto_leaves_each_worker_four_rounds(
@@ -41,7 +45,7 @@ def test_auto_leaves_each_worker_four_rounds(
     spec = make_spec(
         (COMPUTE, f"compute: {{cpus: {cpus}}}"), ("num_trials: 4", f"num_trials: {num_trials}")
     )
-    resolved = resolve(spec, Room(num_cpus, PLENTY))
+    resolved = resolve(spec, Room((Machine(num_cpus, PLENTY),)))
     assert (resolved.max_concurrent, resolved.cohort_size) == settled
     assert resolved.cpus == cpus
     assert resolved.step_s == {}
@@ -55,7 +59,7 @@ def test_auto_takes_the_size_that_was_measured_to_be_fastest(make_spec: MakeSpec
         return {1: 0.004, 2: 0.002, 4: 0.001, 8: 0.001}
 
     spec = make_spec((COMPUTE, "compute: {cpus: 3}"), ("num_trials: 4", "num_trials: 64"))
-    resolved = resolve(spec, Room(3, PLENTY), measure)
+    resolved = resolve(spec, Room((Machine(3, PLENTY),)), measure)
     assert resolved.cohort_size == 4
     assert resolved.step_s == {"1": 0.004, "2": 0.002, "4": 0.001, "8": 0.001}
     (calibration,) = asked
@@ -72,7 +76,7 @@ def test_nothing_is_measured_where_there_is_no_choice(make_spec: MakeSpec, compu
         raise AssertionError(calibration)
 
     spec = make_spec((COMPUTE, f"compute: {{{compute}}}"))
-    assert resolve(spec, Room(64, PLENTY), measure).step_s == {}
+    assert resolve(spec, Room((Machine(64, PLENTY),)), measure).step_s == {}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,7 @@ def test_auto_never_plans_past_memory(make_spec: MakeSpec) -> None:
     planned = []
     for num_bytes in range(RESERVED_BYTES, RESERVED_BYTES + 16 * one, one // 12):
         try:
-            resolved = resolve(spec, Room(4, num_bytes))
+            resolved = resolve(spec, Room((Machine(4, num_bytes),)))
         except UserError:
             assert num_bytes - RESERVED_BYTES < one
             continue
@@ -123,21 +127,44 @@ def test_a_network_beyond_memory_is_refused_before_training(make_spec: MakeSpec)
         ("num_features: 64", "num_features: 8192"),
     )
     with pytest.raises(UserError) as refused:
-        resolve(spec, Room(2, 8 * 2**30))
+        resolve(spec, Room((Machine(2, 8 * 2**30),)))
     # Weights and two moments of 60000 neurons of 8209 numbers each are 5.5 GiB alone.
-    assert (
-        "cohorts at a time: 1, trials in each: 1, networks of a trial: 1, neurons: up to 60000"
-        in str(refused.value)
+    said = str(refused.value)
+    assert "1 at a time (1 trial of up to 60000 neurons in each)" in said
+    assert "8.0 GiB on the largest machine, of which 1.5 GiB are for the driver and Ray" in said
+    assert said.endswith("What takes most is num_neurons: lower it.")
+
+
+@pytest.mark.parametrize(
+    ("replaced", "cause"),
+    [
+        (("num_inputs: 16", "num_inputs: 60000"), "task.num_inputs"),
+        (("batch_size: 32", "batch_size: 1048576"), "training.batch_size"),
+    ],
+)
+def test_what_takes_most_is_named(
+    make_spec: MakeSpec, replaced: tuple[str, str], cause: str
+) -> None:
+    spec = make_spec(
+        (COMPUTE, "compute: {cpus: 1}"), ("num_features: 64", "num_features: 65536"), replaced
     )
-    assert "6.5 GiB there (8.0 GiB less 1.5 GiB for the driver and Ray)" in str(refused.value)
-    assert "Lower num_neurons" in str(refused.value)
+    with pytest.raises(UserError, match=f"What takes most is {cause}: lower it"):
+        resolve(spec, Room((Machine(2, 8 * 2**30),)))
+
+
+def test_a_cohort_larger_than_its_sweep_takes_no_more_memory_than_the_sweep(
+    make_spec: MakeSpec,
+) -> None:
+    spec = make_spec((COMPUTE, "compute: {cohort_size: 65536}"))
+    # The confirmation has most: baseline, finalist and one at the baseline's width on two seeds.
+    assert cohort_bytes(spec, 65536, "float32") == cohort_bytes(spec, 6, "float32")
 
 
 def test_what_was_asked_for_beyond_memory_is_refused_not_changed(make_spec: MakeSpec) -> None:
     spec = make_spec((COMPUTE, "compute: {cohort_size: 4, max_concurrent: 64}"))
-    with pytest.raises(UserError, match="at a time: 64, trials in each: 4, networks of a trial: 1"):
-        resolve(spec, Room(64, 8 * 2**30))
-    assert resolve(spec, Room(64, PLENTY)).max_concurrent == 64
+    with pytest.raises(UserError, match=r"64 at a time \(4 trials of up to"):
+        resolve(spec, Room((Machine(64, 8 * 2**30),)))
+    assert resolve(spec, Room((Machine(64, PLENTY),))).max_concurrent == 64
 
 
 def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
@@ -145,7 +172,7 @@ def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
         (COMPUTE, "compute: {cohort_size: 5, max_concurrent: 7, cpus: 3, gpus: 0.5}"),
         ("search: {num_trials: 4}", "search: {num_trials: 4, sampler: random}"),
     )
-    assert resolve(spec, Room(1, PLENTY)) == Resolved(
+    assert resolve(spec, Room((Machine(1, PLENTY),))) == Resolved(
         cohort_size=5,
         max_concurrent=7,
         sampler="random",
@@ -159,14 +186,14 @@ def test_given_values_stay_as_given(make_spec: MakeSpec) -> None:
 def test_auto_sampler_is_tpe_and_without_gpus_the_device_is_the_processor(
     make_spec: MakeSpec,
 ) -> None:
-    resolved = resolve(make_spec(), Room(1, PLENTY))
+    resolved = resolve(make_spec(), Room((Machine(1, PLENTY),)))
     assert (resolved.sampler, resolved.device, resolved.gpus) == ("tpe", "cpu", 0.0)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_precision_is_as_given(make_spec: MakeSpec, precision: str) -> None:
     spec = make_spec(("precision: float32", f"precision: {precision}"))
-    assert resolve(spec, Room(1, PLENTY)).precision == precision
+    assert resolve(spec, Room((Machine(1, PLENTY),))).precision == precision
 
 
 def test_auto_precision_is_what_the_processor_multiplies_by_torchs_own_word(
@@ -174,14 +201,84 @@ def test_auto_precision_is_what_the_processor_multiplies_by_torchs_own_word(
 ) -> None:
     spec = make_spec(("precision: float32", "precision: auto"))
     expected = "bfloat16" if trainers.bfloat16_is_native() else "float32"
-    assert resolve(spec, Room(1, PLENTY)).precision == expected
+    assert resolve(spec, Room((Machine(1, PLENTY),))).precision == expected
 
 
 def test_auto_precision_on_a_gpu_is_bfloat16(make_spec: MakeSpec) -> None:
     spec = make_spec(("precision: float32", "precision: auto"), (COMPUTE, "compute: {gpus: 1}"))
-    assert resolve(spec, Room(1, PLENTY)).precision == "bfloat16"
+    assert resolve(spec, Room((Machine(1, PLENTY),))).precision == "bfloat16"
 
 
 def test_what_is_resolved_reads_back_from_json(make_spec: MakeSpec) -> None:
-    resolved = resolve(make_spec(), Room(3, PLENTY))
+    resolved = resolve(make_spec(), Room((Machine(3, PLENTY),)))
     assert Resolved(**resolved.as_json()) == resolved
+
+
+def test_more_at_a_time_than_processors_takes_no_memory_for_the_rest(make_spec: MakeSpec) -> None:
+    spec = make_spec((COMPUTE, "compute: {cohort_size: 4, max_concurrent: 64}"))
+    assert resolve(spec, Room((Machine(2, 4 * 2**30),))).max_concurrent == 64
+
+
+def test_a_cohort_must_fit_in_one_machine_not_in_all_together(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        (COMPUTE, "compute: {cpus: 1}"),
+        ("num_features: 64", "num_features: 8192"),
+        ("num_neurons: 64", "num_neurons: 8192"),
+    )
+    assert 4 * 2**30 < cohort_bytes(spec, 1, "float32") < 14 * 2**30
+    with pytest.raises(UserError, match="on the largest machine"):
+        resolve(spec, Room((Machine(1, 4 * 2**30),) * 4))
+    room = Room((Machine(8, 4 * 2**30), Machine(8, 32 * 2**30)))
+    resolved = resolve(spec, room)
+    # All of them on the second machine.
+    one = cohort_bytes(spec, resolved.cohort_size, "float32")
+    assert 1 <= resolved.max_concurrent <= (32 * 2**30 - RESERVED_BYTES) // one
+
+
+@pytest.mark.parametrize(("gpus", "at_a_time"), [("1", 2), ("0.5", 4), ("2", 1)])
+def test_gpus_bound_the_cohorts_at_a_time(make_spec: MakeSpec, gpus: str, at_a_time: int) -> None:
+    spec = make_spec((COMPUTE, f"compute: {{gpus: {gpus}}}"), ("num_trials: 4", "num_trials: 2048"))
+    resolved = resolve(spec, Room((Machine(16, PLENTY, num_gpus=2.0),)))
+    assert (resolved.max_concurrent, resolved.cohort_size) == (at_a_time, 64)
+
+
+def test_what_cannot_be_measured_gets_one_trial_a_cohort(make_spec: MakeSpec) -> None:
+    spec = make_spec((COMPUTE, "compute: {cpus: 1}"), ("num_trials: 4", "num_trials: 64"))
+    assert resolve(spec, Room((Machine(1, PLENTY),)), lambda _: {}).cohort_size == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(8, 32).map(lambda k: 64 * k), st.sampled_from(["relu", "gelu"])),
+        min_size=1,
+        max_size=16,
+    ),
+    st.sampled_from([64, 8192]),
+    st.booleans(),
+)
+def test_every_cohort_of_a_sweep_takes_what_is_foreseen_or_less(
+    make_spec: MakeSpec, shapes: list[tuple[int, str]], batch_size: int, searched: bool
+) -> None:
+    """A search's cohort: any shapes on one seed; a baseline's: one shape on as many seeds."""
+    spec = make_spec(
+        (SPACE, "search_space: {num_neurons: {int: [512, 2048], step: 64}, "
+         "nonlinearity: {choice: [relu, gelu]}}"),
+        ("batch_size: 32", f"batch_size: {batch_size}"),
+        ("num_trials: 4", "num_trials: 16"),
+    )  # fmt: skip
+    members = [
+        trainers.Member(
+            seed=0 if searched else seed,
+            num_neurons=width if searched else 2048,
+            nonlinearity=kind if searched else "gelu",
+            learning_rate=0.01,
+        )
+        for seed, (width, kind) in enumerate(shapes)
+    ]
+    task = trainers.Task(**spec.task.model_dump())
+    training = trainers.TrainingSettings(**training_settings(spec, "float32", "cpu"))
+    taken = trainers.peak_bytes(task, training, members)
+    taken += trainers.checkpoint_bytes(task, training, members)
+    # Half of a kind and half unlike may take a little more than either.
+    assert taken <= 1.05 * cohort_bytes(spec, len(members), "float32")

@@ -26,6 +26,7 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         "failure": None,
         "num_trials": 4,
         "resolved": None,
+        "objective": "monosemantic_per_feature",
         "max_loss_ratio": 1.5,
         "trials": {"complete": 0, "pruned": 0, "failed": 0, "running": 0, "waiting": 4},
         "phases": {

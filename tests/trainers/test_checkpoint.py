@@ -16,6 +16,7 @@ from trainers.checkpoint import (
     CheckpointError,
     ForeignCheckpointError,
     NewerCheckpointError,
+    OlderCheckpointError,
     TruncatedCheckpointError,
     from_bytes,
     to_bytes,
@@ -87,6 +88,7 @@ def test_resumed_from_any_step_equals_uninterrupted(uninterrupted, pieces):
 def test_who_was_dropped_stays_so():
     state = through_bytes(drop(advance(cohort(), 40), [1]))
     assert state.live == (0,)
+    assert set(state.replicates) == {0}
     dropped = outcomes(through_bytes(advance(state, NUM_STEPS)))
     assert [one.dropped_at for one in dropped] == [None, 40, None]
     assert_same(dropped[:1], outcomes(advance(cohort(), NUM_STEPS))[:1])
@@ -135,15 +137,24 @@ def test_a_foreign_file_is_refused(data):
         from_bytes(data)
 
 
-def test_a_newer_checkpoint_is_refused():
+def of_version(version):
     data = to_bytes(cohort())
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     entry = json.loads(header["__metadata__"][ENTRY])
-    entry["format_version"] = FORMAT_VERSION + 1
+    entry["format_version"] = version
     header["__metadata__"][ENTRY] = json.dumps(entry)
     header = json.dumps(header).encode()
-    newer = len(header).to_bytes(8, "little") + header + data[end:]
-    with pytest.raises(NewerCheckpointError, match="at most 1, found 2"):
+    return len(header).to_bytes(8, "little") + header + data[end:]
+
+
+def test_an_older_checkpoint_is_refused():
+    with pytest.raises(OlderCheckpointError, match="must be 2, found 1"):
+        from_bytes(of_version(FORMAT_VERSION - 1))
+
+
+def test_a_newer_checkpoint_is_refused():
+    newer = of_version(FORMAT_VERSION + 1)
+    with pytest.raises(NewerCheckpointError, match="at most 2, found 3"):
         from_bytes(newer)
     assert issubclass(NewerCheckpointError, CheckpointError)

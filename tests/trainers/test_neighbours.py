@@ -119,6 +119,14 @@ def test_only_who_is_in_training_can_be_dropped():
     assert drop(state, [0, 2]).finished
 
 
+def test_who_is_at_the_end_cannot_be_dropped():
+    shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16)
+    state = advance(begin(TASK, shared, MEMBERS[:1]), NUM_STEPS)
+    with pytest.raises(ValueError, match=r"found \[0\]; those in training are \[\]"):
+        drop(state, [0])
+    assert outcomes(state)[0].evaluation is not None
+
+
 def test_wide_tiles_train_the_same_networks(alone, monkeypatch):
     # Tiles of one are the CPU's; wider ones are for other devices and may differ in the last bits.
     precision, expected = alone
