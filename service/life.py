@@ -236,6 +236,7 @@ class Life:
             training=training_settings(spec, self._resolved.precision, self._resolved.device),
             num_threads=self._resolved.cpus,
             storage=self._storage,
+            checkpoint_s=spec.compute.checkpoint_s,
         )
         self._running[cohort_id] = cohort
         for watcher in self._watchers:

@@ -183,6 +183,9 @@ class ComputeSpec(Part):
     max_concurrent: Annotated[Literal["auto"] | int, Within(1, 2**16)] = Field(
         default="auto", description="Number of cohorts that may train at the same time."
     )
+    checkpoint_s: Annotated[float, Within(0.1, 86400)] = Field(
+        default=30.0, description="Seconds between two checkpoints of a cohort at work."
+    )
 
 
 def _space_form(value: object) -> str | None:
