@@ -8,7 +8,7 @@ CONSTRAINTS ?= -c constraints.txt
 BIN         := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-gpu bench-equivalence check format clean
+.PHONY: help sweep test bench bench-training bench-gpu bench-equivalence chaos check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at 
 
 bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 finds; an hour on one core
 	$(BIN)/python tests/benchmarks/bench_equivalence.py
+
+chaos: $(VENV)/.installed  ## kill sweeps at 100 random moments and see that they end whole (25 minutes)
+	$(BIN)/python tests/chaos/chaos.py
 
 check: $(VENV)/.installed  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Kill a sweep's whole process tree at random moments, resume it, and see that nothing is amiss.
 
-Run by ``make chaos``: 100 kills over small sweeps, some 25 minutes on 2 cores. The moments come from
-a printed seed; ``--seed`` repeats them (what is then at work depends on the machine too).
+Run by ``make chaos``: 100 kills over small sweeps, some 25 minutes on 2 cores. The moments come
+from a printed seed; ``--seed`` repeats them (what is then at work depends on the machine too).
 """
 
 import argparse
