@@ -20,9 +20,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from service.objective import is_feasible
+from service.tracking.database import make_database
 from service.trials import Trial
 from service.verdict import Json
 
+SQLITE = "sqlite:///"
 TRIAL_TAG = "monosweep.trial"
 SUMMARY_TAG = "monosweep.summary"
 
@@ -69,6 +71,9 @@ class Projection:
     @property
     def _client(self) -> MlflowClient:
         if self._found_client is None:
+            if self._tracking_uri.startswith(SQLITE) and self._artifacts is not None:
+                path = Path(self._tracking_uri.removeprefix(SQLITE))
+                make_database(path, self._artifacts)
             self._found_client = MlflowClient(tracking_uri=self._tracking_uri)
         return self._found_client
 

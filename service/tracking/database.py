@@ -1,0 +1,32 @@
+"""MLflow's own database file, made whole or not at all.
+
+MLflow builds it by dozens of migrations, each of several commits on SQLite: a process that is
+killed among them leaves a file that MLflow can neither open nor mend.
+"""
+
+from pathlib import Path
+
+from filelock import FileLock
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+
+def make_database(path: Path, artifacts: Path) -> None:
+    """Make MLflow's database, if it is not there yet.
+
+    Args:
+        path: The SQLite file.
+        artifacts: Where runs put artifacts whose experiment says nothing else.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if path.exists():
+            return
+        partial = path.with_name(f"{path.name}.partial")
+        # Of an earlier process that was killed; SQLite would roll its journal into the new file.
+        for left in (partial, partial.with_name(f"{partial.name}-journal")):
+            left.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"sqlite:///{partial}", str(artifacts))
+        store.engine.dispose()
+        partial.replace(path)

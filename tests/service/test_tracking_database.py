@@ -1,0 +1,59 @@
+"""MLflow's database survives a process that is killed while it is made."""
+
+import multiprocessing
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from service.tracking.database import make_database
+
+MAKE = """
+import sys
+from pathlib import Path
+from service.tracking.database import make_database
+print("begun", flush=True)
+make_database(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_maker_leaves_nothing_that_the_next_one_minds(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "mlflow.db"
+    killed_in_the_middle = False
+    for delay_s in (0.3, 0.6, 0.9, 1.2):
+        maker = subprocess.Popen(
+            [sys.executable, "-c", MAKE, str(path), str(tmp_path)], stdout=subprocess.PIPE
+        )
+        assert maker.stdout is not None
+        maker.stdout.readline()
+        time.sleep(delay_s)
+        maker.kill()
+        maker.communicate()
+        partial = path.with_name("mlflow.db.partial")
+        killed_in_the_middle |= partial.exists() and not path.exists()
+    assert killed_in_the_middle
+    make_database(path, tmp_path)
+    client = MlflowClient(f"sqlite:///{path}")
+    assert client.get_experiment(client.create_experiment("after")).name == "after"
+    assert not path.with_name("mlflow.db.partial").exists()
+
+
+def test_one_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(b"somebody's")
+    make_database(path, tmp_path)
+    assert path.read_bytes() == b"somebody's"
+
+
+def test_two_at_once_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    context = multiprocessing.get_context("spawn")
+    makers = [context.Process(target=make_database, args=(path, tmp_path)) for _ in range(2)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join(60)
+    assert [maker.exitcode for maker in makers] == [0, 0]
+    assert MlflowClient(f"sqlite:///{path}").search_experiments()
