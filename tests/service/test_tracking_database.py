@@ -14,30 +14,28 @@ MAKE = """
 import sys
 from pathlib import Path
 from service.tracking.database import make_database
-print("begun", flush=True)
 make_database(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
 def test_a_killed_maker_leaves_nothing_that_the_next_one_minds(tmp_path: Path) -> None:
     path = tmp_path / "home" / "mlflow.db"
-    killed_in_the_middle = False
-    for delay_s in (0.3, 0.6, 0.9, 1.2):
-        maker = subprocess.Popen(
-            [sys.executable, "-c", MAKE, str(path), str(tmp_path)], stdout=subprocess.PIPE
-        )
-        assert maker.stdout is not None
-        maker.stdout.readline()
-        time.sleep(delay_s)
+    partial = path.with_name("mlflow.db.partial")
+    for pause_s in (0.0, 0.1, 0.2):
+        maker = subprocess.Popen([sys.executable, "-c", MAKE, str(path), str(tmp_path)])
+        until = time.monotonic() + 60
+        partial.unlink(missing_ok=True)
+        while not partial.exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(pause_s)
         maker.kill()
-        maker.communicate()
-        partial = path.with_name("mlflow.db.partial")
-        killed_in_the_middle |= partial.exists() and not path.exists()
-    assert killed_in_the_middle
+        maker.wait()
+        assert not path.exists()
     make_database(path, tmp_path)
     client = MlflowClient(f"sqlite:///{path}")
     assert client.get_experiment(client.create_experiment("after")).name == "after"
-    assert not path.with_name("mlflow.db.partial").exists()
+    assert not partial.exists()
 
 
 def test_one_that_is_there_is_left_alone(tmp_path: Path) -> None:
