@@ -14,7 +14,8 @@ from service.cohort import Cohort
 from service.errors import SweepFailedError
 from service.ledger import Ledger, Writer, release, take
 from service.life import Life
-from service.planning import Machine, Resolved, Room, resolve
+from service.planning import Resolved, resolve
+from service.room import Machine, Room
 from service.spec import parse_spec
 from service.trials import Result, Trial
 
