@@ -8,8 +8,11 @@ do.
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +27,8 @@ from ray.tune.search import Searcher
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
+from service.errors import LedgerAwayError
+from service.outages import Outage
 from service.planning import Resolved
 from service.trials import Result
 
@@ -32,6 +37,8 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
+# How long the end of a run waits for a ledger that is away, to keep what ended meanwhile.
+LAST_WORDS_S = 15.0
 
 
 class Agenda(Protocol):
@@ -97,48 +104,86 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
 
 
 class _CohortSearcher(Searcher):  # type: ignore[misc]
-    """Hands the agenda's cohorts to Tune, and their results back.
+    """Hands the agenda's cohorts to Tune, and tells it what became of them.
 
-    What the agenda raises ends the run and is kept in ``error``, for ``run`` to raise: inside
-    Tune's loop it would be taken for a failure of the cohort.
+    While the ledger is away the other cohorts go on; what happened meanwhile is told in its order
+    when the ledger answers again. What else the agenda raises ends the run and is kept in
+    ``error``, for ``run`` to raise: inside Tune's loop it would be taken for a failure of the
+    cohort.
     """
 
     def __init__(self, agenda: Agenda) -> None:
         super().__init__(metric="num_steps_done", mode="max")
         self.error: Exception | None = None
-        self.cohort_ids: dict[str, str] = {}
+        self._cohort_ids: dict[str, str] = {}
         self._agenda = agenda
+        self._outage = Outage()
+        self._untold: deque[Callable[[], None]] = deque()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.error is not None or self._agenda.is_done:
+        self._tell()
+        if self.error is not None or (not self._untold and self._agenda.is_done):
             return str(Searcher.FINISHED)
-        with self.keeping_errors():
+        if self._untold or self._outage.pause_s or stopping.is_asked():
+            return None
+        with self._keeping_errors():
             cohort = self._agenda.next_cohort()
+            self._outage.is_over()
             if cohort is None:
                 return None
-            self.cohort_ids[trial_id] = cohort.cohort_id
+            self._cohort_ids[trial_id] = cohort.cohort_id
             return {"cohort": cohort}
-        return str(Searcher.FINISHED)
+        return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        with self.keeping_errors():
-            cohort_id = self.cohort_ids[trial_id]
-            if result["training_iteration"] == 1:
-                self._agenda.began(cohort_id, result["first_step"])
-            self._warn(trial_id, result)
+        cohort_id = self._cohort_ids[trial_id]
+        if result["training_iteration"] == 1:
+            self._happened(partial(self._agenda.began, cohort_id, result["first_step"]))
+        with self._keeping_errors():
+            self._warn(cohort_id, result)
             self._agenda.progressed(cohort_id, result["num_steps_done"])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         if result is not None and "results" in result:
-            with self.keeping_errors():
-                self._warn(trial_id, result)
-                self._agenda.ended(self.cohort_ids[trial_id], result["results"])
+            cohort_id = self._cohort_ids[trial_id]
+            with self._keeping_errors():
+                self._warn(cohort_id, result)
+            self._happened(partial(self._agenda.ended, cohort_id, result["results"]))
 
-    def _warn(self, trial_id: str, result: dict[str, Any]) -> None:
+    def died(self, trial_id: str, reason: str) -> None:
+        """A Tune trial ended without results, for this reason."""
+        self._happened(partial(self._agenda.died, self._cohort_ids[trial_id], reason))
+
+    def tell_the_rest(self) -> None:
+        """At the end of the run, what could not be told on the way.
+
+        Raises:
+            Exception: What the agenda raised, now or on the way.
+        """
+        until = time.monotonic() + LAST_WORDS_S
+        while self._untold and self.error is None and time.monotonic() < until:
+            time.sleep(self._outage.pause_s)
+            self._tell()
+        if self.error is not None:
+            raise self.error
+
+    def _warn(self, cohort_id: str, result: dict[str, Any]) -> None:
         for warning in result["warnings"]:
-            self._agenda.warned(self.cohort_ids[trial_id], warning)
+            self._agenda.warned(cohort_id, warning)
+
+    def _happened(self, event: Callable[[], None]) -> None:
+        self._untold.append(event)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the agenda what happened, in its order, as far as the ledger takes it."""
+        while self._untold and self.error is None and not self._outage.pause_s:
+            with self._keeping_errors():
+                self._untold[0]()
+                self._outage.is_over()
+                self._untold.popleft()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher for a restore that never comes; the ledger holds it all.
@@ -151,23 +196,24 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         """Nothing: the ledger holds it all."""
 
     @contextmanager
-    def keeping_errors(self) -> Iterator[None]:
+    def _keeping_errors(self) -> Iterator[None]:
         try:
             yield
+        except LedgerAwayError as error:
+            self._outage.met(error, "Trials at work go on; what ended is kept and told then.")
         except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error
             stopping.ask()
 
 
 class _Deaths(tune.Callback):  # type: ignore[misc]
-    """Tells the agenda why a cohort ended without results.
+    """Tells the searcher why a cohort ended without results.
 
-    Tune calls the searcher before it knows the reason, and this callback after.
+    Tune calls the searcher itself before it knows the reason, and this callback after.
     """
 
-    def __init__(self, searcher: _CohortSearcher, agenda: Agenda) -> None:
+    def __init__(self, searcher: _CohortSearcher) -> None:
         self._searcher = searcher
-        self._agenda = agenda
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -177,8 +223,7 @@ class _Deaths(tune.Callback):  # type: ignore[misc]
     ) -> None:
         error_file = Path(trial.error_file) if trial.error_file else None
         text = error_file.read_text() if error_file and error_file.exists() else "no reason known"
-        with self._searcher.keeping_errors():
-            self._agenda.died(self._searcher.cohort_ids[trial.trial_id], text.strip())
+        self._searcher.died(trial.trial_id, text.strip())
 
 
 class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
@@ -216,7 +261,7 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
             name="run",
             storage_path=str(folder),
             stop=_StopWhenAsked(),
-            callbacks=[_Deaths(searcher, agenda)],
+            callbacks=[_Deaths(searcher)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -226,5 +271,4 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
         tuner.fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if searcher.error is not None:
-        raise searcher.error
+    searcher.tell_the_rest()

@@ -1,12 +1,14 @@
 """The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from service import stopping
 from service.errors import (
     InterruptedSweepError,
+    LedgerAwayError,
     SweepExistsError,
     SweepFailedError,
     UserError,
@@ -15,6 +17,7 @@ from service.errors import (
 from service.home import Home
 from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
 from service.machine import versions
+from service.outages import Outage
 from service.planning import Calibration, Resolved, resolve
 from service.room import Machine, Room
 from service.spec import Spec, differences
@@ -183,12 +186,21 @@ def verdict_of(record: SweepRecord) -> Json:
 @contextmanager
 def _writing(ledger: Ledger, name: str) -> Iterator[Writer]:
     """Hold the lease, renewed, and the pen."""
-    lease = take(ledger.engine, name)
+    lease = take(ledger.engine, name, stopping.pause)
     try:
-        with Renewal(ledger.engine, lease), closing(Writer(ledger, lease)) as writer:
+        with (
+            Renewal(ledger.engine, lease, stopping.ask),
+            closing(Writer(ledger, lease)) as writer,
+        ):
             yield writer
+    except LedgerAwayError as error:
+        raise InterruptedSweepError(
+            f"{error} Nothing that ended is lost. When it answers: monosweep resume {name}"
+        ) from error
     finally:
-        release(ledger.engine, lease)
+        # Without it the lease runs out, or is taken from a process that is known to be gone.
+        with suppress(LedgerAwayError):
+            release(ledger.engine, lease)
 
 
 def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
@@ -255,14 +267,33 @@ def _train(
 def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
+        writer.check_lease()
         raise InterruptedSweepError(
             f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
             f"Go on with it: monosweep resume {spec.name}"
         )
     verdict = life.verdict()
-    writer.finish(verdict)
+    _patiently(lambda: writer.finish(verdict))
     tracking.finished(verdict)
     return verdict
+
+
+def _patiently(write: Callable[[], None]) -> None:
+    """Write to the ledger, and wait for it while it is away.
+
+    Raises:
+        InterruptedSweepError: If somebody asked for the end meanwhile.
+    """
+    outage = Outage()
+    while True:
+        try:
+            write()
+        except LedgerAwayError as error:
+            outage.met(error, "It is waited for.")
+            stopping.pause(outage.pause_s)
+        else:
+            outage.is_over()
+            return
 
 
 def _check_is_shared(home: Home, num_machines: int) -> None:

@@ -1,17 +1,21 @@
 """The life of a sweep without Ray: a real ledger, and results by formula instead of training."""
 
-from collections.abc import Callable, Iterator
+import itertools
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.cohort import Cohort
-from service.errors import SweepFailedError
+from service.errors import LedgerAwayError, SweepFailedError
 from service.ledger import Ledger, Writer, release, take
 from service.life import Life
 from service.planning import Resolved, resolve
@@ -189,6 +193,88 @@ def test_interrupted_anywhere_it_ends_as_if_it_never_was(
         assert told(folder) == uninterrupted
 
 
+def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
+    """Let the writer's database be away at these of its commits: ``unheard`` ones are done."""
+    count = itertools.count()
+    for engine in (writer.ledger.engine, writer._storage.engine):
+
+        def do_commit(connection: Any, commit: Any = engine.dialect.do_commit) -> None:
+            how = outages.get(next(count))
+            if how != "lost":
+                commit(connection)
+            if how is not None:
+                raise sqlite3.OperationalError("disk I/O error")
+
+        engine.dialect.do_commit = do_commit
+
+
+def patiently(call: Callable[[], Any]) -> Any:
+    while True:
+        try:
+            return call()
+        except LedgerAwayError:
+            continue
+
+
+def dies_alone(trial: Trial) -> bool:
+    return trial.phase == "search" and trial.number == 4
+
+
+def train_patiently(life: Life) -> None:
+    """To the end, trial ``search/4`` killing its worker each time; every call again and again."""
+    while not life.is_done:
+        cohort = patiently(life.next_cohort)
+        if cohort is None:
+            time.sleep(0.01)
+        elif any(map(dies_alone, cohort.trials)):
+            patiently(lambda c=cohort: life.died(c.cohort_id, "killed"))
+        else:
+            results = [by_formula(trial) for trial in cohort.trials]
+            patiently(lambda c=cohort, r=results: life.ended(c.cohort_id, r))
+
+
+def seen(folder: Path) -> list[tuple[object, ...]]:
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    told = {
+        (phase, number): (trial.state.name, trial.values, trial.constraints)
+        for phase, study in (("search", "tiny"), ("baseline", "tiny/baseline"))
+        for number, trial in enumerate(
+            ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name(study))
+        )
+    }
+    return [
+        (t.trial_id, t.state, dict(t.settings), t.cohort_id, told.get((t.phase, t.number)))
+        for t in ledger.trials("tiny")
+    ]
+
+
+@pytest.fixture(scope="module")
+def with_one_that_dies(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
+    folder = tmp_path_factory.mktemp("one-dies")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
+        with driver(folder) as life:
+            train_patiently(life)
+    found = seen(folder)
+    assert [row[1] for row in found].count("failed") == 1
+    return found
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.dictionaries(st.integers(0, 150), st.sampled_from(["lost", "unheard"]), max_size=25))
+def test_a_ledger_that_is_away_at_any_commit_changes_nothing(
+    with_one_that_dies: list[tuple[object, ...]], outages: dict[int, str]
+) -> None:
+    """Also where a commit was done and nobody heard of it, and where a cohort is being split."""
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
+        folder = Path(name)
+        with driver(folder) as life:
+            make_flaky(life._writer, outages)
+            train_patiently(life)
+        assert seen(folder) == with_one_that_dies
+
+
 def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
     tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,11 +283,11 @@ def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
         train(life, cohorts=1)  # the baseline
         add_trial, added = life._writer.add_trial, []
 
-        def add_two(*args: object) -> int:
+        def add_two(*args: object) -> None:
             if len(added) == 2:
                 raise KeyboardInterrupt
             added.append(args)
-            return add_trial(*args)  # type: ignore[arg-type]
+            add_trial(*args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(life._writer, "add_trial", add_two)
         with pytest.raises(KeyboardInterrupt):
