@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from service import confirmation
 from service.cohort import Cohort
-from service.cohort_queue import MAX_DEATHS, CohortQueue
-from service.ledger import Ledger, Writer, unfinished
+from service.cohort_queue import MAX_DEATHS, CohortQueue, deaths_in_a_row
+from service.ledger import Attempt, Ledger, Writer, unfinished
 from service.objective import baseline_losses, loss_ratio
 from service.phases import (
     BaselinePhase,
@@ -132,14 +132,16 @@ class Life:
         for watcher in self._watchers:
             watcher.cohort_ended(cohort)
 
-    def died(self, cohort_id: str, reason: str) -> None:
+    def died(self, cohort_id: str, reason: str, *, with_machine: bool = False) -> None:
         """Try a cohort again that ended without results; see ``CohortQueue.take_back``."""
         cohort = self._running[cohort_id]
-        attempts = self._writer.end_attempt(cohort_id, cohort.attempt, reason)
+        attempts = self._writer.end_attempt(
+            cohort_id, cohort.attempt, reason, with_machine=with_machine
+        )
         queued = self._queue.take_back(cohort_id, attempts)
         if not queued:
             self.ended(
-                cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials]
+                cohort_id, [_given_up(trial, cohort.attempt, attempts) for trial in cohort.trials]
             )
             return
         del self._running[cohort_id]
@@ -291,12 +293,19 @@ def _last_line(reason: str) -> str:
     return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
 
 
-def _given_up(trial: Trial, attempt: int, reason: str) -> Result:
+def _given_up(trial: Trial, attempt: int, attempts: Sequence[Attempt]) -> Result:
+    deaths = deaths_in_a_row(attempts)
+    ended = (
+        f"machine ended {deaths.machines}"
+        if deaths.workers < MAX_DEATHS
+        else f"worker ended {deaths.workers}"
+    )
+    reason = _last_line(attempts[-1].outcome or "")
     return Result(
         trial_id=trial.trial_id,
         attempt=attempt,
         state="failed",
-        reason=f"its worker ended {MAX_DEATHS} times on this trial alone: {_last_line(reason)}",
+        reason=f"its {ended} times on this trial alone: {reason}",
         num_steps=0,
         train_s=0.0,
     )

@@ -37,6 +37,9 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
+# Ray's words, which it has in its messages only, for a worker that ended with its machine, or that
+# never began since there was none any more.
+MACHINE_LOST = ("the actor's node was", "its node has died", "The actor never ran")
 # How long the end of a run waits for a ledger that is away, to keep what ended meanwhile.
 LAST_WORDS_S = 15.0
 
@@ -63,8 +66,8 @@ class Agenda(Protocol):
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         """A cohort brought its results."""
 
-    def died(self, cohort_id: str, reason: str) -> None:
-        """A cohort ended without results."""
+    def died(self, cohort_id: str, reason: str, *, with_machine: bool) -> None:
+        """A cohort ended without results, perhaps since its machine did."""
 
 
 class CohortTrainable(tune.Trainable):  # type: ignore[misc]
@@ -154,7 +157,9 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def died(self, trial_id: str, reason: str) -> None:
         """A Tune trial ended without results, for this reason."""
-        self._happened(partial(self._agenda.died, self._cohort_ids[trial_id], reason))
+        with_machine = any(words in reason for words in MACHINE_LOST)
+        cohort_id = self._cohort_ids[trial_id]
+        self._happened(partial(self._agenda.died, cohort_id, reason, with_machine=with_machine))
 
     def tell_the_rest(self) -> None:
         """At the end of the run, what could not be told on the way.

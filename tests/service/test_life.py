@@ -450,6 +450,34 @@ def test_machines_may_die_as_often_as_they_like_while_there_is_progress(tmp_path
 
 
 @pytest.mark.usefixtures("_no_pauses")
+def test_machines_that_are_taken_away_before_any_progress_are_nobodys_fault_for_long(
+    tmp_path: Path,
+) -> None:
+    with driver(tmp_path) as life:
+        train(life, cohorts=1)
+        for _ in range(9):
+            cohort = life.next_cohort()
+            assert cohort is not None
+            assert len(cohort.trials) == 3
+            life.died(cohort.cohort_id, "spot", with_machine=True)
+        train(life)
+        assert {trial.state for trial in life.trials} == {"complete"}
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_trial_that_takes_ten_machines_with_it_is_given_up(tmp_path: Path) -> None:
+    with driver(tmp_path) as life:
+        train(life, cohorts=1)
+        while (cohort := life.next_cohort()) is not None:
+            if any(trial.trial_id == "search/1" for trial in cohort.trials):
+                life.died(cohort.cohort_id, "no answer", with_machine=True)
+            else:
+                life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
+        (reason,) = (t.result.reason for t in life.trials if t.result and t.result.reason)
+    assert reason == "its machine ended 10 times on this trial alone: machine lost: no answer"
+
+
+@pytest.mark.usefixtures("_no_pauses")
 def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
     """A worker that was killed may leave an empty file of reasons."""
     with driver(tmp_path) as life:

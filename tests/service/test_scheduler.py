@@ -130,7 +130,7 @@ class AwayLedger:
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         self._hear("ended")
 
-    def died(self, cohort_id: str, reason: str) -> None:
+    def died(self, cohort_id: str, reason: str, *, with_machine: bool) -> None:
         self._hear(f"died: {reason}")
 
 
