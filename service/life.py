@@ -6,10 +6,12 @@ the one that died.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
-from service import confirmation
+from service import baseline_curves, confirmation
 from service.cohort import Cohort
-from service.cohort_queue import MAX_DEATHS, CohortQueue
+from service.cohort_queue import CohortQueue, given_up, last_line
+from service.early_stopping import EarlyStopping
 from service.ledger import Ledger, Writer, unfinished
 from service.objective import baseline_losses, loss_ratio
 from service.phases import (
@@ -22,6 +24,7 @@ from service.phases import (
 from service.planning import Resolved, training_settings
 from service.search import Search, told
 from service.spec import Spec
+from service.storage import Storage
 from service.trials import PHASES, Phase, Result, Settings, Trial
 from service.verdict import Json, verdict
 from service.watching import Watcher
@@ -135,14 +138,14 @@ class Life:
         queued = self._queue.take_back(cohort_id, attempts)
         if queued == [cohort_id]:
             for watcher in self._watchers:
-                watcher.cohort_died(cohort_id, _last_line(reason))
+                watcher.cohort_died(cohort_id, last_line(reason))
         elif queued:
             for watcher in self._watchers:
                 watcher.cohort_split(cohort_id, queued)
         else:
             self._running[cohort_id] = cohort
             self.ended(
-                cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials]
+                cohort_id, [given_up(trial, cohort.attempt, reason) for trial in cohort.trials]
             )
 
     # The end.
@@ -237,11 +240,19 @@ class Life:
             num_threads=self._resolved.cpus,
             storage=self._storage,
             checkpoint_s=spec.compute.checkpoint_s,
+            early_stopping=self._early_stopping if trials[0].phase == "search" else None,
         )
         self._running[cohort_id] = cohort
         for watcher in self._watchers:
             watcher.cohort_started(cohort)
         return cohort
+
+    @cached_property
+    def _early_stopping(self) -> EarlyStopping | None:
+        """Read once, when the first cohort of the search is handed out."""
+        return baseline_curves.early_stopping(
+            self._spec, self._trials["baseline"], Storage(self._storage)
+        )
 
     # Results.
 
@@ -280,19 +291,3 @@ class Life:
     def _trial(self, trial_id: str) -> Trial:
         phase, number = trial_id.split("/")
         return self._trials[phase][int(number)]  # type: ignore[index]
-
-
-def _last_line(reason: str) -> str:
-    """Of a traceback the line that says what happened."""
-    return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
-
-
-def _given_up(trial: Trial, attempt: int, reason: str) -> Result:
-    return Result(
-        trial_id=trial.trial_id,
-        attempt=attempt,
-        state="failed",
-        reason=f"its worker ended {MAX_DEATHS} times on this trial alone: {_last_line(reason)}",
-        num_steps=0,
-        train_s=0.0,
-    )
