@@ -2,21 +2,21 @@
 
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from service.checkpoints import Checkpoints
+from service.cohort_tables import curves_table, neurons_table
+from service.early_stopping import EarlyStopping
 from service.storage import Storage
-from service.trials import Phase, Result, Trial
+from service.trials import Phase, Result, State, Trial, by_trial
 
 if TYPE_CHECKING:
-    from trainers import CohortState, Curve, Member, Outcome, Task, TrainingSettings
+    from trainers import CohortState, Member, Outcome, Task, TrainingSettings
 
 CHECKPOINT_S = 30.0
 
@@ -35,6 +35,7 @@ class Cohort:
         num_threads: Threads that the cohort may use.
         storage: Where its curves, neurons and checkpoints go.
         checkpoint_s: Seconds between two checkpoints.
+        early_stopping: What stops its worst trials, or None where all are trained to the end.
     """
 
     sweep: str
@@ -46,6 +47,7 @@ class Cohort:
     num_threads: int
     storage: str
     checkpoint_s: float = CHECKPOINT_S
+    early_stopping: EarlyStopping | None = None
 
     @property
     def phase(self) -> Phase:
@@ -97,7 +99,7 @@ class CohortTraining:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every member is at its last step, or diverged."""
+        """Whether every member is at its last step, diverged or was stopped."""
         return self._state.finished
 
     @property
@@ -110,10 +112,9 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         until = time.monotonic() + seconds
-        chunk = self._state.chunk_steps
         while not self._state.finished:
-            # To the end of the chunk, also after a stop within one.
-            self._state = trainers.advance(self._state, chunk - self._state.step % chunk)
+            self._stop_worst()
+            self._state = trainers.advance(self._state, self._next_halt() - self._state.step)
             now = time.monotonic()
             if now >= self._checkpoint_due and not self._state.finished:
                 self._checkpoint_due = now + self._cohort.checkpoint_s
@@ -122,6 +123,28 @@ class CohortTraining:
                     self._submit_checkpoint()
             if now >= until:
                 return
+
+    def _next_halt(self) -> int:
+        """The end of the chunk, also after a halt within one, or a rung before it."""
+        step, chunk = self._state.step, self._state.chunk_steps
+        stopping = self._cohort.early_stopping
+        rungs = () if stopping is None else stopping.rungs
+        return min([step + chunk - step % chunk, *(rung for rung in rungs if rung > step)])
+
+    def _stop_worst(self) -> None:
+        """At a rung, drop the networks of the trials that do not go on.
+
+        Right before the next step, so that an attempt that ended at the rung, before or after it
+        dropped them, leaves the same to the next one: the second time nobody is left to drop.
+        """
+        import trainers  # noqa: PLC0415
+
+        stopping, state, trials = self._cohort.early_stopping, self._state, self._cohort.trials
+        if stopping is None or state.step not in stopping.rungs:
+            return
+        stopped = stopping.stopped(trials, state.records, state.step)
+        numbers = [trial.number for trial in trials for _ in trial.seeds]
+        trainers.drop(state, [slot for slot in state.live if numbers[slot] in stopped])
 
     def take_warnings(self) -> list[str]:
         """What people should know, since the last call."""
@@ -148,17 +171,35 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         cohort = self._cohort
-        outcomes = list(_by_trial(cohort.trials, trainers.outcomes(self._state)))
+        outcomes = list(by_trial(cohort.trials, trainers.outcomes(self._state)))
         folder = f"results/{cohort.sweep}/{cohort.cohort_id}"
         curves = f"{folder}/curves-{cohort.attempt}.parquet"
         neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
         storage = Storage(cohort.storage)
-        storage.write_table(curves, _curves_table(outcomes))
-        storage.write_table(neurons, _neurons_table(outcomes))
+        storage.write_table(curves, curves_table(outcomes))
+        storage.write_table(neurons, neurons_table(outcomes))
         return [
-            _result(trial, replicates, cohort.attempt, curves, neurons)
+            _result(
+                trial,
+                replicates,
+                self._end(trial, replicates),
+                attempt=cohort.attempt,
+                curves=curves,
+                neurons=neurons,
+            )
             for trial, replicates in outcomes
         ]
+
+    def _end(self, trial: Trial, outcomes: Sequence["Outcome"]) -> tuple[State, str | None]:
+        """How a trial ended, and why if that was not at the last step."""
+        diverged = [outcome.reason for outcome in outcomes if outcome.reason is not None]
+        if diverged:
+            return "failed", f"diverged: {diverged[0]}"
+        stopping, step = self._cohort.early_stopping, outcomes[0].dropped_at
+        if stopping is None or step is None:
+            return "complete", None
+        trials, records = self._cohort.trials, self._state.records
+        return "pruned", stopping.reason(trials, records, trial.number, step)
 
     def _adopted(
         self, task: "Task", training: "TrainingSettings", members: Sequence["Member"]
@@ -213,31 +254,30 @@ def _check_precision(training: "TrainingSettings") -> None:
         )
 
 
-def _by_trial(
-    trials: Sequence[Trial], outcomes: Sequence["Outcome"]
-) -> Iterator[tuple[Trial, list["Outcome"]]]:
-    remaining = iter(outcomes)
-    for trial in trials:
-        yield trial, list(islice(remaining, len(trial.seeds)))
-
-
 def _result(
-    trial: Trial, outcomes: Sequence["Outcome"], attempt: int, curves: str, neurons: str
+    trial: Trial,
+    outcomes: Sequence["Outcome"],
+    end: tuple[State, str | None],
+    *,
+    attempt: int,
+    curves: str,
+    neurons: str,
 ) -> Result:
+    state, reason = end
     evaluations = [outcome.evaluation for outcome in outcomes]
     replicates = tuple(
         {name: float(value) for name, value in asdict(evaluation).items()}
         for evaluation in evaluations
         if evaluation is not None
     )
-    diverged = [outcome for outcome in outcomes if outcome.reason is not None]
+    is_complete = state == "complete"
     return Result(
         trial_id=trial.trial_id,
         attempt=attempt,
-        state="failed" if diverged else "complete",
-        reason=f"diverged: {diverged[0].reason}" if diverged else None,
-        metrics={} if diverged else _means(replicates),
-        replicates=() if diverged else replicates,
+        state=state,
+        reason=reason,
+        metrics=_means(replicates) if is_complete else {},
+        replicates=replicates if is_complete else (),
         num_steps=max(_num_steps(outcome) for outcome in outcomes),
         train_s=sum(outcome.train_s for outcome in outcomes),
         curves=curves,
@@ -257,49 +297,3 @@ def _means(replicates: Sequence[Mapping[str, float]]) -> dict[str, float]:
         name: sum(replicate[name] for replicate in replicates) / len(replicates)
         for name in replicates[0]
     }
-
-
-def _curves_table(outcomes: Sequence[tuple[Trial, list["Outcome"]]]) -> pa.Table:
-    return _stacked(
-        [
-            _labelled(trial, replicate, _curve_columns(outcome.curve))
-            for trial, replicates in outcomes
-            for replicate, outcome in enumerate(replicates)
-        ]
-    )
-
-
-def _curve_columns(curve: "Curve") -> dict[str, Any]:
-    """One row a step, so the column is named for one."""
-    columns = asdict(curve)
-    return {"step": columns.pop("steps"), **columns}
-
-
-def _neurons_table(outcomes: Sequence[tuple[Trial, list["Outcome"]]]) -> pa.Table:
-    return _stacked(
-        [
-            _labelled(
-                trial,
-                replicate,
-                {"neuron": np.arange(len(outcome.neurons.bias)), **asdict(outcome.neurons)},
-            )
-            for trial, replicates in outcomes
-            for replicate, outcome in enumerate(replicates)
-            if outcome.neurons is not None
-        ]
-    )
-
-
-def _labelled(trial: Trial, replicate: int, columns: Mapping[str, Any]) -> pa.Table:
-    """A table of one network's columns, each row saying which network it is of."""
-    rows = len(next(iter(columns.values())))
-    labels = {
-        "trial_id": pa.array([trial.trial_id] * rows, pa.string()),
-        "replicate": pa.array([replicate] * rows, pa.int32()),
-        "seed": pa.array([trial.seeds[replicate]] * rows, pa.int64()),
-    }
-    return pa.table({**labels, **{name: pa.array(values) for name, values in columns.items()}})
-
-
-def _stacked(tables: Sequence[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables) if tables else pa.table({})

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 
 from service.ledger import Attempt, Writer, unfinished
 from service.phases import PhasePlan, SearchPhase
-from service.trials import PHASES, Phase, Point, Trial
+from service.trials import PHASES, Phase, Point, Result, Trial
 
 # Attempts of a cohort that may end one after another without its getting any farther.
 MAX_DEATHS = 3
@@ -207,4 +207,28 @@ def _trial(
         seeds=point.seeds,
         cohort_id=cohort_id,
         role=point.role,
+    )
+
+
+def last_line(reason: str) -> str:
+    """Of a traceback the line that says what happened."""
+    return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
+
+
+def given_up(trial: Trial, attempt: int, attempts: Sequence[Attempt]) -> Result:
+    """The result of a trial that ended its worker again and again, alone in its cohort."""
+    deaths = deaths_in_a_row(attempts)
+    ended = (
+        f"machine ended {deaths.machines}"
+        if deaths.workers < MAX_DEATHS
+        else f"worker ended {deaths.workers}"
+    )
+    reason = last_line(attempts[-1].outcome or "")
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=attempt,
+        state="failed",
+        reason=f"its {ended} times on this trial alone: {reason}",
+        num_steps=0,
+        train_s=0.0,
     )

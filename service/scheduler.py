@@ -27,7 +27,7 @@ from ray.tune.search import Searcher
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
-from service.errors import LedgerAwayError
+from service.errors import AwayError
 from service.outages import Outage
 from service.planning import Resolved
 from service.trials import Result
@@ -109,8 +109,8 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
 class _CohortSearcher(Searcher):  # type: ignore[misc]
     """Hands the agenda's cohorts to Tune, and tells it what became of them.
 
-    While the ledger is away the other cohorts go on; what happened meanwhile is told in its order
-    when the ledger answers again. What else the agenda raises ends the run and is kept in
+    While the ledger or the storage is away the other cohorts go on; what happened meanwhile is
+    told in its order when it answers again. What else the agenda raises ends the run and is kept in
     ``error``, for ``run`` to raise: inside Tune's loop it would be taken for a failure of the
     cohort.
     """
@@ -204,7 +204,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     def _keeping_errors(self) -> Iterator[None]:
         try:
             yield
-        except LedgerAwayError as error:
+        except AwayError as error:
             self._outage.met(error, "Trials at work go on; what ended is kept and told then.")
         except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from service.life import Life
 from service.planning import Resolved, resolve
 from service.room import Machine, Room
 from service.spec import parse_spec
+from service.storage import Storage
 from service.trials import Result, Trial
 
 Train = Callable[[Trial], Result]
@@ -342,6 +344,85 @@ def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(tmp_path: P
     storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
     trial = storage.get_all_trials(storage.get_study_id_from_name("tiny"))[1]
     assert (trial.state.name, trial.constraints) == ("PRUNED", {"loss_ratio": 1e6})
+
+
+STOPPING = SWEEP + "early_stopping: {first_step: 64}\n"
+CURVES = "results/tiny/baseline-0/curves-1.parquet"
+
+
+def stopped(trial: Trial) -> Result:
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=trial.attempts,
+        state="pruned",
+        reason="stopped at step 64: rank 3 of 3 (loss ratio 1.3)",
+        num_steps=64,
+        train_s=0.1,
+    )
+
+
+def halved(folder: Path) -> Train:
+    """The baseline's curves as workers write them, and the first of a search's cohort stopped."""
+    rows = [
+        {"trial_id": f"baseline/{seed}", "seed": seed, "step": step, "loss": 1.0 + seed / 2}
+        for seed in range(3)
+        for step in (64, 128, 256)
+    ]
+    Storage(str(folder)).write_table(CURVES, pa.Table.from_pylist(rows))
+
+    def by(trial: Trial) -> Result:
+        if trial.phase == "search" and trial.number % 3 == 0:
+            return stopped(trial)
+        return replace(by_formula(trial), curves=CURVES)
+
+    return by
+
+
+def test_only_the_searchs_cohorts_are_stopped_early_and_by_the_baselines_curves(
+    tmp_path: Path,
+) -> None:
+    found = {}
+    by = halved(tmp_path)
+    with driver(tmp_path, STOPPING) as life:
+        while (cohort := life.next_cohort()) is not None:
+            found[cohort.cohort_id] = cohort.early_stopping
+            life.ended(cohort.cohort_id, [by(trial) for trial in cohort.trials])
+    for cohort_id, early_stopping in found.items():
+        if not cohort_id.startswith("search"):
+            assert early_stopping is None
+            continue
+        assert early_stopping is not None
+        assert early_stopping.baseline == {64: {0: 1.0}, 128: {0: 1.0}}
+    assert {"baseline-0", "search-0", "search-2", "confirmation-0"} <= set(found)
+
+
+def test_a_stopped_trial_is_told_as_pruned_and_cannot_become_best(tmp_path: Path) -> None:
+    with driver(tmp_path, STOPPING) as life:
+        train(life, halved(tmp_path))
+        ends = {t.number: t for t in life.trials if t.phase == "search"}
+        roles = {t.role for t in life.trials if t.phase == "confirmation"}
+    assert [ends[n].state for n in (0, 3, 6)] == ["pruned"] * 3
+    assert all(ends[n].result.loss_ratio is None for n in (0, 3, 6))  # type: ignore[union-attr]
+    assert not {f"search/{n}" for n in (0, 3, 6)} & roles
+    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    told = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
+    assert [(told[n].state.name, told[n].constraints) for n in (0, 3, 6)] == [("PRUNED", {})] * 3
+
+
+def test_stopped_trials_and_interruptions_go_together(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    with driver(whole, STOPPING) as life:
+        train(life, halved(whole))
+    for cohorts in (2, 1, 1):
+        with driver(cut, STOPPING) as life:
+            train(life, halved(cut), cohorts=cohorts)
+            life.next_cohort()
+    with driver(cut, STOPPING) as life:
+        train(life, halved(cut))
+    assert told(cut) == told(whole)
+    assert ("search/3", "pruned") in [(trial_id, state) for trial_id, state, _ in told(cut)]
 
 
 def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) -> None:
