@@ -3,22 +3,18 @@
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from service.checkpoints import Checkpoints
+from service.checkpoints import Checkpoints, CheckpointWriter
 from service.cohort_tables import curves_table, neurons_table
 from service.early_stopping import EarlyStopping
+from service.outages import Outage
 from service.storage import Storage
 from service.trials import Phase, Result, State, Trial, by_trial
 
 if TYPE_CHECKING:
-    from trainers import CohortState, Member, Outcome, Task, TrainingSettings
-
-CHECKPOINT_S = 30.0
+    from trainers import CohortState, Outcome, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +42,7 @@ class Cohort:
     training: Mapping[str, Any]
     num_threads: int
     storage: str
-    checkpoint_s: float = CHECKPOINT_S
+    checkpoint_s: float
     early_stopping: EarlyStopping | None = None
 
     @property
@@ -58,16 +54,17 @@ class Cohort:
 class CohortTraining:
     """The training of one cohort on this process, from its newest checkpoint on if it has one.
 
+    A storage that is away is waited for: before the first step, since the checkpoint may be there,
+    and after the last one, until it has taken the results.
+
     Attributes:
-        first_step: Steps that were done when it began.
+        first_step: Steps that were done when it began; None before it did.
 
     Args:
         cohort: What to train.
 
     Raises:
-        ValueError: If the trainers refuse a size or a value.
         RuntimeError: If this machine lacks the products of the sweep's precision.
-        OSError: If the storage does not say whether there is a checkpoint.
     """
 
     def __init__(self, cohort: Cohort) -> None:
@@ -77,61 +74,104 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         torch.set_num_threads(cohort.num_threads)
+        self.first_step: int | None = None
         self._cohort = cohort
-        members = [
+        self._members = tuple(
             trainers.Member(seed=seed, **trial.settings)  # type: ignore[arg-type]
             for trial in cohort.trials
             for seed in trial.seeds
-        ]
-        training = trainers.TrainingSettings(**cohort.training)
-        _check_precision(training)
-        task = trainers.Task(**cohort.task)
-        self._checkpoints = Checkpoints(Storage(cohort.storage), cohort.sweep, cohort.cohort_id)
-        self._warnings: list[str] = []
-        self._writer = ThreadPoolExecutor(max_workers=1)
-        self._writing: Future[None] | None = None
-        self._is_closed = False
-        self._checkpoint_due = time.monotonic() + cohort.checkpoint_s
-        self._state: CohortState = self._adopted(task, training, members) or trainers.begin(
-            task, training, members
         )
-        self.first_step = self._state.step
+        self._training = trainers.TrainingSettings(**cohort.training)
+        _check_precision(self._training)
+        self._task = trainers.Task(**cohort.task)
+        self._storage = Storage(cohort.storage)
+        self._checkpoints = Checkpoints(self._storage, cohort.sweep, cohort.cohort_id)
+        self._writer = CheckpointWriter(self._checkpoints, cohort.attempt, cohort.checkpoint_s)
+        self._warnings: list[str] = []
+        self._outage = Outage(self._warnings.append)
+        self._state: CohortState | None = None
+        self._results: list[Result] | None = None
 
     @property
     def is_finished(self) -> bool:
-        """Whether every member is at its last step, diverged or was stopped."""
-        return self._state.finished
+        """Whether no member is in training any more, and the results are written."""
+        return self._results is not None
 
     @property
     def num_steps_done(self) -> int:
         """Training steps done so far."""
-        return self._state.step
+        return 0 if self._state is None else self._state.step
 
     def advance(self, seconds: float) -> None:
-        """Train for about this long, or to the end, with a checkpoint when it is time."""
+        """Train for about this long, or to the end, with a checkpoint when it is time.
+
+        The first call only finds where to begin, so that this is known before anything is trained.
+
+        Raises:
+            ValueError: If the trainers refuse a size or a value.
+        """
+        time.sleep(min(self._outage.pause_s, seconds))
+        if self._state is not None and not self._state.finished:
+            self._train(self._state, seconds)
+        if self._outage.pause_s or self.is_finished:
+            return
+        try:
+            if self._state is None:
+                self._begin()
+            elif self._state.finished:
+                self._results = self._written_results(self._state)
+        except OSError as error:
+            self._outage.met(error, "The storage is waited for.")
+        else:
+            self._outage.is_over()
+
+    def take_warnings(self) -> list[str]:
+        """What people should know, since the last call."""
+        taken = [*self._warnings, *self._writer.take_failures()]
+        self._warnings.clear()
+        return taken
+
+    def close(self) -> None:
+        """Leave a checkpoint of what has no results yet, and wait until it is written or refused.
+
+        The second call and later ones do nothing.
+        """
+        # Tune sets up cohorts that it then hands to another worker: those have nothing to keep.
+        if self._state is not None and not self.is_finished and self._state.step != self.first_step:
+            self._writer.submit(self._state)
+        self._writer.close()
+
+    def results(self) -> list[Result]:
+        """The finished cohort's results."""
+        assert self._results is not None
+        return self._results
+
+    def _begin(self) -> None:
+        import trainers  # noqa: PLC0415
+
+        self._state = self._adopted() or trainers.begin(self._task, self._training, self._members)
+        self.first_step = self._state.step
+
+    def _train(self, state: "CohortState", seconds: float) -> None:
         import trainers  # noqa: PLC0415
 
         until = time.monotonic() + seconds
-        while not self._state.finished:
-            self._stop_worst()
-            self._state = trainers.advance(self._state, self._next_halt() - self._state.step)
-            now = time.monotonic()
-            if now >= self._checkpoint_due and not self._state.finished:
-                self._checkpoint_due = now + self._cohort.checkpoint_s
-                # Where the storage is slower than the interval, the next one is soon enough.
-                if self._writing is None or self._writing.done():
-                    self._submit_checkpoint()
-            if now >= until:
+        while not state.finished:
+            self._stop_worst(state)
+            trainers.advance(state, self._next_halt(state) - state.step)
+            if self._writer.is_due and not state.finished:
+                self._writer.submit(state)
+            if time.monotonic() >= until:
                 return
 
-    def _next_halt(self) -> int:
+    def _next_halt(self, state: "CohortState") -> int:
         """The end of the chunk, also after a halt within one, or a rung before it."""
-        step, chunk = self._state.step, self._state.chunk_steps
+        step, chunk = state.step, state.chunk_steps
         stopping = self._cohort.early_stopping
         rungs = () if stopping is None else stopping.rungs
         return min([step + chunk - step % chunk, *(rung for rung in rungs if rung > step)])
 
-    def _stop_worst(self) -> None:
+    def _stop_worst(self, state: "CohortState") -> None:
         """At a rung, drop the networks of the trials that do not go on.
 
         Right before the next step, so that an attempt that ended at the rung, before or after it
@@ -139,50 +179,29 @@ class CohortTraining:
         """
         import trainers  # noqa: PLC0415
 
-        stopping, state, trials = self._cohort.early_stopping, self._state, self._cohort.trials
+        stopping, trials = self._cohort.early_stopping, self._cohort.trials
         if stopping is None or state.step not in stopping.rungs:
             return
         stopped = stopping.stopped(trials, state.records, state.step)
         numbers = [trial.number for trial in trials for _ in trial.seeds]
         trainers.drop(state, [slot for slot in state.live if numbers[slot] in stopped])
 
-    def take_warnings(self) -> list[str]:
-        """What people should know, since the last call."""
-        self._note_failed_write()
-        taken, self._warnings = self._warnings, []
-        return taken
-
-    def close(self) -> None:
-        """Leave a checkpoint of what is not finished, and wait until all is written or refused.
-
-        The second call and later ones do nothing.
-        """
-        if self._is_closed:
-            return
-        self._is_closed = True
-        # Tune sets up cohorts that it then hands to another worker: those have nothing to keep.
-        if not self._state.finished and self._state.step > self.first_step:
-            self._submit_checkpoint()
-        self._writer.shutdown(wait=True)
-        self._note_failed_write()
-
-    def results(self) -> list[Result]:
-        """The finished cohort's results, its curves and neurons written to the storage first."""
+    def _written_results(self, state: "CohortState") -> list[Result]:
+        """The results, the curves and neurons that they name written to the storage first."""
         import trainers  # noqa: PLC0415
 
         cohort = self._cohort
-        outcomes = list(by_trial(cohort.trials, trainers.outcomes(self._state)))
+        outcomes = list(by_trial(cohort.trials, trainers.outcomes(state)))
         folder = f"results/{cohort.sweep}/{cohort.cohort_id}"
         curves = f"{folder}/curves-{cohort.attempt}.parquet"
         neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
-        storage = Storage(cohort.storage)
-        storage.write_table(curves, curves_table(outcomes))
-        storage.write_table(neurons, neurons_table(outcomes))
+        self._storage.write_table(curves, curves_table(outcomes))
+        self._storage.write_table(neurons, neurons_table(outcomes))
         return [
             _result(
                 trial,
                 replicates,
-                self._end(trial, replicates),
+                self._end(trial, replicates, state),
                 attempt=cohort.attempt,
                 curves=curves,
                 neurons=neurons,
@@ -190,7 +209,9 @@ class CohortTraining:
             for trial, replicates in outcomes
         ]
 
-    def _end(self, trial: Trial, outcomes: Sequence["Outcome"]) -> tuple[State, str | None]:
+    def _end(
+        self, trial: Trial, outcomes: Sequence["Outcome"], state: "CohortState"
+    ) -> tuple[State, str | None]:
         """How a trial ended, and why if that was not at the last step."""
         diverged = [outcome.reason for outcome in outcomes if outcome.reason is not None]
         if diverged:
@@ -198,18 +219,19 @@ class CohortTraining:
         stopping, step = self._cohort.early_stopping, outcomes[0].dropped_at
         if stopping is None or step is None:
             return "complete", None
-        trials, records = self._cohort.trials, self._state.records
-        return "pruned", stopping.reason(trials, records, trial.number, step)
+        return "pruned", stopping.reason(self._cohort.trials, state.records, trial.number, step)
 
-    def _adopted(
-        self, task: "Task", training: "TrainingSettings", members: Sequence["Member"]
-    ) -> "CohortState | None":
+    def _adopted(self) -> "CohortState | None":
         """The state that an earlier attempt left, if it is this cohort's."""
         import trainers  # noqa: PLC0415
 
         def read(data: bytes) -> "CohortState":
             state = trainers.from_bytes(data)
-            if (state.task, state.settings, state.members) != (task, training, tuple(members)):
+            if (state.task, state.settings, state.members) != (
+                self._task,
+                self._training,
+                self._members,
+            ):
                 raise ValueError("it is another cohort's")
             return state
 
@@ -218,29 +240,6 @@ class CohortTraining:
         adopted = self._checkpoints.adopt(read)
         self._warnings += [f"a checkpoint was not used: {one}" for one in adopted.refused]
         return adopted.state
-
-    def _submit_checkpoint(self) -> None:
-        """Have the state as it is now written while training goes on."""
-        import trainers  # noqa: PLC0415
-
-        self._note_failed_write()
-        self._writing = self._writer.submit(
-            self._checkpoints.write,
-            trainers.to_bytes(self._state),
-            num_steps_done=self._state.step,
-            attempt=self._cohort.attempt,
-        )
-
-    def _note_failed_write(self) -> None:
-        """A checkpoint that could not be written costs time only if this attempt dies."""
-        if self._writing is None or not self._writing.done():
-            return
-        error = self._writing.exception()
-        self._writing = None
-        if isinstance(error, OSError | pa.ArrowException):
-            self._warnings.append(f"a checkpoint could not be written: {error}")
-        elif error is not None:
-            raise error
 
 
 def _check_precision(training: "TrainingSettings") -> None:

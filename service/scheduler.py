@@ -90,7 +90,7 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
         self._training.advance(REPORT_S)
         is_finished = self._training.is_finished
         if is_finished:
-            # Before the results: once they are known, nothing of the cohort may be written.
+            # Once the results are known, nothing of the cohort may be written any more.
             self._training.close()
         report: dict[str, Any] = {
             "first_step": self._training.first_step,
@@ -119,6 +119,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         super().__init__(metric="num_steps_done", mode="max")
         self.error: Exception | None = None
         self._cohort_ids: dict[str, str] = {}
+        self._begun: set[str] = set()
         self._agenda = agenda
         self._outage = Outage()
         self._untold: deque[Callable[[], None]] = deque()
@@ -140,7 +141,8 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         cohort_id = self._cohort_ids[trial_id]
-        if result["training_iteration"] == 1:
+        if result["first_step"] is not None and trial_id not in self._begun:
+            self._begun.add(trial_id)
             self._happened(partial(self._agenda.began, cohort_id, result["first_step"]))
         with self._keeping_errors():
             self._warn(cohort_id, result)

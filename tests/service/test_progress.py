@@ -99,6 +99,7 @@ def cohort(cohort_id: str, *trials: Trial) -> Cohort:
         task={},
         training={},
         num_threads=1,
+        checkpoint_s=30.0,
         storage="x",
     )
 

@@ -80,7 +80,7 @@ def trials(make_trial: MakeTrial) -> tuple[Trial, ...]:
 def begun(
     folder: Path, trials: tuple[Trial, ...], stopping: EarlyStopping | None, attempt: int = 1
 ) -> CohortTraining:
-    return CohortTraining(
+    training = CohortTraining(
         Cohort(
             sweep="s",
             cohort_id="search-0",
@@ -89,10 +89,13 @@ def begun(
             task=TASK,
             training=TRAINING,
             num_threads=1,
+            checkpoint_s=30.0,
             storage=str(folder),
             early_stopping=stopping,
         )
     )
+    training.advance(0.0)
+    return training
 
 
 def ended(training: CohortTraining) -> list[Result]:
