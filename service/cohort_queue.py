@@ -19,6 +19,8 @@ MAX_MACHINES = 10
 # Before the attempt after the first, second, ... of them: the machine may be the one to blame.
 PAUSES_S = (0.0, 5.0)
 
+GUESSES = " Some common causes include"
+
 TrialsByPhase = dict[Phase, list[Trial]]
 
 
@@ -211,8 +213,9 @@ def _trial(
 
 
 def last_line(reason: str) -> str:
-    """Of a traceback the line that says what happened."""
-    return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
+    """Of a traceback the line that says what happened, without what Ray guesses at its causes."""
+    last = next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
+    return last.partition(GUESSES)[0].strip()
 
 
 def given_up(trial: Trial, attempt: int, attempts: Sequence[Attempt]) -> Result:

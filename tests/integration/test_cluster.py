@@ -14,7 +14,8 @@ from service.ledger import Ledger
 NUM_KILLS = 10
 # Cohorts of several seconds, one at a time, so that each kill hits the one that is at work.
 SPEC = {
-    "num_steps: 512": "num_steps: 32768",
+    "num_steps: 512": "num_steps: 8192",
+    "learning_rate: 0.02": "learning_rate: 0.005",
     "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 0.5",
 }
 NUMBERS = ("trial_id", "state", "seeds", "loss", "monosemantic_per_feature", "mean_bias")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.cohort_queue import CohortQueue, Deaths, deaths_in_a_row, phase_of
+from service.cohort_queue import CohortQueue, Deaths, deaths_in_a_row, last_line, phase_of
 from service.ledger import Attempt, Writer
 from service.trials import PHASES, Point
 
@@ -75,3 +75,9 @@ def test_a_split_that_was_cut_short_is_done_again_without_mixing(tiny_writer: Wr
     for found in (trials["search"], tiny_writer.ledger.trials("tiny", "search")):
         assert [t.cohort_id for t in found] == ["search-0a", "search-0b", "search-0c", "search-0c"]
     assert queue._next_waiting("search") == "search-0a"
+
+
+def test_people_are_told_what_happened_and_not_what_could_have() -> None:
+    ray = "RayActorError: x\nThe worker died. End of file. Some common causes include: (1) memory."
+    assert last_line(ray) == "The worker died. End of file."
+    assert last_line("Traceback\n  line\nValueError: too wide\n") == "ValueError: too wide"
