@@ -126,9 +126,11 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         self._tell()
-        if self.error is not None or (not self._untold and self._agenda.is_done):
+        is_over = not self._untold and self._agenda.is_done
+        # Without a cohort at work Tune asks for one before it looks whether it is to stop.
+        if is_over or self.error is not None or stopping.is_asked():
             return str(Searcher.FINISHED)
-        if self._untold or self._outage.pause_s or stopping.is_asked():
+        if self._untold or self._outage.pause_s:
             return None
         with self._keeping_errors():
             cohort = self._agenda.next_cohort()

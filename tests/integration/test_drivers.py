@@ -1,0 +1,54 @@
+"""Two drivers on one sweep: one works, the other is refused or writes nothing more."""
+
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from shell import Shell, write_spec
+
+LONGER = {"num_steps: 512": "num_steps: 16384", "learning_rate: 0.02": "learning_rate: 0.005"}
+
+
+def everything(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table of the ledger."""
+    with closing(sqlite3.connect(home / "ledger.db")) as ledger:
+        names = [
+            row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        return {name: ledger.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+
+
+def test_of_two_drivers_that_start_at_once_one_works_and_one_is_refused(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    first = shell.start("run", str(write_spec(tmp_path)))
+    first.until("baseline: 0 of")
+    first.stop(signal.SIGTERM)
+    two = [shell.start("resume", "tiny") for _ in range(2)]
+    codes = [one.process.wait(120) for one in two]
+    assert sorted(codes) == [0, 2]
+    refused = two[codes.index(2)].said()
+    assert "must have one driver only, found process" in refused
+    assert f"found process {two[codes.index(0)].process.pid} on" in refused
+    assert shell.json("status", "tiny")["trials"]["complete"] == 4
+
+
+def test_a_driver_that_slept_past_its_lease_writes_nothing_more(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    sleeper = shell.start("run", str(write_spec(tmp_path, **LONGER)))
+    sleeper.until("search: 0 of")
+    refused = shell.run("resume", "tiny", code=2).stderr
+    assert f"process {sleeper.process.pid} on" in refused
+    sleeper.process.send_signal(signal.SIGSTOP)
+    try:
+        # As half a minute of sleep would do.
+        with closing(sqlite3.connect(shell.home / "ledger.db", timeout=30)) as ledger, ledger:
+            ledger.execute("UPDATE monosweep_leases SET expires_at = 0")
+        shell.run("resume", "tiny")
+        before = everything(shell.home)
+    finally:
+        sleeper.process.send_signal(signal.SIGCONT)
+    said = sleeper.ends(1)
+    assert "another driver has taken the sweep 'tiny': this one writes no more" in said
+    assert everything(shell.home) == before
+    assert shell.json("status", "tiny")["state"] == "finished"
