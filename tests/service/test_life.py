@@ -1,13 +1,14 @@
-"""The life of a sweep without Ray: a real ledger, and results by formula instead of training."""
+"""The life of a sweep without Ray: a real ledger, and results by formula instead of training.
+
+The ledger is once on SQLite, once on PostgreSQL, and must say the same.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.cohort import Cohort
@@ -73,10 +74,10 @@ def failed(trial: Trial) -> Result:
 
 
 @contextmanager
-def driver(folder: Path, text: str = SWEEP, num_trials: int | None = None) -> Iterator[Life]:
+def driver(ledger_url: str, text: str = SWEEP, num_trials: int | None = None) -> Iterator[Life]:
     """A driver that holds the lease; the sweep is made if it is not there."""
     spec = parse_spec(text, origin="test")
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger = Ledger(ledger_url)
     if spec.name not in ledger.names():
         ledger.create_sweep(
             spec.name,
@@ -98,7 +99,7 @@ def driver(folder: Path, text: str = SWEEP, num_trials: int | None = None) -> It
                 ledger=ledger,
                 writer=writer,
                 resolved=resolved,
-                storage=str(folder),
+                storage="unused",
             )
         finally:
             release(ledger.engine, lease)
@@ -113,13 +114,13 @@ def train(life: Life, by: Train = by_formula, *, cohorts: int | None = None) -> 
     return trained
 
 
-def told(folder: Path) -> list[tuple[str, str, dict[str, object]]]:
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
-    return [(t.trial_id, t.state, dict(t.settings)) for t in ledger.trials("tiny")]
+def told(ledger_url: str) -> list[tuple[str, str, dict[str, object]]]:
+    with closing(Ledger(ledger_url)) as ledger:
+        return [(t.trial_id, t.state, dict(t.settings)) for t in ledger.trials("tiny")]
 
 
-def test_a_sweep_goes_from_baseline_to_a_verdict(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_sweep_goes_from_baseline_to_a_verdict(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
         assert life.is_done
         verdict = life.verdict()
@@ -132,8 +133,8 @@ def test_a_sweep_goes_from_baseline_to_a_verdict(tmp_path: Path) -> None:
     assert verdict["loss_ratio"]["high"] <= 1.02
 
 
-def test_confirmation_uses_seeds_that_the_search_never_saw(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_confirmation_uses_seeds_that_the_search_never_saw(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
         seeds = {
             phase: {s for t in life.trials if t.phase == phase for s in t.seeds}
@@ -143,11 +144,11 @@ def test_confirmation_uses_seeds_that_the_search_never_saw(tmp_path: Path) -> No
     assert not seeds["confirmation"] & (seeds["search"] | seeds["baseline"])
 
 
-def test_optuna_holds_three_studies_with_every_trial_ended(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_optuna_holds_three_studies_with_every_trial_ended(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
         num_confirmations = sum(t.phase == "confirmation" for t in life.trials)
-    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    storage = Ledger(ledger_url).storage
     found = {
         study.study_name: [trial.state.name for trial in storage.get_all_trials(study._study_id)]
         for study in storage.get_all_studies()
@@ -163,36 +164,39 @@ def test_optuna_holds_three_studies_with_every_trial_ended(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, object]]:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    with driver(folder) as life:
+    ledger_url = f"sqlite:///{tmp_path_factory.mktemp('uninterrupted') / 'ledger.db'}"
+    with driver(ledger_url) as life:
         train(life)
-    return told(folder)  # type: ignore[return-value]
+    return told(ledger_url)  # type: ignore[return-value]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6))
 def test_interrupted_anywhere_it_ends_as_if_it_never_was(
-    uninterrupted: list[tuple[str, str, object]], stops: list[tuple[int, bool]]
+    new_ledger_url: Callable[[], str],
+    uninterrupted: list[tuple[str, str, object]],
+    stops: list[tuple[int, bool]],
 ) -> None:
     """Each driver trains some cohorts, perhaps starts one more, and is gone."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for cohorts, starts_another in stops:
-            with driver(folder) as life:
-                train(life, cohorts=cohorts)
-                if starts_another and not life.is_done:
-                    life.next_cohort()
-        with driver(folder) as life:
-            train(life)
-            assert life.is_done
-        assert told(folder) == uninterrupted
+    ledger_url = new_ledger_url()
+    for cohorts, starts_another in stops:
+        with driver(ledger_url) as life:
+            train(life, cohorts=cohorts)
+            if starts_another and not life.is_done:
+                life.next_cohort()
+    with driver(ledger_url) as life:
+        train(life)
+        assert life.is_done
+    assert told(ledger_url) == uninterrupted
 
 
 def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
-    tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after two of a cohort's three trials: the third is asked for before all else."""
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)  # the baseline
         add_trial, added = life._writer.add_trial, []
 
@@ -205,60 +209,60 @@ def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
         monkeypatch.setattr(life._writer, "add_trial", add_two)
         with pytest.raises(KeyboardInterrupt):
             life.next_cohort()
-    assert len([t for t in told(tmp_path) if t[0].startswith("search")]) == 2
-    with driver(tmp_path) as life:
+    assert len([t for t in told(ledger_url) if t[0].startswith("search")]) == 2
+    with driver(ledger_url) as life:
         cohort = life.next_cohort()
         assert cohort is not None
         assert [t.trial_id for t in cohort.trials] == ["search/0", "search/1", "search/2"]
         life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
         train(life)
-    assert told(tmp_path) == uninterrupted
+    assert told(ledger_url) == uninterrupted
 
 
 def test_results_recorded_but_not_told_are_told_by_the_next_driver(
-    tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)
         cohort = life.next_cohort()
         assert cohort is not None
         monkeypatch.setattr(life._writer, "tell", _killed)
         with pytest.raises(KeyboardInterrupt):
             life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life)
-    assert told(tmp_path) == uninterrupted
+    assert told(ledger_url) == uninterrupted
 
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_extended_sweep_trains_only_what_is_new(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_an_extended_sweep_trains_only_what_is_new(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
-    before = told(tmp_path)
-    with driver(tmp_path, num_trials=9) as life:
+    before = told(ledger_url)
+    with driver(ledger_url, num_trials=9) as life:
         train(life)
         assert sum(t.phase == "search" for t in life.trials) == 9
         assert life.verdict()["winner"] is not None
-    after = told(tmp_path)
+    after = told(ledger_url)
     assert [t for t in after if t in before] == before
 
 
-def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, lambda t: failed(t) if t.trial_id == "search/1" else by_formula(t))
         states = {t.trial_id: t.state for t in life.trials if t.phase == "search"}
     assert states.pop("search/1") == "failed"
     assert set(states.values()) == {"complete"}
-    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    storage = Ledger(ledger_url).storage
     trial = storage.get_all_trials(storage.get_study_id_from_name("tiny"))[1]
     assert (trial.state.name, trial.constraints) == ("PRUNED", {"loss_ratio": 1e6})
 
 
-def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, lambda t: failed(t) if t.phase == "search" else by_formula(t))
         assert life.is_done
         verdict = life.verdict()
@@ -269,13 +273,13 @@ def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) 
     )
 
 
-def test_a_baseline_that_cannot_be_trained_ends_the_sweep(tmp_path: Path) -> None:
-    with driver(tmp_path) as life, pytest.raises(SweepFailedError, match="diverged: loss 99"):
+def test_a_baseline_that_cannot_be_trained_ends_the_sweep(ledger_url: str) -> None:
+    with driver(ledger_url) as life, pytest.raises(SweepFailedError, match="diverged: loss 99"):
         train(life, failed)
 
 
-def test_a_cohort_that_dies_is_tried_again(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_cohort_that_dies_is_tried_again(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         first = life.next_cohort()
         assert first is not None
         life.died(first.cohort_id, "worker gone")
@@ -304,12 +308,12 @@ def train_with(life: Life, dies: Callable[[Cohort], bool]) -> list[str]:
 
 @pytest.mark.usefixtures("_no_pauses")
 def test_the_trial_that_kills_its_worker_is_failed_alone_and_the_sweep_goes_on(
-    tmp_path: Path,
+    ledger_url: str,
 ) -> None:
     def dies(cohort: Cohort) -> bool:
         return any(trial.trial_id == "search/1" for trial in cohort.trials)
 
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         died = train_with(life, dies)
         assert life.is_done
         failed_trials = {t.trial_id: t.result for t in life.trials if t.state == "failed"}
@@ -324,7 +328,7 @@ def test_the_trial_that_kills_its_worker_is_failed_alone_and_the_sweep_goes_on(
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: Path) -> None:
+def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(ledger_url: str) -> None:
     """Every driver sees one death: deaths are counted in the ledger."""
 
     def dies(cohort: Cohort) -> bool:
@@ -333,7 +337,7 @@ def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: 
     died = []
     is_done = False
     while not is_done:
-        with driver(tmp_path) as life:
+        with driver(ledger_url) as life:
             while (cohort := life.next_cohort()) is not None:
                 if dies(cohort):
                     died.append(cohort.cohort_id)
@@ -342,13 +346,13 @@ def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: 
                 life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
             is_done = life.is_done
     assert died == ["search-0"] * 3 + ["search-0b"] * 3 + ["search-0ba"] * 3
-    assert [t[0] for t in told(tmp_path) if t[1] == "failed"] == ["search/1"]
-    assert len([t for t in told(tmp_path) if t[0].startswith("search")]) == 7
+    assert [t[0] for t in told(ledger_url) if t[1] == "failed"] == ["search/1"]
+    assert len([t for t in told(ledger_url) if t[0].startswith("search")]) == 7
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_machines_may_die_as_often_as_they_like_while_there_is_progress(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_machines_may_die_as_often_as_they_like_while_there_is_progress(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)
         for death in range(1, 30):
             cohort = life.next_cohort()
@@ -363,9 +367,9 @@ def test_machines_may_die_as_often_as_they_like_while_there_is_progress(tmp_path
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
+def test_a_death_without_a_word_is_told_too(ledger_url: str) -> None:
     """A worker that was killed may leave an empty file of reasons."""
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         for _ in range(12):
             cohort = life.next_cohort()
             assert cohort is not None
@@ -374,20 +378,20 @@ def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
     assert reasons == {"its worker ended 3 times on this trial alone: no reason known"}
 
 
-def test_a_baseline_that_diverges_on_a_seed_of_the_search_ends_the_sweep(tmp_path: Path) -> None:
+def test_a_baseline_that_diverges_on_a_seed_of_the_search_ends_the_sweep(ledger_url: str) -> None:
     """Without it no trial has a loss ratio, and the search would find nothing feasible."""
-    with driver(tmp_path) as life, pytest.raises(SweepFailedError, match="1 of the search's"):
+    with driver(ledger_url) as life, pytest.raises(SweepFailedError, match="1 of the search's"):
         train(life, lambda t: failed(t) if t.trial_id == "baseline/0" else by_formula(t))
 
 
-def test_resuming_enters_the_first_phase_that_is_not_over(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_resuming_enters_the_first_phase_that_is_not_over(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, cohorts=5)
-    with driver(tmp_path):
-        assert Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").sweep("tiny").phase == "confirmation"
+    with driver(ledger_url):
+        assert Ledger(ledger_url).sweep("tiny").phase == "confirmation"
 
 
-def test_a_tuned_baseline_tries_every_rate_and_keeps_two(tmp_path: Path) -> None:
+def test_a_tuned_baseline_tries_every_rate_and_keeps_two(ledger_url: str) -> None:
     text = SWEEP.replace(
         "baseline: {num_seeds: 3}", "baseline: {num_seeds: 3, learning_rate: tuned}"
     )
@@ -399,7 +403,7 @@ def test_a_tuned_baseline_tries_every_rate_and_keeps_two(tmp_path: Path) -> None
         loss = sum(r["loss"] for r in replicates) / len(replicates)
         return replace(result, replicates=replicates, metrics={**result.metrics, "loss": loss})
 
-    with driver(tmp_path, text) as life:
+    with driver(ledger_url, text) as life:
         train(life, best_at_0_007)
         baseline = [t for t in life.trials if t.phase == "baseline"]
         search = [t for t in life.trials if t.phase == "search"]

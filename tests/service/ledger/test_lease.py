@@ -2,6 +2,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -16,10 +18,10 @@ from service.trials import Point
 
 
 @pytest.fixture
-def ledger(home: Home) -> Ledger:
-    ledger = Ledger(home.ledger_url)
-    ledger.create_sweep("s", spec_text="", settings={}, versions={}, num_trials=1)
-    return ledger
+def ledger(home: Home) -> Iterator[Ledger]:
+    with closing(Ledger(home.ledger_url)) as ledger:
+        ledger.create_sweep("s", spec_text="", settings={}, versions={}, num_trials=1)
+        yield ledger
 
 
 def held_by(ledger: Ledger, **changes: object) -> None:
@@ -93,9 +95,11 @@ def test_what_a_write_has_read_stays_true_until_it_commits(ledger: Ledger) -> No
     """A driver in the middle of a write cannot lose the sweep before its commit."""
     lease = take(ledger.engine, "s")
     held_by(ledger, boot_id="before")
-    other = create_engine(ledger.url, connect_args={"timeout": 0.1})
+    impatient = {"sqlite": {"timeout": 0.1}, "postgresql": {"options": "-c lock_timeout=100"}}
+    other = create_engine(ledger.url, connect_args=impatient[ledger.engine.dialect.name])
     with tables.writing(ledger.engine) as connection:
         lease.check(connection)
-        with pytest.raises(OperationalError, match="locked"), other.begin() as taker:
+        with pytest.raises(OperationalError, match="lock"), other.begin() as taker:
             taker.execute(delete(tables.leases))
+    other.dispose()
     take(ledger.engine, "s")

@@ -1,9 +1,9 @@
-import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import create_engine, inspect, update
 
 from service.errors import LedgerError, SweepExistsError, SweepNotFoundError, UserError
 from service.home import Home
@@ -14,18 +14,19 @@ POINT = Point(settings={"num_neurons": 64, "learning_rate": 0.1}, seeds=(3, 4), 
 
 
 @pytest.fixture
-def ledger(home: Home) -> Ledger:
-    ledger = Ledger(home.ledger_url)
-    ledger.create_sweep(
-        "s", spec_text="name: s", settings={"a": 1}, versions={"torch": "2"}, num_trials=5
-    )
-    return ledger
+def ledger(home: Home) -> Iterator[Ledger]:
+    with closing(Ledger(home.ledger_url)) as ledger:
+        ledger.create_sweep(
+            "s", spec_text="name: s", settings={"a": 1}, versions={"torch": "2"}, num_trials=5
+        )
+        yield ledger
 
 
 @pytest.fixture
 def writer(ledger: Ledger) -> Iterator[Writer]:
     lease = take(ledger.engine, "s")
-    yield Writer(ledger, lease)
+    with closing(Writer(ledger, lease)) as writer:
+        yield writer
     release(ledger.engine, lease)
 
 
@@ -144,7 +145,7 @@ def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> N
         Ledger(home.ledger_url)
 
 
-def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_damaged_sqlite_ledger_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
     with pytest.raises(LedgerError, match=r"file is not a database.*Check that the database"):
@@ -157,13 +158,23 @@ def test_an_impossible_url_is_refused() -> None:
         Ledger("nonsense")
 
 
-def test_reading_makes_no_ledger(tmp_path: Path) -> None:
+def test_reading_makes_no_ledger(home: Home) -> None:
+    with pytest.raises(UserError, match="must be a ledger to read, found none"):
+        Ledger(home.ledger_url, create=False)
+    with closing(create_engine(home.ledger_url).connect()) as connection:
+        assert inspect(connection).get_table_names() == []
+
+
+def test_reading_makes_no_sqlite_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must be a ledger to read, found none"):
         Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}", create=False)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_readers_do_not_wait_for_the_writer(ledger: Ledger, home: Home) -> None:
-    path = home.ledger_url.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as other:
-        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+def test_readers_do_not_wait_for_the_writer(ledger: Ledger, writer: Writer, home: Home) -> None:
+    """A transaction that writes the very row which they read."""
+    with tables.writing(ledger.engine) as connection:
+        connection.execute(update(tables.sweeps).values(phase="search"))
+        with closing(Ledger(home.ledger_url, create=False)) as other:
+            assert other.sweep("s").phase == "baseline"
+            assert other.trials("s") == []
