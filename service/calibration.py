@@ -45,7 +45,6 @@ def step_seconds(calibration: Calibration) -> dict[int, float]:
 def _rounds(calibration: Calibration, size: int) -> Sequence[float]:
     """Seconds a step of a cohort of this size, round by round, after one to warm up."""
     import trainers  # noqa: PLC0415
-    from trainers.sizes import chunk_steps  # noqa: PLC0415
 
     task = trainers.Task(**calibration.task)
     settings = replace(trainers.TrainingSettings(**calibration.training), num_steps=NUM_STEPS)
@@ -58,7 +57,7 @@ def _rounds(calibration: Calibration, size: int) -> Sequence[float]:
     ]
     state = trainers.begin(task, settings, members)
     # Whole chunks of the data stream: a part of one takes the drawing of all of it.
-    steps = chunk_steps(task, settings)
+    steps = state.chunk_steps
     state.step = FIRST_STEP // steps * steps
     return [_timed(state, steps) / steps for _ in range(ROUNDS + 1)][1:]
 

@@ -156,12 +156,12 @@ def validate(spec: SpecArgument) -> None:
     """Check a sweep file, and say what it will take."""
     from service.display import plan_view
     from service.estimate import estimate
-    from service.machine import available_cpus, memory_bytes, num_gpus
-    from service.planning import Machine, Room, resolve
+    from service.planning import resolve
+    from service.room import Machine, Room
     from service.spec import load_spec
 
     loaded = load_spec(spec)
-    here = Machine(available_cpus(), memory_bytes(), num_gpus())
+    here = Machine.here()
     resolved = resolve(loaded, Room((here,)))
     out.print(plan_view(loaded.settings(), resolved, estimate(loaded, resolved)))
     if not here.num_cohorts(resolved.cpus, resolved.gpus):

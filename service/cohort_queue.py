@@ -52,13 +52,17 @@ class CohortQueue:
         return [trial for trial in trials if trial.cohort_id == cohort_id]
 
     def next(self, plan: PhasePlan, size: int) -> str | None:
-        """A cohort of the phase to train now, or None.
+        """A cohort of the phase to train now, or None; the same until it is ``taken``.
 
         Args:
             plan: The phase.
             size: Trials in a new cohort.
         """
         return self._next_waiting(plan.phase) or self._create(plan, size)
+
+    def taken(self, cohort_id: str) -> None:
+        """It is being trained."""
+        self._waiting = [one for one in self._waiting if one.cohort_id != cohort_id]
 
     def take_back(self, cohort_id: str, attempts: Sequence[Attempt]) -> list[str]:
         """Queue a cohort that died, or the halves of one that dies again and again.
@@ -79,7 +83,7 @@ class CohortQueue:
         if len(members) == 1:
             return []
         middle = len(members) // 2
-        halves = [self._moved(half, cohort_id) for half in (members[:middle], members[middle:])]
+        halves = self._move_apart(cohort_id, members[:middle], members[middle:])
         self._waiting += map(_Waiting, halves)
         return halves
 
@@ -102,7 +106,6 @@ class CohortQueue:
         now = self._clock()
         for one in self._waiting:
             if phase_of(one.cohort_id) == phase and one.not_before <= now:
-                self._waiting.remove(one)
                 return one.cohort_id
         return None
 
@@ -113,7 +116,8 @@ class CohortQueue:
         cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
         distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
         for point in plan.missing(trials, max(size - len(begun), 0)):
-            number = self._writer.add_trial(plan.phase, point, cohort_id, distributions)
+            number = len(trials)
+            self._writer.add_trial(plan.phase, number, point, cohort_id, distributions)
             trials.append(_trial(plan.phase, number, point, cohort_id, tuple(distributions)))
         return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
 
@@ -126,21 +130,25 @@ class CohortQueue:
             and not _is_split_off(trial.cohort_id)
         ]
 
-    def _moved(self, trials: Sequence[Trial], cohort_id: str) -> str:
-        """Move trials of a cohort to one of their own; its id.
+    def _move_apart(self, cohort_id: str, *parts: Sequence[Trial]) -> list[str]:
+        """Move parts of a cohort to cohorts of their own; their ids.
 
-        Trial by trial: a driver that dies on the way leaves two cohorts that are as good.
+        Trial by trial: a driver that dies on the way leaves cohorts that are as good.
         """
         phase = phase_of(cohort_id)
         taken = {trial.cohort_id for trial in self._trials[phase]}
-        own = next(
-            name for letter in ascii_lowercase if (name := f"{cohort_id}{letter}") not in taken
-        )
-        for trial in trials:
-            self._writer.move_trial(phase, trial.number, own)
-            moved = replace(trial, cohort_id=own, attempts=0, state="waiting")
-            self._trials[phase][trial.number] = moved
-        return own
+        free = [name for letter in ascii_lowercase if (name := f"{cohort_id}{letter}") not in taken]
+        own = dict(zip(free, parts, strict=False))
+        for name, part in own.items():
+            for trial in part:
+                self._writer.move_trial(phase, trial.number, name)
+        # Only now, so that the same can be asked again if the ledger was away in between.
+        for name, part in own.items():
+            for trial in part:
+                self._trials[phase][trial.number] = replace(
+                    trial, cohort_id=name, attempts=0, state="waiting"
+                )
+        return list(own)
 
 
 def deaths_in_a_row(attempts: Sequence[Attempt]) -> int:

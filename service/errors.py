@@ -78,6 +78,10 @@ class LedgerError(MonosweepError):
     """The ledger's database cannot be opened or read."""
 
 
+class LedgerAwayError(LedgerError):
+    """The ledger's database does not answer now; what was asked of it can be asked again."""
+
+
 class StorageError(MonosweepError):
     """A file that the ledger names is not in the storage."""
 

@@ -30,7 +30,8 @@ from service.watching import Watcher
 class Life:
     """What is trained next, and what is done with what comes back.
 
-    Called from the driver's thread only.
+    Called from the driver's thread only. A call that ends with ``LedgerAwayError`` has told nobody
+    anything, and can be made again.
 
     Args:
         spec: The sweep file.
@@ -92,9 +93,10 @@ class Life:
                 return self._start(cohort_id)
             if unfinished(self._trials[self._plan.phase]):
                 return None
-            self._plan = self._following(self._plan)
-            if self._plan is not None:
-                self._enter(self._plan)
+            following = self._following(self._plan)
+            if following is not None:
+                self._enter(following)
+            self._plan = following
         return None
 
     def began(self, cohort_id: str, first_step: int) -> None:
@@ -118,10 +120,13 @@ class Life:
 
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         """Record a cohort's results: one write, then Optuna is told, then the watchers."""
-        cohort = self._running.pop(cohort_id)
+        cohort = self._running[cohort_id]
         judged = [self._judged(result) for result in results]
         if not self._writer.record_results(cohort_id, cohort.attempt, judged):
             raise RuntimeError(f"results of {cohort_id} came twice, or from an older attempt")
+        for result in judged:
+            self._tell(self._trial(result.trial_id), result)
+        del self._running[cohort_id]
         for result in judged:
             self._settle(cohort, result)
         for watcher in self._watchers:
@@ -129,21 +134,20 @@ class Life:
 
     def died(self, cohort_id: str, reason: str) -> None:
         """Try a cohort again that ended without results; see ``CohortQueue.take_back``."""
-        cohort = self._running.pop(cohort_id)
-        self._writer.end_attempt(cohort_id, cohort.attempt, reason)
-        attempts = self._writer.ledger.attempts(self._spec.name, cohort_id)
+        cohort = self._running[cohort_id]
+        attempts = self._writer.end_attempt(cohort_id, cohort.attempt, reason)
         queued = self._queue.take_back(cohort_id, attempts)
-        if queued == [cohort_id]:
-            for watcher in self._watchers:
-                watcher.cohort_died(cohort_id, _last_line(reason))
-        elif queued:
-            for watcher in self._watchers:
-                watcher.cohort_split(cohort_id, queued)
-        else:
-            self._running[cohort_id] = cohort
+        if not queued:
             self.ended(
                 cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials]
             )
+            return
+        del self._running[cohort_id]
+        for watcher in self._watchers:
+            if queued == [cohort_id]:
+                watcher.cohort_died(cohort_id, _last_line(reason))
+            else:
+                watcher.cohort_split(cohort_id, queued)
 
     # The end.
 
@@ -238,6 +242,7 @@ class Life:
             storage=self._storage,
             checkpoint_s=spec.compute.checkpoint_s,
         )
+        self._queue.taken(cohort_id)
         self._running[cohort_id] = cohort
         for watcher in self._watchers:
             watcher.cohort_started(cohort)
@@ -264,7 +269,6 @@ class Life:
     def _settle(self, cohort: Cohort, result: Result) -> None:
         trial = replace(self._trial(result.trial_id), state=result.state, result=result)
         self._trials[cohort.phase][trial.number] = trial
-        self._tell(trial, result)
         for watcher in self._watchers:
             watcher.trial_ended(trial)
 

@@ -141,10 +141,10 @@ class SearchPhase:
 
     def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
         """The next proposals, made with everything that is known now."""
-        self._search.catch_up(trials)
-        num_points = min(limit, self.num_trials - len(trials))
+        count = min(limit, self.num_trials - len(trials))
         return [
-            Point(settings=self._search.propose(), seeds=self._seeds) for _ in range(num_points)
+            Point(settings=settings, seeds=self._seeds)
+            for settings in self._search.proposals(trials, count)
         ]
 
 

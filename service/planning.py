@@ -9,6 +9,7 @@ from typing import Any
 from service.errors import UserError
 from service.machine import has_bfloat16_products
 from service.phases import BaselinePhase, base_settings, num_confirmations
+from service.room import RESERVED_BYTES, Room
 from service.search import resolve_sampler
 from service.spec import Spec
 from trainers import Member, Task, TrainingSettings, checkpoint_bytes, peak_bytes
@@ -23,48 +24,6 @@ GPU_COHORT_SIZES = (*CPU_COHORT_SIZES, 32, 64)
 COHORT_OVERHEAD_S = 0.05
 # A smaller cohort that is this little slower is preferred: the search hears of its trials sooner.
 NEARLY = 1.05
-# The driver, Ray's own processes and its object store.
-RESERVED_BYTES = 1536 * 2**20
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What one machine has for cohorts."""
-
-    num_cpus: int
-    memory_bytes: int
-    num_gpus: float = 0.0
-
-    def num_cohorts(self, cpus: int, gpus: float) -> int:
-        """Cohorts with so many processors and GPUs that it can run at a time."""
-        by_gpus = int(self.num_gpus / gpus) if gpus else self.num_cpus
-        return min(self.num_cpus // cpus, by_gpus)
-
-    def num_in_memory(self, cohort_bytes: int) -> int:
-        """Cohorts that fit in its memory at a time."""
-        return max(self.memory_bytes - RESERVED_BYTES, 0) // cohort_bytes
-
-
-@dataclass(frozen=True)
-class Room:
-    """What there is for the cohorts of a sweep, on one machine or in a cluster."""
-
-    machines: tuple[Machine, ...]
-
-    def num_cohorts(self, cpus: int, gpus: float, cohort_bytes: int = 0) -> int:
-        """Cohorts that can run at a time, each within one machine.
-
-        Args:
-            cpus: Processors of a cohort.
-            gpus: GPUs of a cohort.
-            cohort_bytes: Memory of a cohort; 0 where it is not foreseen.
-        """
-        return sum(
-            min(machine.num_cohorts(cpus, gpus), machine.num_in_memory(cohort_bytes))
-            if cohort_bytes
-            else machine.num_cohorts(cpus, gpus)
-            for machine in self.machines
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,33 +8,28 @@ do.
 import logging
 import os
 import shutil
-import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-# Read by Ray when it is imported. Tune writes no tables of its own, leaves Ctrl-C to us, and Ray
-# neither reports its use to anybody nor hides GPUs from workers that were given none.
+# Read by Tune when it is imported: it writes no tables of its own, and leaves Ctrl-C to us.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-import psutil
-import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
-from service.errors import InterruptedSweepError, UserError, WorkerError
-from service.planning import Machine, Resolved, Room
+from service.errors import LedgerAwayError
+from service.outages import Outage
+from service.planning import Resolved
 from service.trials import Result
 
 # It calls every cohort that died an error of the whole run; what becomes of it is the agenda's.
@@ -42,12 +37,8 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
-REACH_S = 10.0
-RAY_WATCH_S = 1.0
-WAIT_S = 0.2
-RAY_SERVERS = ("gcs_server", "raylet")
-_leaving = threading.Event()
-OBJECT_STORE_BYTES = 150 * 1024**2
+# How long the end of a run waits for a ledger that is away, to keep what ended meanwhile.
+LAST_WORDS_S = 15.0
 
 
 class Agenda(Protocol):
@@ -113,48 +104,86 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
 
 
 class _CohortSearcher(Searcher):  # type: ignore[misc]
-    """Hands the agenda's cohorts to Tune, and their results back.
+    """Hands the agenda's cohorts to Tune, and tells it what became of them.
 
-    What the agenda raises ends the run and is kept in ``error``, for ``run`` to raise: inside
-    Tune's loop it would be taken for a failure of the cohort.
+    While the ledger is away the other cohorts go on; what happened meanwhile is told in its order
+    when the ledger answers again. What else the agenda raises ends the run and is kept in
+    ``error``, for ``run`` to raise: inside Tune's loop it would be taken for a failure of the
+    cohort.
     """
 
     def __init__(self, agenda: Agenda) -> None:
         super().__init__(metric="num_steps_done", mode="max")
         self.error: Exception | None = None
-        self.cohort_ids: dict[str, str] = {}
+        self._cohort_ids: dict[str, str] = {}
         self._agenda = agenda
+        self._outage = Outage()
+        self._untold: deque[Callable[[], None]] = deque()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.error is not None or self._agenda.is_done:
+        self._tell()
+        if self.error is not None or (not self._untold and self._agenda.is_done):
             return str(Searcher.FINISHED)
-        with self.keeping_errors():
+        if self._untold or self._outage.pause_s or stopping.is_asked():
+            return None
+        with self._keeping_errors():
             cohort = self._agenda.next_cohort()
+            self._outage.is_over()
             if cohort is None:
                 return None
-            self.cohort_ids[trial_id] = cohort.cohort_id
+            self._cohort_ids[trial_id] = cohort.cohort_id
             return {"cohort": cohort}
-        return str(Searcher.FINISHED)
+        return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        with self.keeping_errors():
-            cohort_id = self.cohort_ids[trial_id]
-            if result["training_iteration"] == 1:
-                self._agenda.began(cohort_id, result["first_step"])
-            self._warn(trial_id, result)
+        cohort_id = self._cohort_ids[trial_id]
+        if result["training_iteration"] == 1:
+            self._happened(partial(self._agenda.began, cohort_id, result["first_step"]))
+        with self._keeping_errors():
+            self._warn(cohort_id, result)
             self._agenda.progressed(cohort_id, result["num_steps_done"])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         if result is not None and "results" in result:
-            with self.keeping_errors():
-                self._warn(trial_id, result)
-                self._agenda.ended(self.cohort_ids[trial_id], result["results"])
+            cohort_id = self._cohort_ids[trial_id]
+            with self._keeping_errors():
+                self._warn(cohort_id, result)
+            self._happened(partial(self._agenda.ended, cohort_id, result["results"]))
 
-    def _warn(self, trial_id: str, result: dict[str, Any]) -> None:
+    def died(self, trial_id: str, reason: str) -> None:
+        """A Tune trial ended without results, for this reason."""
+        self._happened(partial(self._agenda.died, self._cohort_ids[trial_id], reason))
+
+    def tell_the_rest(self) -> None:
+        """At the end of the run, what could not be told on the way.
+
+        Raises:
+            Exception: What the agenda raised, now or on the way.
+        """
+        until = time.monotonic() + LAST_WORDS_S
+        while self._untold and self.error is None and time.monotonic() < until:
+            time.sleep(self._outage.pause_s)
+            self._tell()
+        if self.error is not None:
+            raise self.error
+
+    def _warn(self, cohort_id: str, result: dict[str, Any]) -> None:
         for warning in result["warnings"]:
-            self._agenda.warned(self.cohort_ids[trial_id], warning)
+            self._agenda.warned(cohort_id, warning)
+
+    def _happened(self, event: Callable[[], None]) -> None:
+        self._untold.append(event)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the agenda what happened, in its order, as far as the ledger takes it."""
+        while self._untold and self.error is None and not self._outage.pause_s:
+            with self._keeping_errors():
+                self._untold[0]()
+                self._outage.is_over()
+                self._untold.popleft()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its searcher for a restore that never comes; the ledger holds it all.
@@ -167,23 +196,24 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         """Nothing: the ledger holds it all."""
 
     @contextmanager
-    def keeping_errors(self) -> Iterator[None]:
+    def _keeping_errors(self) -> Iterator[None]:
         try:
             yield
+        except LedgerAwayError as error:
+            self._outage.met(error, "Trials at work go on; what ended is kept and told then.")
         except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error
             stopping.ask()
 
 
 class _Deaths(tune.Callback):  # type: ignore[misc]
-    """Tells the agenda why a cohort ended without results.
+    """Tells the searcher why a cohort ended without results.
 
-    Tune calls the searcher before it knows the reason, and this callback after.
+    Tune calls the searcher itself before it knows the reason, and this callback after.
     """
 
-    def __init__(self, searcher: _CohortSearcher, agenda: Agenda) -> None:
+    def __init__(self, searcher: _CohortSearcher) -> None:
         self._searcher = searcher
-        self._agenda = agenda
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -193,8 +223,7 @@ class _Deaths(tune.Callback):  # type: ignore[misc]
     ) -> None:
         error_file = Path(trial.error_file) if trial.error_file else None
         text = error_file.read_text() if error_file and error_file.exists() else "no reason known"
-        with self._searcher.keeping_errors():
-            self._agenda.died(self._searcher.cohort_ids[trial.trial_id], text.strip())
+        self._searcher.died(trial.trial_id, text.strip())
 
 
 class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
@@ -205,164 +234,6 @@ class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         return stopping.is_asked()
-
-
-def connect(address: str | None, here: Room) -> Room:
-    """Start Ray here, or join the cluster at ``address``; what there is for cohorts.
-
-    Args:
-        address: A cluster, or None to start Ray here.
-        here: What this machine has.
-
-    Raises:
-        UserError: If there is no cluster at the address.
-        InterruptedSweepError: If somebody asked for the end meanwhile.
-    """
-    try:
-        _init(address, sum(machine.num_cpus for machine in here.machines))
-    except SystemExit as error:
-        # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
-        raise InterruptedSweepError(
-            "Interrupted while Ray was starting; monosweep resume goes on."
-        ) from error
-    stopping.take_signals()
-    if address is None:
-        gpus = float(ray.cluster_resources().get("GPU", 0))
-        return Room(tuple(replace(machine, num_gpus=gpus) for machine in here.machines))
-    return _cluster_room(ray.nodes())
-
-
-def _cluster_room(nodes: Sequence[Mapping[str, Any]]) -> Room:
-    """What the machines of a cluster that are alive have for cohorts."""
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    return Room(
-        tuple(
-            Machine(
-                num_cpus=int(has.get("CPU", 0)),
-                memory_bytes=int(has.get("memory", 0)),
-                num_gpus=float(has.get("GPU", 0)),
-            )
-            for has in alive
-        )
-    )
-
-
-def _init(address: str | None, num_cpus: int) -> None:
-    if address is None:
-        ray.init(
-            # A cluster of our own, whatever RAY_ADDRESS says or runs on this machine.
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        _leave_with_ray()
-    else:
-        _check_reachable(address)
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
-            raise _no_cluster(address, error) from error
-
-
-def _check_reachable(address: str) -> None:
-    """Ray itself waits for minutes before it says that nobody answers."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), timeout=REACH_S).close()
-        except OSError as error:
-            raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, error: Exception) -> UserError:
-    return UserError(
-        f"there must be a Ray cluster at --address, found none ({address}: {error}). "
-        "Start one with: ray start --head"
-    )
-
-
-def num_machines() -> int:
-    """Machines in the cluster that are alive."""
-    return sum(node["Alive"] for node in ray.nodes())
-
-
-def disconnect() -> None:
-    """Leave the cluster, or end the one that was started here."""
-    _leaving.set()
-    ray.shutdown()
-
-
-def _leave_with_ray() -> None:
-    """End this process if the Ray that was started here dies: Tune would wait for it for ever.
-
-    What the ledger holds is whole at any moment. Ray's other processes would stay for a while.
-    """
-    _leaving.clear()
-    this = psutil.Process()
-    servers = [one for one in this.children(recursive=True) if one.name() in RAY_SERVERS]
-
-    def watch() -> None:
-        family = this.children(recursive=True)
-        while not _leaving.wait(RAY_WATCH_S):
-            if all(map(_is_alive, servers)):
-                family = this.children(recursive=True)
-                continue
-            print(
-                "Ray has ended on this machine before the sweep did. Nothing that ended is "
-                "lost; monosweep resume goes on.",
-                file=sys.stderr,
-                flush=True,
-            )
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            os._exit(InterruptedSweepError.exit_code)
-
-    threading.Thread(target=watch, name="ray-watch", daemon=True).start()
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus: float) -> Any:
-    """What a function of an importable module returns on a worker with these resources.
-
-    Raises:
-        WorkerError: If it raised, or its worker died.
-        InterruptedSweepError: If somebody asked for the end meanwhile.
-    """
-    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(function)
-    reference = remote.remote(argument)
-    while not ray.wait([reference], timeout=WAIT_S)[0]:
-        if stopping.is_asked():
-            ray.cancel(reference, force=True)
-            raise InterruptedSweepError("Interrupted before training; monosweep resume goes on.")
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayError as error:
-        raise WorkerError(str(error).strip().splitlines()[-1]) from error
-
-
-def check_resources(cpus: int, gpus: float) -> None:
-    """Make sure that a cohort with these resources can ever be placed.
-
-    Raises:
-        UserError: If no machine has what ``compute`` asks for.
-    """
-    most_cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes()), default=0)
-    most_gpus = max((node["Resources"].get("GPU", 0) for node in ray.nodes()), default=0)
-    if cpus > most_cpus or gpus > most_gpus:
-        raise UserError(
-            f"a cohort needs {cpus} CPUs and {gpus:g} GPUs on one machine, found "
-            f"at most {most_cpus:g} and {most_gpus:g}. Lower compute.cpus or compute.gpus."
-        )
 
 
 def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
@@ -390,7 +261,7 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
             name="run",
             storage_path=str(folder),
             stop=_StopWhenAsked(),
-            callbacks=[_Deaths(searcher, agenda)],
+            callbacks=[_Deaths(searcher)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -400,5 +271,4 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
         tuner.fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if searcher.error is not None:
-        raise searcher.error
+    searcher.tell_the_rest()

@@ -18,7 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces import Choice, Float, Int, Space
 from service.objective import constraint
@@ -97,10 +97,28 @@ class Search:
         self._loss_margin = loss_margin
         self._mirror = optuna.create_study(direction="maximize")
 
-    def catch_up(self, trials: Sequence[Trial]) -> None:
+    def proposals(self, trials: Sequence[Trial], count: int) -> list[Settings]:
+        """Settings for the next trials, made with everything that is known of the earlier ones.
+
+        Asked again before they are in the ledger, it gives the same: the mirror counts what it
+        has proposed as running.
+
+        Args:
+            trials: All of the search's trials in the ledger, by number.
+            count: How many are wanted.
+        """
+        self._catch_up(trials)
+        while len(self._mirrored()) < len(trials) + count:
+            self._ask()
+        proposed = self._mirrored()[len(trials) : len(trials) + count]
+        return [{**self._base, **self._space.settings(frozen.params)} for frozen in proposed]
+
+    def _mirrored(self) -> list[FrozenTrial]:
+        return self._mirror.get_trials(deepcopy=False)
+
+    def _catch_up(self, trials: Sequence[Trial]) -> None:
         """Bring the mirror up to what the ledger holds."""
-        mirrored = self._mirror.get_trials(deepcopy=False)
-        for trial in trials[len(mirrored) :]:
+        for trial in trials[len(self._mirrored()) :]:
             self._mirror.add_trial(
                 create_trial(
                     state=TrialState.RUNNING,
@@ -108,27 +126,24 @@ class Search:
                     distributions=self.distributions,
                 )
             )
-        for trial, frozen in zip(trials, self._mirror.get_trials(deepcopy=False), strict=True):
+        for trial, frozen in zip(trials, self._mirrored(), strict=False):
             if trial.result is not None and not frozen.state.is_finished():
                 self._tell_mirror(trial.number, trial.result)
 
     def _tell_mirror(self, number: int, result: Result) -> None:
         value, limit = told(result, self._objective, self._loss_margin)
-        trial = optuna.Trial(
-            self._mirror, self._mirror.get_trials(deepcopy=False)[number]._trial_id
-        )
+        trial = optuna.Trial(self._mirror, self._mirrored()[number]._trial_id)
         if limit is not None:
             trial.set_constraint("loss_ratio", limit)
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
         self._mirror.tell(number, value, state=state)
 
-    def propose(self) -> Settings:
-        """Settings for the next trial; the mirror counts it as running from here on."""
-        number = len(self._mirror.get_trials(deepcopy=False))
+    def _ask(self) -> None:
+        """Let the mirror have one trial more."""
+        number = len(self._mirrored())
         seed = int(np.random.SeedSequence((self._sweep_seed, number)).generate_state(1)[0])
         self._mirror.sampler = self._make_sampler(seed, self._num_trials)
-        proposal = self._mirror.ask(self.distributions)
-        return {**self._base, **self._space.settings(proposal.params)}
+        self._mirror.ask(self.distributions)
 
 
 def told(result: Result, objective: str, loss_margin: float) -> tuple[float | None, float | None]:

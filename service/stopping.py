@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.errors import InterruptedSweepError
+
 _asked = threading.Event()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,6 +23,16 @@ def ask() -> None:
 def is_asked() -> bool:
     """Whether somebody asked for the end."""
     return _asked.is_set()
+
+
+def pause(seconds: float) -> None:
+    """Wait so long.
+
+    Raises:
+        InterruptedSweepError: If somebody asked for the end before or meanwhile.
+    """
+    if _asked.wait(seconds):
+        raise InterruptedSweepError("Interrupted while waiting; monosweep resume goes on.")
 
 
 def _on_signal(signum: int, _frame: object) -> None:

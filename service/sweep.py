@@ -1,12 +1,14 @@
 """The life of a sweep, from the sweep file to the verdict, and its going on after any stop."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from service import stopping
 from service.errors import (
     InterruptedSweepError,
+    LedgerAwayError,
     SweepExistsError,
     SweepFailedError,
     UserError,
@@ -14,8 +16,10 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
-from service.machine import available_cpus, memory_bytes, versions
-from service.planning import Calibration, Machine, Resolved, Room, resolve
+from service.machine import versions
+from service.outages import Outage
+from service.planning import Calibration, Resolved, resolve
+from service.room import Machine, Room
 from service.spec import Spec, differences
 from service.storage import Storage
 from service.verdict import Json, open_verdict
@@ -115,7 +119,7 @@ def resume(
     if extends:
         _check_budget(record, num_trials)
     elif record.verdict is not None:
-        _fill_in_tracking(ledger, record, home)
+        _bring_up_to_date(ledger, record, home)
         return dict(record.verdict)
     if not accept_changes:
         _check_versions(record)
@@ -156,11 +160,15 @@ def _check_versions(record: SweepRecord) -> None:
         )
 
 
-def _fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
-    """Bring to MLflow what an outage kept from it, or what is gone there."""
+def _bring_up_to_date(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Bring to MLflow what an outage kept from it, or is gone there; remove what nobody needs."""
+    from service.tidying import Tidying  # noqa: PLC0415 - seconds of imports
+
+    trials = ledger.trials(record.name)
     with _writing(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
-        tracking.fill_in(ledger.trials(record.name))
+        tracking.fill_in(trials)
         tracking.finished(dict(record.verdict or {}))
+        Tidying(Storage(home.storage), record.name).clear(trials)
 
 
 def spec_of(record: SweepRecord) -> Spec:
@@ -178,12 +186,21 @@ def verdict_of(record: SweepRecord) -> Json:
 @contextmanager
 def _writing(ledger: Ledger, name: str) -> Iterator[Writer]:
     """Hold the lease, renewed, and the pen."""
-    lease = take(ledger.engine, name)
+    lease = take(ledger.engine, name, stopping.pause)
     try:
-        with Renewal(ledger.engine, lease), closing(Writer(ledger, lease)) as writer:
+        with (
+            Renewal(ledger.engine, lease, stopping.ask),
+            closing(Writer(ledger, lease)) as writer,
+        ):
             yield writer
+    except LedgerAwayError as error:
+        raise InterruptedSweepError(
+            f"{error} Nothing that ended is lost. When it answers: monosweep resume {name}"
+        ) from error
     finally:
-        release(ledger.engine, lease)
+        # Without it the lease runs out, or is taken from a process that is known to be gone.
+        with suppress(LedgerAwayError):
+            release(ledger.engine, lease)
 
 
 def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
@@ -208,7 +225,7 @@ def _train(
     watchers: Sequence["Watcher"],
 ) -> Json:
     # Seconds of imports, after the sweep is safely in the ledger.
-    from service import scheduler  # noqa: PLC0415
+    from service import cluster, scheduler  # noqa: PLC0415
     from service.life import Life  # noqa: PLC0415
     from service.tidying import Tidying  # noqa: PLC0415
 
@@ -219,10 +236,10 @@ def _train(
     for watcher in watchers:
         watcher.workers_starting()
     with ExitStack() as stack:
-        room = scheduler.connect(address, Room((Machine(available_cpus(), memory_bytes()),)))
-        stack.callback(scheduler.disconnect)
-        _check_is_shared(home, scheduler.num_machines())
-        scheduler.check_resources(spec.compute.cpus, spec.compute.gpus)
+        room = cluster.connect(address, Room((Machine.here(),)))
+        stack.callback(cluster.disconnect)
+        _check_is_shared(home, len(room.machines))
+        room.check_takes(spec.compute.cpus, spec.compute.gpus)
         resolved = _resolved(record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
@@ -238,27 +255,45 @@ def _train(
                 storage=home.storage,
                 watchers=[*watchers, tracking, tidying],
             )
+            stack.callback(lambda: tidying.clear(life.trials))
             tracking.fill_in(life.trials)
             scheduler.run(life, resolved, home.tune / spec.name)
         except SweepFailedError as error:
             writer.fail(str(error))
             raise
-        finally:
-            tidying.clear(life.trials)
         return _finished(spec, life, writer, tracking)
 
 
 def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
+        writer.check_lease()
         raise InterruptedSweepError(
             f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
             f"Go on with it: monosweep resume {spec.name}"
         )
     verdict = life.verdict()
-    writer.finish(verdict)
+    _patiently(lambda: writer.finish(verdict))
     tracking.finished(verdict)
     return verdict
+
+
+def _patiently(write: Callable[[], None]) -> None:
+    """Write to the ledger, and wait for it while it is away.
+
+    Raises:
+        InterruptedSweepError: If somebody asked for the end meanwhile.
+    """
+    outage = Outage()
+    while True:
+        try:
+            write()
+        except LedgerAwayError as error:
+            outage.met(error, "It is waited for.")
+            stopping.pause(outage.pause_s)
+        else:
+            outage.is_over()
+            return
 
 
 def _check_is_shared(home: Home, num_machines: int) -> None:
@@ -276,13 +311,13 @@ def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Re
     if record.resolved is not None:
         return Resolved(**record.resolved)
     # Ray is here already, and nothing else needs these where the choices are recorded.
-    from service import scheduler  # noqa: PLC0415
+    from service import cluster  # noqa: PLC0415
     from service.calibration import step_seconds  # noqa: PLC0415
 
     def measure(calibration: Calibration) -> dict[int, float]:
         compute = spec.compute
         try:
-            found: dict[int, float] = scheduler.on_worker(
+            found: dict[int, float] = cluster.on_worker(
                 step_seconds, calibration, cpus=compute.cpus, gpus=compute.gpus
             )
         except WorkerError as error:

@@ -207,10 +207,13 @@ def _record(writer: Writer, *trials: Trial) -> None:
     for trial in trials:
         cohort_id = f"{trial.phase}-{trial.number}"
         point = Point(settings=trial.settings, seeds=trial.seeds, role=trial.role)
-        number = writer.add_trial(
-            trial.phase, point, cohort_id, varied if trial.phase == "search" else {}
+        writer.add_trial(
+            trial.phase,
+            trial.number,
+            point,
+            cohort_id,
+            varied if trial.phase == "search" else {},
         )
-        assert number == trial.number
         if trial.state == "waiting":
             continue
         attempt = writer.begin_attempt(cohort_id)

@@ -1,28 +1,34 @@
 """The lease: at most one live driver writes to a sweep.
 
 The holder is named by host, boot, process and the process's start, so that a dead one on the same
-host is known to be dead at once; on another host only the expiry, by the database's clock, tells.
+host is known to be dead at once; on another host only the expiry, by the database's clock, tells,
+and whether the holder pushes it out again.
 Every write reads the lease's row in its own transaction, so a driver that lost the sweep cannot
 write, however long it slept.
 """
 
+import logging
 import os
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psutil
 from sqlalchemy import Connection, Engine, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
-from service.errors import LeaseHeldError, LeaseLostError
+from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError
 from service.ledger.tables import leases, now, writing
 
 DURATION_S = 30.0
 RENEWAL_S = 5.0
+LOOK_S = 1.0
+
+logger = logging.getLogger("monosweep")
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,14 @@ class Holder:
         """This process."""
         return cls(socket.gethostname(), _boot_id(), os.getpid(), _process_start(os.getpid()))
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, on this host."""
+        return self.host == socket.gethostname()
+
     def is_dead(self) -> bool:
         """Whether it ran on this host and is gone; False where that cannot be known."""
-        if self.host != socket.gethostname():
+        if not self.is_here:
             return False
         if self.boot_id != _boot_id():
             return True
@@ -99,26 +110,64 @@ class Lease:
             )
 
 
-def take(engine: Engine, sweep: str) -> Lease:
+@dataclass(frozen=True)
+class _Held:
+    """A lease that still runs, and whose holder is not known to be dead."""
+
+    holder: Holder
+    expires_at: float
+    left_s: float
+
+
+def take(engine: Engine, sweep: str, pause: Callable[[float], object] = time.sleep) -> Lease:
     """Take the sweep for this process.
 
+    A holder on another host is waited for until its lease has run out, or is seen to be renewed.
+
+    Args:
+        engine: The ledger's database.
+        sweep: The sweep.
+        pause: Waits so many seconds; may raise to give up.
+
     Raises:
-        LeaseHeldError: If a live driver, or one on another host whose lease still runs, has it.
+        LeaseHeldError: If a live driver has it.
     """
     lease = Lease(sweep, uuid4().hex)
+    first = held = _try_to_take(engine, lease)
+    while first is not None and held is not None:
+        if held.holder.is_here or held.expires_at != first.expires_at:
+            raise _at_work(sweep, held)
+        if held is first:
+            logger.warning(
+                "The last driver of %s, process %d on %s, gave no sign of its end: its lease is "
+                "waited for (%.0f s).",
+                sweep,
+                held.holder.pid,
+                held.holder.host,
+                held.left_s,
+            )
+        pause(min(LOOK_S, held.left_s))
+        held = _try_to_take(engine, lease)
+    return lease
+
+
+def _try_to_take(engine: Engine, lease: Lease) -> _Held | None:
+    """None if it is taken."""
     try:
         with writing(engine) as connection:
             row = connection.execute(
                 select(leases, now(connection).label("now"))
-                .where(leases.c.sweep == sweep)
+                .where(leases.c.sweep == lease.sweep)
                 .with_for_update()
             ).one_or_none()
             if row is not None:
-                _check_is_free(sweep, row)
+                holder = Holder(row.host, row.boot_id, row.pid, row.process_start)
+                if row.expires_at > row.now and not holder.is_dead():
+                    return _Held(holder, row.expires_at, row.expires_at - row.now)
                 connection.execute(delete(leases).where(leases.c.token == row.token))
             connection.execute(
                 insert(leases).values(
-                    sweep=sweep,
+                    sweep=lease.sweep,
                     token=lease.token,
                     expires_at=now(connection) + DURATION_S,
                     **asdict(Holder.here()),
@@ -126,19 +175,16 @@ def take(engine: Engine, sweep: str) -> Lease:
             )
     except IntegrityError as error:
         raise LeaseHeldError(
-            f"the sweep {sweep!r} was taken by another driver just now. "
-            f"See it with: monosweep status {sweep}"
+            f"the sweep {lease.sweep!r} was taken by another driver just now. "
+            f"See it with: monosweep status {lease.sweep}"
         ) from error
-    return lease
+    return None
 
 
-def _check_is_free(sweep: str, row: Any) -> None:
-    holder = Holder(row.host, row.boot_id, row.pid, row.process_start)
-    if holder.is_dead() or row.expires_at <= row.now:
-        return
-    raise LeaseHeldError(
-        f"the sweep {sweep!r} must have one driver only, found process {holder.pid} on "
-        f"{holder.host} at work, with a lease for another {row.expires_at - row.now:.0f} s. "
+def _at_work(sweep: str, held: _Held) -> LeaseHeldError:
+    return LeaseHeldError(
+        f"the sweep {sweep!r} must have one driver only, found process {held.holder.pid} on "
+        f"{held.holder.host} at work, with a lease for another {held.left_s:.0f} s. "
         f"Follow it with: monosweep status {sweep} (or wait until it has ended)."
     )
 
@@ -173,13 +219,19 @@ def release(engine: Engine, lease: Lease) -> None:
 class Renewal:
     """Renews a lease in the background while the driver works.
 
-    One thread, started on entry and joined on exit. A database that is away for a moment is tried
-    again. A lost lease needs no alarm: the next write finds it.
+    One thread, started on entry and joined on exit. A database that is away is tried again: the
+    lease stays ours until somebody takes it.
+
+    Args:
+        engine: The ledger's database.
+        lease: The lease.
+        lost: Called, in that thread, when it is found that somebody has.
     """
 
-    def __init__(self, engine: Engine, lease: Lease) -> None:
+    def __init__(self, engine: Engine, lease: Lease, lost: Callable[[], None]) -> None:
         self._engine = engine
         self._lease = lease
+        self._lost = lost
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_stopped, name="lease", daemon=True)
 
@@ -195,6 +247,7 @@ class Renewal:
         while not self._stop.wait(RENEWAL_S):
             try:
                 if not renew(self._engine, self._lease):
+                    self._lost()
                     return
-            except OperationalError:
+            except LedgerAwayError:
                 continue

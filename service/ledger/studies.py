@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from service.errors import LedgerAwayError
 from service.ledger.lease import Lease
-from service.ledger.tables import begin_sqlite_ourselves, tune_sqlite
+from service.ledger.tables import begin_sqlite_ourselves, tell_outages, tune_sqlite
 from service.trials import Phase, Point
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -39,11 +40,17 @@ def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
         always_writes: Take SQLite's write lock in every transaction, so that the lease which is
             checked in it stays ours until the commit.
     """
-    storage = RDBStorage(url, skip_table_creation=True, skip_compatibility_check=True)
+    storage = RDBStorage(
+        url,
+        engine_kwargs={"pool_pre_ping": True},
+        skip_table_creation=True,
+        skip_compatibility_check=True,
+    )
     # The constructor may have connected already; from here on every connection is a tuned one.
     storage.engine.dispose()
     tune_sqlite(storage.engine)
     begin_sqlite_ourselves(storage.engine, always_writes=always_writes)
+    tell_outages(storage.engine)
     return storage
 
 
@@ -59,6 +66,8 @@ class Studies:
         self._storage = storage
         self._sweep = sweep
         self._ids: dict[Phase, int] = {}
+        # Whether the last trial may have been created although its commit was not heard of.
+        self._is_in_doubt = False
 
     def guard(self, lease: Lease) -> None:
         """From now on check the lease in every transaction of this storage."""
@@ -92,11 +101,23 @@ class Studies:
     def add(
         self,
         phase: Phase,
+        number: int,
         point: Point,
         cohort_id: str,
         distributions: Mapping[str, BaseDistribution],
-    ) -> int:
-        """Create a running trial in one commit; its number."""
+    ) -> None:
+        """Create a running trial in one commit. Replaying changes nothing.
+
+        Args:
+            phase: The trial's study.
+            number: Its number: that of the study's trials before it.
+            point: What it trains.
+            cohort_id: With whom.
+            distributions: What of its settings was proposed, and from where.
+        """
+        if self._is_in_doubt and self._has(phase, number):
+            self._is_in_doubt = False
+            return
         template = create_trial(
             state=TrialState.RUNNING,
             params={name: point.settings[name] for name in distributions},
@@ -108,8 +129,15 @@ class Studies:
                 "role": point.role,
             },
         )
-        trial_id = self._storage.create_new_trial(self._study_id(phase), template)
-        return self._storage.get_trial_number_from_id(trial_id)
+        try:
+            self._storage.create_new_trial(self._study_id(phase), template)
+        except LedgerAwayError:
+            self._is_in_doubt = True
+            raise
+        self._is_in_doubt = False
+
+    def _has(self, phase: Phase, number: int) -> bool:
+        return len(self.trials(phase)) > number
 
     def move(self, phase: Phase, number: int, cohort_id: str) -> None:
         """Put a running trial into another cohort."""

@@ -32,11 +32,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.sql.elements import ColumnElement
 
-from service.errors import LedgerError, UserError
+from service.errors import LedgerAwayError, LedgerError, UserError
 from service.home import without_password
 
 VERSION = 2
@@ -113,7 +113,7 @@ results = Table(
 
 
 def connect(url: str, *, create: bool = True) -> Engine:
-    """The database at ``url``, with our tables and Optuna's in it.
+    """The database at ``url``, with our tables and Optuna's in it; see ``tell_outages``.
 
     Args:
         url: A SQLAlchemy URL, SQLite or PostgreSQL.
@@ -127,7 +127,7 @@ def connect(url: str, *, create: bool = True) -> Engine:
     shown = without_password(url)
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, pool_pre_ping=True)
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
@@ -141,6 +141,7 @@ def connect(url: str, *, create: bool = True) -> Engine:
         )
     tune_sqlite(engine)
     begin_sqlite_ourselves(engine)
+    tell_outages(engine)
     try:
         if create:
             with _alone(engine):
@@ -149,11 +150,37 @@ def connect(url: str, *, create: bool = True) -> Engine:
             _check_is_there(engine, shown)
         _check_version(engine)
     except (DatabaseError, OSError) as error:
-        raise LedgerError(
-            f"the ledger cannot be opened: {without_password(_cause(error))} ({shown}). "
-            "Check that the database is there and whole, and that you may write to it."
-        ) from error
+        raise LedgerError(_not_opened(error, shown)) from error
+    except LedgerAwayError as error:
+        raise LedgerAwayError(_not_opened(error.__cause__ or error, shown)) from error
     return engine
+
+
+def _not_opened(error: BaseException, shown: str) -> str:
+    return (
+        f"the ledger cannot be opened: {without_password(_cause(error))} ({shown}). "
+        "Check that the database is there and whole, and that you may write to it."
+    )
+
+
+def tell_outages(engine: Engine) -> None:
+    """Raise ``LedgerAwayError`` wherever the database does not answer, and nothing of SQLAlchemy's.
+
+    A server that is down or restarts, a lock that is never given back, a disk that is full: each
+    may pass. Optuna leaves an error alone that is not SQLAlchemy's, instead of trying again where
+    it cannot know whether its commit was heard.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def tell(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if context.is_pre_ping:
+            return  # a connection of before a restart, which the pool replaces by itself
+        if context.is_disconnect or isinstance(error, OperationalError | InterfaceError):
+            raise LedgerAwayError(
+                f"the ledger does not answer: {without_password(_cause(error))}. "
+                "Check that its database is running, and that its disk is not full."
+            ) from error
 
 
 @contextmanager
@@ -269,8 +296,9 @@ def _check_version(engine: Engine) -> None:
         )
 
 
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error)
+def _cause(error: BaseException | None) -> str:
+    """What the database itself said, on one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def now(connection: Connection) -> ColumnElement[float]:

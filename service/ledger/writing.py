@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from service.ledger import tables
 from service.ledger.lease import Lease
-from service.ledger.reading import Ledger
+from service.ledger.reading import Attempt, Ledger
 from service.ledger.studies import Studies, open_storage
 from service.trials import Phase, Point, Result
 
@@ -18,7 +18,8 @@ class Writer:
     """The pen of the driver that holds a sweep's lease.
 
     Not for several threads at once, but for the projection's own column
-    (``record_mlflow_run``), which any thread may write.
+    (``record_mlflow_run``), which any thread may write. Whatever ends with ``LedgerAwayError`` can
+    be asked again, also where it was done and only not heard of: replaying changes nothing.
 
     Args:
         ledger: The open ledger.
@@ -38,6 +39,15 @@ class Writer:
     def close(self) -> None:
         """Close the writer's own connections."""
         self._storage.engine.dispose()
+
+    def check_lease(self) -> None:
+        """Make sure that the sweep is still ours.
+
+        Raises:
+            LeaseLostError: If another driver has taken it.
+        """
+        with self._writing():
+            pass
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -95,17 +105,27 @@ class Writer:
     def add_trial(
         self,
         phase: Phase,
+        number: int,
         point: Point,
         cohort_id: str,
         distributions: Mapping[str, BaseDistribution] | None = None,
-    ) -> int:
-        """Create a trial, running, with everything that defines it, in one commit; its number."""
-        return self._studies.add(phase, point, cohort_id, distributions or {})
+    ) -> None:
+        """Create a trial, running, with everything that defines it, in one commit.
+
+        Args:
+            phase: Its phase.
+            number: Its number: that of the phase's trials before it.
+            point: What it trains.
+            cohort_id: With whom.
+            distributions: What of its settings was proposed, and from where.
+        """
+        self._studies.add(phase, number, point, cohort_id, distributions or {})
 
     def begin_attempt(self, cohort_id: str) -> int:
         """Record the next execution of a cohort, before it starts; its number, from 1.
 
-        Attempts left open by a driver that died are ended here: only the newest can be at work.
+        Attempts left open by a driver that died, or begun and not heard of, are ended here: only
+        the newest can be at work.
         """
         mine = (tables.attempts.c.sweep == self.sweep, tables.attempts.c.cohort_id == cohort_id)
         with self._writing() as connection:
@@ -143,31 +163,32 @@ class Writer:
         """Put a trial that has no result into another cohort."""
         self._studies.move(phase, number, cohort_id)
 
-    def end_attempt(self, cohort_id: str, attempt: int, outcome: str) -> None:
-        """How an execution ended that brought no results."""
+    def end_attempt(self, cohort_id: str, attempt: int, outcome: str) -> list[Attempt]:
+        """How an execution ended that brought no results; all of the cohort's, by number."""
         with self._writing() as connection:
             self._end_attempt(connection, cohort_id, attempt, outcome)
+        return self.ledger.attempts(self.sweep, cohort_id)
 
     def record_results(self, cohort_id: str, attempt: int, results: Sequence[Result]) -> bool:
         """The results of a cohort, all in one transaction.
 
         Returns:
-            False if they were dropped, since a newer attempt of the cohort has begun or the
-            results are there already.
+            False if they were dropped, since a newer attempt of the cohort has begun, or brought
+            its results.
         """
         mine = (tables.attempts.c.sweep == self.sweep, tables.attempts.c.cohort_id == cohort_id)
         with self._writing() as connection:
             newest = connection.scalar(select(func.max(tables.attempts.c.attempt)).where(*mine))
             recorded = set(
                 connection.scalars(
-                    select(tables.results.c.trial_id).where(
+                    select(tables.results.c.attempt).where(
                         tables.results.c.sweep == self.sweep,
                         tables.results.c.trial_id.in_([result.trial_id for result in results]),
                     )
                 )
             )
             if newest != attempt or recorded:
-                return False
+                return recorded == {attempt}
             connection.execute(
                 insert(tables.results),
                 [self._row(result) for result in results],

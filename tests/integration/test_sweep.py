@@ -193,8 +193,13 @@ def test_a_name_that_exists_is_never_overwritten(finished: Shell, tmp_path: Path
 
 def test_resuming_a_finished_sweep_shows_the_verdict(finished: Shell) -> None:
     before = finished.trials("tiny")
+    # Of a driver that was killed before it could remove it.
+    left = finished.home / "cohorts" / "tiny" / "search-0" / "000001-000000000256.safetensors"
+    left.parent.mkdir(parents=True)
+    left.touch()
     assert "Look next" in finished.run("resume", "tiny").stdout
     assert finished.trials("tiny") == before
+    assert not left.exists()
     assert "can be extended, never shortened" in " ".join(
         finished.run("resume", "tiny", "--num-trials", "2", code=2).stderr.split()
     )
@@ -320,6 +325,15 @@ def test_a_diverging_trial_is_failed_and_its_neighbours_are_unharmed(
     baseline = next(r for r in finished.trials("tiny") if r["trial_id"] == "baseline/0")
     assert {row["loss"] for row in healthy} == {baseline["loss"]}
     assert shell.json("status", "tiny")["state"] == "finished"
+
+
+def test_a_baseline_that_diverges_is_said_again_when_the_sweep_is_resumed(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    spec = write_spec(tmp_path, **{"learning_rate: 0.02": "learning_rate: 1.0"})
+    failed = shell.run("run", str(spec), code=1)
+    assert "diverged" in failed.stderr
+    again = shell.run("resume", "tiny", code=1)
+    assert again.stderr.splitlines()[-1] == failed.stderr.splitlines()[-1]
 
 
 def test_an_unknown_sweep_is_an_error_that_lists_the_known_ones(finished: Shell) -> None:

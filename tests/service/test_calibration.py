@@ -6,7 +6,8 @@ import torch
 
 from service import calibration
 from service.calibration import step_seconds
-from service.planning import Calibration, Machine, Room, resolve
+from service.planning import Calibration, resolve
+from service.room import Machine, Room
 from service.spec import Spec
 
 

@@ -45,6 +45,8 @@ def test_a_cohort_waits_longer_the_second_time(tiny_writer: Writer) -> None:
     assert queue.take_back("search-0", [Attempt(None, DIED)]) == ["search-0"]
     assert queue._next_waiting("baseline") is None
     assert queue._next_waiting("search") == "search-0"
+    queue.taken("search-0")
+    assert queue._next_waiting("search") is None
     queue.take_back("search-0", [Attempt(None, DIED)] * 2)
     now = 104.9
     assert queue._next_waiting("search") is None
@@ -56,7 +58,8 @@ def test_a_split_that_was_cut_short_is_done_again_without_mixing(tiny_writer: Wr
     """A driver died when one of four trials had moved; its half is a cohort of its own by now."""
     settings = {"num_neurons": 64}
     for seed in range(4):
-        tiny_writer.add_trial("search", Point(settings=settings, seeds=(seed,)), "search-0")
+        point = Point(settings=settings, seeds=(seed,))
+        tiny_writer.add_trial("search", seed, point, "search-0")
     tiny_writer.move_trial("search", 0, "search-0a")
     for _ in range(3):
         attempt = tiny_writer.begin_attempt("search-0")

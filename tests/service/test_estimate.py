@@ -4,7 +4,8 @@ import pytest
 
 from service.estimate import START_UP_S, estimate
 from service.phases import BaselinePhase, ConfirmationPhase
-from service.planning import Machine, Room, resolve
+from service.planning import resolve
+from service.room import Machine, Room
 from service.spec import Spec
 from service.trials import Trial
 

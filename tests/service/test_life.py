@@ -3,19 +3,23 @@
 The ledger is once on SQLite, once on PostgreSQL, and must say the same.
 """
 
-from collections.abc import Callable, Iterator
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.cohort import Cohort
-from service.errors import SweepFailedError
+from service.errors import LedgerAwayError, SweepFailedError
 from service.ledger import Ledger, Writer, release, take
 from service.life import Life
-from service.planning import Machine, Resolved, Room, resolve
+from service.planning import Resolved, resolve
+from service.room import Machine, Room
 from service.spec import parse_spec
 from service.trials import Result, Trial
 
@@ -171,7 +175,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, s
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6))
 def test_interrupted_anywhere_it_ends_as_if_it_never_was(
@@ -192,6 +196,94 @@ def test_interrupted_anywhere_it_ends_as_if_it_never_was(
     assert told(ledger_url) == uninterrupted
 
 
+def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
+    """Let the writer's database be away at these of its commits: ``unheard`` ones are done."""
+    count = itertools.count()
+    for engine in (writer.ledger.engine, writer._storage.engine):
+
+        def do_commit(
+            connection: Any, engine: Any = engine, commit: Any = engine.dialect.do_commit
+        ) -> None:
+            how = outages.get(next(count))
+            if how != "lost":
+                commit(connection)
+            if how is not None:
+                raise engine.dialect.loaded_dbapi.OperationalError("away")
+
+        engine.dialect.do_commit = do_commit
+
+
+def patiently(call: Callable[[], Any]) -> Any:
+    while True:
+        try:
+            return call()
+        except LedgerAwayError:
+            continue
+
+
+def dies_alone(trial: Trial) -> bool:
+    return trial.phase == "search" and trial.number == 4
+
+
+def train_patiently(life: Life) -> None:
+    """To the end, trial ``search/4`` killing its worker each time; every call again and again."""
+    while not life.is_done:
+        cohort = patiently(life.next_cohort)
+        if cohort is None:
+            time.sleep(0.01)
+        elif any(map(dies_alone, cohort.trials)):
+            patiently(lambda c=cohort: life.died(c.cohort_id, "killed"))
+        else:
+            results = [by_formula(trial) for trial in cohort.trials]
+            patiently(lambda c=cohort, r=results: life.ended(c.cohort_id, r))
+
+
+def seen(ledger_url: str) -> list[tuple[object, ...]]:
+    ledger = Ledger(ledger_url)
+    told = {
+        (phase, number): (trial.state.name, trial.values, trial.constraints)
+        for phase, study in (("search", "tiny"), ("baseline", "tiny/baseline"))
+        for number, trial in enumerate(
+            ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name(study))
+        )
+    }
+    return [
+        (t.trial_id, t.state, dict(t.settings), t.cohort_id, told.get((t.phase, t.number)))
+        for t in ledger.trials("tiny")
+    ]
+
+
+@pytest.fixture(scope="module")
+def with_one_that_dies(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
+    ledger_url = f"sqlite:///{tmp_path_factory.mktemp('one-dies') / 'ledger.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
+        with driver(ledger_url) as life:
+            train_patiently(life)
+    found = seen(ledger_url)
+    assert [row[1] for row in found].count("failed") == 1
+    return found
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.dictionaries(st.integers(0, 150), st.sampled_from(["lost", "unheard"]), max_size=25))
+def test_a_ledger_that_is_away_at_any_commit_changes_nothing(
+    new_ledger_url: Callable[[], str],
+    with_one_that_dies: list[tuple[object, ...]],
+    outages: dict[int, str],
+) -> None:
+    """Also where a commit was done and nobody heard of it, and where a cohort is being split."""
+    ledger_url = new_ledger_url()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
+        with driver(ledger_url) as life:
+            make_flaky(life._writer, outages)
+            train_patiently(life)
+    assert seen(ledger_url) == with_one_that_dies
+
+
 def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
     ledger_url: str, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,11 +292,11 @@ def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
         train(life, cohorts=1)  # the baseline
         add_trial, added = life._writer.add_trial, []
 
-        def add_two(*args: object) -> int:
+        def add_two(*args: object) -> None:
             if len(added) == 2:
                 raise KeyboardInterrupt
             added.append(args)
-            return add_trial(*args)  # type: ignore[arg-type]
+            add_trial(*args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(life._writer, "add_trial", add_two)
         with pytest.raises(KeyboardInterrupt):

@@ -7,16 +7,14 @@ from hypothesis import strategies as st
 import trainers
 from service.errors import UserError
 from service.planning import (
-    RESERVED_BYTES,
     Calibration,
-    Machine,
     Resolved,
-    Room,
     cohort_bytes,
     fastest,
     resolve,
     training_settings,
 )
+from service.room import RESERVED_BYTES, Machine, Room
 from service.spec import Spec
 
 MakeSpec = Callable[..., Spec]

@@ -1,20 +1,22 @@
 """What of the scheduler needs no cluster; ``integration`` has the rest."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from ray.tune.search import Searcher
 
 from service.cohort import Cohort
-from service.planning import Machine, Room
-from service.scheduler import CohortTrainable, _cluster_room
+from service.errors import LedgerAwayError
+from service.scheduler import CohortTrainable, _CohortSearcher
 from service.storage import Storage
-from service.trials import Trial
+from service.trials import Result, Trial
 
 MakeTrial = Callable[..., Trial]
-GIB = 2**30
 
 
 @pytest.fixture(autouse=True)
@@ -23,22 +25,6 @@ def _threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-
-
-def test_a_clusters_room_is_that_of_the_machines_that_are_alive() -> None:
-    nodes: list[dict[str, Any]] = [
-        {"Alive": True, "Resources": {"CPU": 4.0, "memory": 8.0 * GIB, "GPU": 2.0}},
-        {"Alive": True, "Resources": {"CPU": 1.0, "memory": 2.0 * GIB}},
-        {"Alive": False, "Resources": {"CPU": 64.0, "memory": 99.0 * GIB}},
-        {"Alive": True, "Resources": {"memory": 5.0 * GIB}},  # a head that takes no work
-    ]
-    room = _cluster_room(nodes)
-    assert room == Room(
-        (Machine(4, 8 * GIB, 2.0), Machine(1, 2 * GIB), Machine(0, 5 * GIB)),
-    )
-    assert room.num_cohorts(cpus=1, gpus=0) == 5
-    assert room.num_cohorts(cpus=2, gpus=0) == 2
-    assert room.num_cohorts(cpus=1, gpus=1) == 2
 
 
 @pytest.fixture
@@ -108,3 +94,93 @@ def test_when_results_are_known_nothing_of_the_cohort_is_written_any_more(
     assert worker.reset_config(make_cohort(number=1, num_steps=64))
     assert worker.train()["results"][0].trial_id == "search/1"
     worker.stop()
+
+
+class AwayLedger:
+    """An agenda of one cohort, whose ledger is away while it is told to be."""
+
+    def __init__(self, cohort: Cohort) -> None:
+        self.is_away = False
+        self.heard: list[str] = []
+        self._cohort: Cohort | None = cohort
+
+    @property
+    def is_done(self) -> bool:
+        return "ended" in self.heard
+
+    def _hear(self, word: str) -> None:
+        if self.is_away:
+            raise LedgerAwayError("the ledger does not answer.")
+        self.heard.append(word)
+
+    def next_cohort(self) -> Cohort | None:
+        self._hear("next")
+        cohort, self._cohort = self._cohort, None
+        return cohort
+
+    def began(self, cohort_id: str, first_step: int) -> None:
+        self._hear(f"began at {first_step}")
+
+    def progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """Nothing that needs the ledger."""
+
+    def warned(self, cohort_id: str, warning: str) -> None:
+        """Nothing that needs the ledger."""
+
+    def ended(self, cohort_id: str, results: list[Result]) -> None:
+        self._hear("ended")
+
+    def died(self, cohort_id: str, reason: str) -> None:
+        self._hear(f"died: {reason}")
+
+
+REPORT = {"training_iteration": 1, "first_step": 64, "num_steps_done": 128, "warnings": []}
+
+
+def test_what_happens_while_the_ledger_is_away_is_told_in_its_order(
+    make_cohort: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("service.outages.FIRST_PAUSE_S", 0.01)
+    agenda = AwayLedger(make_cohort()["cohort"])
+    searcher = _CohortSearcher(agenda)
+    agenda.is_away = True
+    assert searcher.suggest("a") is None
+    agenda.is_away = False
+    time.sleep(0.02)
+    assert searcher.suggest("a") == make_cohort()
+    agenda.is_away = True
+    searcher.on_trial_result("a", REPORT)
+    searcher.died("a", "killed")
+    # Nothing new is begun before what happened is kept.
+    assert searcher.suggest("b") is None
+    assert agenda.heard == ["next"]
+    agenda.is_away = False
+    time.sleep(0.1)
+    searcher.on_trial_complete("a", {**REPORT, "results": []})
+    assert agenda.heard == ["next", "began at 64", "died: killed", "ended"]
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert [message.split(".")[0] for message in caplog.messages] == [
+        "the ledger does not answer",
+        "It answers again, after 0 s",
+    ] * 2
+
+
+def test_at_the_end_of_a_run_the_ledger_is_waited_for(
+    make_cohort: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agenda = AwayLedger(make_cohort()["cohort"])
+    searcher = _CohortSearcher(agenda)
+    searcher.suggest("a")
+    agenda.is_away = True
+    searcher.on_trial_complete("a", {**REPORT, "results": []})
+    threading.Timer(0.3, setattr, (agenda, "is_away", False)).start()
+    searcher.tell_the_rest()
+    assert agenda.heard[-1] == "ended"
+    # But not for ever: what is not kept is trained again from the last checkpoint.
+    monkeypatch.setattr("service.scheduler.LAST_WORDS_S", 0.0)
+    agenda.is_away = True
+    searcher.died("a", "killed")
+    searcher.tell_the_rest()
+    assert agenda.heard[-1] == "ended"

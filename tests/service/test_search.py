@@ -97,7 +97,7 @@ def test_auto_is_tpe_and_a_name_is_itself() -> None:
 
 
 def test_a_proposal_has_every_setting_and_lies_in_the_space() -> None:
-    proposed = new_search().propose()
+    [proposed] = new_search().proposals([], 1)
     assert set(proposed) == set(BASE)
     assert (proposed["learning_rate"], proposed["l1"]) == (0.02, 0.5)
     for name, parameter in SPACE.varied.items():
@@ -106,7 +106,7 @@ def test_a_proposal_has_every_setting_and_lies_in_the_space() -> None:
 
 def test_a_space_without_choice_proposes_what_it_fixes() -> None:
     search = new_search(Space({"initial_bias": -0.25}))
-    assert search.propose() == search.propose() == {**BASE, "initial_bias": -0.25}
+    assert search.proposals([], 2) == 2 * [{**BASE, "initial_bias": -0.25}]
 
 
 def searched(
@@ -118,8 +118,7 @@ def searched(
         for asked_so_far in range(2):
             if (cohort, asked_so_far) in stops:
                 search = new_search(**changes)
-            search.catch_up(trials)
-            trials.append(asked(len(trials), search.propose()))
+            trials.append(asked(len(trials), *search.proposals(trials, 1)))
         trials[-2:] = [ended(trial, states[trial.number]) for trial in trials[-2:]]
     return [trial.settings for trial in trials]
 
@@ -138,12 +137,11 @@ def test_a_search_rebuilt_anywhere_proposes_as_one_that_never_stopped(
 
 
 def test_proposals_depend_on_the_seed_of_the_sweep() -> None:
-    assert new_search(sweep_seed=1).propose() != new_search(sweep_seed=2).propose()
+    assert new_search(sweep_seed=1).proposals([], 1) != new_search(sweep_seed=2).proposals([], 1)
 
 
 def test_no_two_proposals_of_a_search_are_drawn_alike() -> None:
-    search = new_search()
-    biases = {search.propose()["initial_bias"] for _ in range(12)}
+    biases = {proposed["initial_bias"] for proposed in new_search().proposals([], 12)}
     assert len(biases) == 12
 
 
@@ -161,8 +159,7 @@ def test_tpe_goes_to_the_ceiling_and_stays_below_it() -> None:
     """By ``ended`` the best feasible bias is -0.5, and a better objective lies beyond it."""
     search, trials = new_search(num_trials=40), list[Trial]()
     for number in range(40):
-        search.catch_up(trials)
-        trials.append(ended(asked(number, search.propose())))
+        trials.append(ended(asked(number, *search.proposals(trials, 1))))
     biases = [float(trial.settings["initial_bias"]) for trial in trials]
     feasible_late = [bias for bias in biases[20:] if bias >= -0.5]
     assert len(feasible_late) >= 14  # by chance it would be 10
@@ -172,8 +169,7 @@ def test_tpe_goes_to_the_ceiling_and_stays_below_it() -> None:
 def test_a_region_that_diverges_is_left() -> None:
     search, trials = new_search(num_trials=40), list[Trial]()
     for number in range(40):
-        search.catch_up(trials)
-        trial = asked(number, search.propose())
+        trial = asked(number, *search.proposals(trials, 1))
         beyond = float(trial.settings["initial_bias"]) < -0.5
         trials.append(ended(trial, "failed" if beyond else "complete"))
     assert sum(trial.state == "failed" for trial in trials[20:]) <= 6  # by chance it would be 10
@@ -186,27 +182,24 @@ def test_a_search_catches_up_from_the_ledger(
     space = make_spec().space
     search, trials = new_search(space), list[Trial]()
     for number in range(8):
-        search.catch_up(trials)
-        trial = asked(number, search.propose(), space)
+        trial = asked(number, *search.proposals(trials, 1), space)
         trials.append(ended(trial, "failed" if number == 3 else "complete"))
-    unfinished = [asked(8, search.propose(), space)]
-    search.catch_up([*trials, *unfinished])
-    record(tiny_writer, *trials, *unfinished)
-    again = new_search(space)
-    again.catch_up(tiny_writer.ledger.trials("tiny", "search"))
-    assert [again.propose() for _ in range(3)] == [search.propose() for _ in range(3)]
+    trials.append(asked(8, *search.proposals(trials, 1), space))
+    record(tiny_writer, *trials)
+    from_ledger = tiny_writer.ledger.trials("tiny", "search")
+    assert new_search(space).proposals(from_ledger, 3) == search.proposals(trials, 3)
 
 
-def test_catching_up_twice_changes_nothing() -> None:
+def test_what_was_proposed_and_not_yet_kept_is_proposed_again() -> None:
     search, trials = new_search(), list[Trial]()
     for number in range(6):
-        search.catch_up(trials)
-        trials.append(ended(asked(number, search.propose())))
-    again = new_search()
-    for _ in range(2):
-        again.catch_up(trials)
-    search.catch_up(trials)
-    assert again.propose() == search.propose()
+        trials.append(ended(asked(number, *search.proposals(trials, 1))))
+    first, second, third = search.proposals(trials, 3)
+    assert search.proposals(trials, 3) == [first, second, third]
+    # The ledger went away after the first of them.
+    trials.append(asked(6, first))
+    assert search.proposals(trials, 2) == [second, third]
+    assert new_search().proposals(trials, 2) == [second, third]
 
 
 def result(state: Any, loss_ratio: float | None = None, **metrics: float) -> Result:

@@ -2,6 +2,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.errors import LeaseHeldError, LeaseLostError
 from service.home import Home
-from service.ledger import Ledger, Writer, release, tables, take
+from service.ledger import Ledger, Renewal, Writer, release, tables, take
 from service.ledger.lease import Holder, renew
 from service.trials import Point
 
@@ -57,13 +59,60 @@ def test_a_boot_that_is_over_leaves_nobody_alive(ledger: Ledger) -> None:
     take(ledger.engine, "s")
 
 
-def test_another_host_is_waited_for_until_its_lease_runs_out(ledger: Ledger) -> None:
+def test_another_host_is_waited_for_until_its_lease_runs_out(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     take(ledger.engine, "s")
-    held_by(ledger, host="elsewhere", pid=1)
-    with pytest.raises(LeaseHeldError, match=r"on elsewhere at work, with a lease for another"):
-        take(ledger.engine, "s")
-    held_by(ledger, expires_at=0.0)
+    held_by(ledger, host="elsewhere", pid=7)
+    pauses: list[float] = []
+
+    def run_out_after_three(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            with ledger.engine.begin() as connection:
+                connection.execute(delete(tables.leases))
+
+    lease = take(ledger.engine, "s", run_out_after_three)
+    assert pauses == [1.0, 1.0, 1.0]
+    assert renew(ledger.engine, lease)
+    (said,) = caplog.messages
+    assert "process 7 on elsewhere, gave no sign of its end: its lease is waited for (30 s)" in said
+
+
+def test_another_host_that_renews_its_lease_is_at_work(ledger: Ledger) -> None:
     take(ledger.engine, "s")
+    held_by(ledger, host="elsewhere", pid=7)
+    with pytest.raises(LeaseHeldError, match="process 7 on elsewhere at work, with a lease for an"):
+        take(ledger.engine, "s", lambda _: held_by(ledger, expires_at=time.time() + 31.0))
+
+
+def test_waiting_for_another_host_can_be_given_up(ledger: Ledger) -> None:
+    take(ledger.engine, "s")
+    held_by(ledger, host="elsewhere", pid=7)
+
+    def give_up(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take(ledger.engine, "s", give_up)
+    assert ledger.sweep("s").is_live
+
+
+def test_a_lease_of_another_host_that_has_run_out_is_free(ledger: Ledger) -> None:
+    take(ledger.engine, "s")
+    held_by(ledger, host="elsewhere", expires_at=0.0)
+    take(ledger.engine, "s")
+
+
+def test_a_driver_is_told_soon_that_its_lease_was_taken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.ledger.lease.RENEWAL_S", 0.01)
+    lost = threading.Event()
+    with Renewal(ledger.engine, take(ledger.engine, "s"), lost.set):
+        assert not lost.wait(0.1)
+        held_by(ledger, token="another")
+        assert lost.wait(10)
 
 
 def test_who_lost_the_lease_cannot_write_and_is_told(ledger: Ledger) -> None:
@@ -74,7 +123,7 @@ def test_who_lost_the_lease_cannot_write_and_is_told(ledger: Ledger) -> None:
         lost.enter_phase("search")
     # Optuna's own writes are checked in the same way.
     with pytest.raises(LeaseLostError):
-        lost.add_trial("search", Point(settings={}, seeds=(0,)), "search-0")
+        lost.add_trial("search", 0, Point(settings={}, seeds=(0,)), "search-0")
     assert ledger.trials("s") == []
     assert ledger.sweep("s").phase == "baseline"
 

@@ -62,7 +62,7 @@ def test_an_unknown_name_lists_the_known_ones(ledger: Ledger) -> None:
 
 
 def test_a_trial_and_its_result_read_back(ledger: Ledger, writer: Writer) -> None:
-    assert writer.add_trial("baseline", POINT, "baseline-0") == 0
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
     (waiting,) = ledger.trials("s")
     assert (waiting.state, waiting.attempts) == ("waiting", 0)
     assert (waiting.settings, waiting.seeds, waiting.role) == (
@@ -80,7 +80,7 @@ def test_a_trial_and_its_result_read_back(ledger: Ledger, writer: Writer) -> Non
 
 
 def test_results_of_an_older_attempt_are_dropped(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("baseline", POINT, "baseline-0")
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
     writer.begin_attempt("baseline-0")
     assert writer.begin_attempt("baseline-0") == 2
     assert not writer.record_results("baseline-0", 1, [result()])
@@ -89,17 +89,18 @@ def test_results_of_an_older_attempt_are_dropped(ledger: Ledger, writer: Writer)
 
 
 def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("baseline", POINT, "baseline-0")
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
     writer.begin_attempt("baseline-0")
     assert writer.record_results("baseline-0", 1, [result()])
-    assert not writer.record_results("baseline-0", 1, [result(metrics={"loss": 9.0})])
+    # As after a commit that nobody heard of.
+    assert writer.record_results("baseline-0", 1, [result(metrics={"loss": 9.0})])
     found = ledger.trials("s")[0].result
     assert found is not None
     assert found.metrics == {"loss": 0.5}
 
 
 def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("search", POINT, "search-0")
+    writer.add_trial("search", 0, POINT, "search-0")
     for value, constraint in [(0.7, -0.1), (0.9, 5.0)]:
         writer.tell("search", 0, value, constraint)
     (trial,) = ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name("s"))
@@ -109,7 +110,7 @@ def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
 
 def test_telling_can_be_replayed_from_half_way(ledger: Ledger, writer: Writer) -> None:
     """Killed after the constraint and before the value: the constraint stays, the value follows."""
-    writer.add_trial("search", POINT, "search-0")
+    writer.add_trial("search", 0, POINT, "search-0")
     study_id = ledger.storage.get_study_id_from_name("s")
     (trial,) = ledger.storage.get_all_trials(study_id)
     ledger.storage.set_trial_system_attr(trial._trial_id, "constraints:loss_ratio", -0.1)

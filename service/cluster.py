@@ -1,0 +1,168 @@
+"""A Ray cluster: started here or joined, left again, and asked to run a function."""
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+# Read by Ray when it is imported: it neither reports its use to anybody nor hides GPUs from
+# workers that were given none.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import psutil
+import ray
+
+from service import stopping
+from service.errors import InterruptedSweepError, UserError, WorkerError
+from service.room import Machine, Room
+
+REACH_S = 10.0
+RAY_WATCH_S = 1.0
+WAIT_S = 0.2
+RAY_SERVERS = ("gcs_server", "raylet")
+OBJECT_STORE_BYTES = 150 * 1024**2
+_leaving = threading.Event()
+
+
+def connect(address: str | None, here: Room) -> Room:
+    """Start Ray here, or join the cluster at ``address``; what there is for cohorts.
+
+    Args:
+        address: A cluster, or None to start Ray here.
+        here: What this machine has.
+
+    Raises:
+        UserError: If there is no cluster at the address.
+        InterruptedSweepError: If somebody asked for the end meanwhile.
+    """
+    try:
+        _init(address, sum(machine.num_cpus for machine in here.machines))
+    except SystemExit as error:
+        # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
+        raise InterruptedSweepError(
+            "Interrupted while Ray was starting; monosweep resume goes on."
+        ) from error
+    stopping.take_signals()
+    if address is None:
+        gpus = float(ray.cluster_resources().get("GPU", 0))
+        return Room(tuple(replace(machine, num_gpus=gpus) for machine in here.machines))
+    return _cluster_room(ray.nodes())
+
+
+def _cluster_room(nodes: Sequence[Mapping[str, Any]]) -> Room:
+    """What the machines of a cluster that are alive have for cohorts."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    return Room(
+        tuple(
+            Machine(
+                num_cpus=int(has.get("CPU", 0)),
+                memory_bytes=int(has.get("memory", 0)),
+                num_gpus=float(has.get("GPU", 0)),
+            )
+            for has in alive
+        )
+    )
+
+
+def _init(address: str | None, num_cpus: int) -> None:
+    if address is None:
+        ray.init(
+            # A cluster of our own, whatever RAY_ADDRESS says or runs on this machine.
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        _leave_with_ray()
+    else:
+        _check_reachable(address)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError) as error:
+            raise _no_cluster(address, error) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself waits for minutes before it says that nobody answers."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH_S).close()
+        except OSError as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> UserError:
+    return UserError(
+        f"there must be a Ray cluster at --address, found none ({address}: {error}). "
+        "Start one with: ray start --head"
+    )
+
+
+def disconnect() -> None:
+    """Leave the cluster, or end the one that was started here."""
+    _leaving.set()
+    ray.shutdown()
+
+
+def _leave_with_ray() -> None:
+    """End this process if the Ray that was started here dies: Tune would wait for it for ever.
+
+    What the ledger holds is whole at any moment. Ray's other processes would stay for a while.
+    """
+    _leaving.clear()
+    this = psutil.Process()
+    servers = [one for one in this.children(recursive=True) if one.name() in RAY_SERVERS]
+
+    def watch() -> None:
+        family = this.children(recursive=True)
+        while not _leaving.wait(RAY_WATCH_S):
+            if all(map(_is_alive, servers)):
+                family = this.children(recursive=True)
+                continue
+            print(
+                "Ray has ended on this machine before the sweep did. Nothing that ended is "
+                "lost; monosweep resume goes on.",
+                file=sys.stderr,
+                flush=True,
+            )
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            os._exit(InterruptedSweepError.exit_code)
+
+    threading.Thread(target=watch, name="ray-watch", daemon=True).start()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus: float) -> Any:
+    """What a function of an importable module returns on a worker with these resources.
+
+    Raises:
+        WorkerError: If it raised, or its worker died.
+        InterruptedSweepError: If somebody asked for the end meanwhile.
+    """
+    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(function)
+    reference = remote.remote(argument)
+    while not ray.wait([reference], timeout=WAIT_S)[0]:
+        if stopping.is_asked():
+            ray.cancel(reference, force=True)
+            raise InterruptedSweepError("Interrupted before training; monosweep resume goes on.")
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        raise WorkerError(str(error).strip().splitlines()[-1]) from error

@@ -1,0 +1,24 @@
+"""What of a cluster can be told without one; ``integration`` has the rest."""
+
+from typing import Any
+
+from service.cluster import _cluster_room
+from service.room import Machine, Room
+
+GIB = 2**30
+
+
+def test_a_clusters_room_is_that_of_the_machines_that_are_alive() -> None:
+    nodes: list[dict[str, Any]] = [
+        {"Alive": True, "Resources": {"CPU": 4.0, "memory": 8.0 * GIB, "GPU": 2.0}},
+        {"Alive": True, "Resources": {"CPU": 1.0, "memory": 2.0 * GIB}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "memory": 99.0 * GIB}},
+        {"Alive": True, "Resources": {"memory": 5.0 * GIB}},  # a head that takes no work
+    ]
+    room = _cluster_room(nodes)
+    assert room == Room(
+        (Machine(4, 8 * GIB, 2.0), Machine(1, 2 * GIB), Machine(0, 5 * GIB)),
+    )
+    assert room.num_cohorts(cpus=1, gpus=0) == 5
+    assert room.num_cohorts(cpus=2, gpus=0) == 2
+    assert room.num_cohorts(cpus=1, gpus=1) == 2
