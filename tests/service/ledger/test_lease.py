@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, delete, update
 from sqlalchemy.exc import OperationalError
 
-from service.errors import LeaseHeldError, LeaseLostError
+from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError
 from service.home import Home
 from service.ledger import Ledger, Renewal, Writer, release, tables, take
 from service.ledger.lease import Holder, renew
@@ -152,3 +152,19 @@ def test_what_a_write_has_read_stays_true_until_it_commits(ledger: Ledger) -> No
             taker.execute(delete(tables.leases))
     other.dispose()
     take(ledger.engine, "s")
+
+
+@pytest.mark.parametrize("new_ledger_url", ["postgresql"], indirect=True)
+def test_a_driver_that_is_paused_in_a_write_does_not_keep_the_next_one_out(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL holds a lock until its owner's end; on SQLite the next one gives up in a while."""
+    lease = take(ledger.engine, "s")
+    held_by(ledger, boot_id="before")
+    monkeypatch.setattr("service.ledger.connections.IDLE_TIMEOUT_S", 0.2)
+    ledger.engine.dispose()
+    with pytest.raises(LedgerAwayError), tables.writing(ledger.engine) as paused:
+        lease.check(paused)
+        paused.execute(update(tables.sweeps).values(phase="search"))
+        take(ledger.engine, "s")
+    assert ledger.sweep("s").phase == "baseline"
