@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import LeaseLostError
+from service.errors import LeaseLostError, LedgerAwayError
 from service.home import without_password
 from service.ledger import Writer
 from service.storage import Storage
@@ -24,7 +24,8 @@ from service.watching import Watcher
 RETRY_S = 5.0
 # At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
 PATIENCE_S = 30.0
-# What MLflow refuses so often while it answers other calls is left out, so that the rest gets in.
+# What MLflow refuses so often while it answers other calls is put off to the end, so that the rest
+# gets in.
 MAX_REFUSALS = 3
 
 logger = logging.getLogger("monosweep")
@@ -55,7 +56,7 @@ class Tracking(Watcher):
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._given_up = threading.Event()
-        self._is_complete = True
+        self._put_off: list[Callable[[], None]] = []
         self._last_success = time.monotonic()
 
     def __enter__(self) -> "Tracking":
@@ -71,7 +72,7 @@ class Tracking(Watcher):
         while self._thread.is_alive() and time.monotonic() - self._last_success < PATIENCE_S:
             self._thread.join(0.2)
         self._given_up.set()
-        if self._thread.is_alive() or not self._tasks.empty() or not self._is_complete:
+        if self._thread.is_alive() or not self._tasks.empty() or self._put_off:
             logger.warning(
                 "Not every run is in MLflow. When it answers again: monosweep resume %s",
                 self._sweep,
@@ -86,6 +87,7 @@ class Tracking(Watcher):
     def finished(self, verdict: Json) -> None:
         """Queue the verdict."""
         self._verdict = verdict
+        self._tasks.put(self._remove_doubles)
         self._tasks.put(partial(self._summarise, "FINISHED"))
 
     def trial_ended(self, trial: Trial) -> None:
@@ -96,16 +98,21 @@ class Tracking(Watcher):
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None and not self._given_up.is_set():
-            self._until_done(task)
+            self._do(task)
+        again, self._put_off = self._put_off, []
+        for task in again:
+            self._do(task)
 
-    def _until_done(self, task: Callable[[], None]) -> None:
-        """Try until MLflow takes it, refuses it for good, or the driver has waited long enough."""
+    def _do(self, task: Callable[[], None]) -> None:
+        """Try until MLflow takes it, refuses it often, or the driver has waited long enough."""
         refusals = 0
-        while not self._given_up.is_set():
+        while not self._given_up.is_set() and refusals < MAX_REFUSALS:
             try:
                 task()
             except LeaseLostError:
                 self._given_up.set()
+            except LedgerAwayError:
+                self._given_up.wait(RETRY_S)
             except (MlflowException, OSError, SQLAlchemyError) as error:
                 if refusals == 0:
                     logger.warning(
@@ -114,14 +121,11 @@ class Tracking(Watcher):
                     )
                 self._projection.forget()
                 refusals += self._answers()
-                if refusals >= MAX_REFUSALS:
-                    self._is_complete = False
-                    return
                 self._given_up.wait(RETRY_S)
             else:
                 self._last_success = time.monotonic()
                 return
-        self._is_complete = False
+        self._put_off.append(task)
 
     def _answers(self) -> bool:
         """Whether MLflow takes other calls."""
@@ -134,7 +138,11 @@ class Tracking(Watcher):
         there = self._projection.trial_ids()
         for trial in trials:
             if trial.mlflow_run_id is None or trial.trial_id not in there:
-                self._until_done(partial(self._project, trial))
+                self._do(partial(self._project, trial))
+
+    def _remove_doubles(self) -> None:
+        trials = self._writer.ledger.trials(self._sweep)
+        self._projection.remove_doubles({trial.mlflow_run_id for trial in trials})
 
     def _summarise(self, status: str) -> None:
         self._projection.project_summary(self._spec_text, self._verdict, status)
@@ -144,13 +152,17 @@ class Tracking(Watcher):
         self._writer.record_mlflow_run(trial.trial_id, run_id)
 
     def _curves(self, trial: Trial) -> pa.Table | None:
-        """The trial's rows of its cohort's curves; a run without them is better than none."""
+        """The trial's rows of its cohort's curves; a run without them is better than none.
+
+        Raises:
+            OSError: If the storage does not answer.
+        """
         path = trial.result.curves if trial.result is not None else None
         if path is None:
             return None
         try:
             table = self._storage.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
             logger.warning("the curves of %s cannot be read: %s", trial.trial_id, error)
             return None
         return table.filter(pc.field("trial_id") == trial.trial_id)

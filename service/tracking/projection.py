@@ -7,7 +7,8 @@ found by tag or made, by one writer, so nothing is doubled.
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 # Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
@@ -84,14 +85,35 @@ class Projection:
 
     def trial_ids(self) -> set[str]:
         """The trials that have a run."""
-        found, token = set(), None
+        return {run.data.tags[TRIAL_TAG] for run in self._runs() if TRIAL_TAG in run.data.tags}
+
+    def remove_doubles(self, kept: Collection[str | None]) -> None:
+        """Delete all runs of a trial, or of the summary, but one.
+
+        A call that a server took but did not live to answer is made again by the client, below us.
+
+        Args:
+            kept: Ids of runs that the ledger names.
+        """
+        by_tag: dict[str, list[str]] = defaultdict(list)
+        for run in self._runs():
+            tag = run.data.tags.get(TRIAL_TAG, SUMMARY_TAG if SUMMARY_TAG in run.data.tags else "")
+            if tag:
+                by_tag[tag].append(run.info.run_id)
+        for run_ids in by_tag.values():
+            one = next((run_id for run_id in run_ids if run_id in kept), run_ids[0])
+            for run_id in run_ids:
+                if run_id != one:
+                    self._client.delete_run(run_id)
+
+    def _runs(self) -> Iterator[Run]:
+        token = None
         while token != "":
             page = self._client.search_runs(
                 [self.experiment_id], max_results=RUNS_A_PAGE, page_token=token
             )
-            found |= {run.data.tags[TRIAL_TAG] for run in page if TRIAL_TAG in run.data.tags}
+            yield from page
             token = page.token or ""
-        return found
 
     @property
     def experiment_id(self) -> str:

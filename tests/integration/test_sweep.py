@@ -1,85 +1,17 @@
 """Whole sweeps through the command line: real training, a real Ray, SQLite, MLflow."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from shell import Shell, wait_until, write_spec
 
 from service.ledger import Ledger
 from service.tables import TRIALS_SCHEMA
-
-TINY = """\
-name: tiny
-task: {kind: feature_decoder, num_features: 64, num_inputs: 16, feature_density: 0.03125}
-model: {num_neurons: 64}
-training: {num_steps: 512, batch_size: 32, learning_rate: 0.02, precision: float32}
-search_space: SPACE
-baseline: {num_seeds: 2}
-objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}
-search: {num_trials: 4}
-confirmation: {finalists: 1, num_seeds: 2}
-compute: {cohort_size: 2, max_concurrent: 1}
-"""
-FREE = "{initial_bias: {float: [-1.0, 0.0]}, num_neurons: {int: [64, 128], step: 32}}"
-
-
-@dataclass(frozen=True)
-class Shell:
-    """A user at a terminal, with a home of their own."""
-
-    home: Path
-
-    def environment(self) -> dict[str, str]:
-        # Bare of what a developer's own shell may point elsewhere.
-        elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
-        return {**kept, "MONOSWEEP_HOME": str(self.home)}
-
-    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "service.cli", *words],
-            env=self.environment(),
-            cwd=self.home.parent,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "--json").stdout, parse_constant=_refuse)
-
-    def trials(self, name: str) -> list[dict[str, Any]]:
-        folder = self.home.parent / f"export-{name}"
-        self.run("export", name, "--output", str(folder))
-        return pq.read_table(folder / "trials.parquet").to_pylist()  # type: ignore[no-any-return]
-
-
-def _refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is not JSON")
-
-
-def write_spec(folder: Path, space: str = FREE, **replaced: str) -> Path:
-    text = TINY.replace("SPACE", space)
-    for old, new in replaced.items():
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "tiny.yaml"
-    path.write_text(text)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -230,22 +162,9 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
 ) -> None:
     shell = Shell(tmp_path / "home")
     spec = write_spec(tmp_path)
-    stopped = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "run", str(spec)],
-        env=shell.environment(),
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert stopped.stderr is not None
-    # In the search, with its first cohort at work.
-    for line in stopped.stderr:
-        if line.startswith("search: 0 of"):
-            break
-    time.sleep(1)
-    stopped.send_signal(signal.SIGTERM)
-    said = stopped.stderr.read()
-    assert stopped.wait(60) == 75
+    stopped = shell.start("run", str(spec))
+    stopped.until("search: 0 of")
+    said = stopped.stop(signal.SIGTERM)
     assert "monosweep resume tiny" in " ".join(said.split())
     status = shell.json("status", "tiny")
     assert status["state"] == "interrupted"
@@ -257,43 +176,27 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
 
 def test_a_stopped_cohort_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
-    spec = write_spec(tmp_path, **{"num_steps: 512": "num_steps: 262144"})
-    stopped = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "run", str(spec)],
-        env=shell.environment(),
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
+    spec = write_spec(
+        tmp_path,
+        **{
+            "num_steps: 512": "num_steps: 262144",
+            "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 1",
+        },
     )
-    assert stopped.stderr is not None
-    for line in stopped.stderr:
-        if line.startswith("baseline: 0 of"):
-            break
-    # The worker imports torch first; the cohort would be at work for most of a minute.
-    time.sleep(8)
-    stopped.send_signal(signal.SIGTERM)
-    stopped.stderr.read()
-    assert stopped.wait(60) == 75
-    checkpoints = list((shell.home / "cohorts").rglob("*.safetensors"))
-    assert len(checkpoints) == 1
-    num_steps_done = int(checkpoints[0].stem.split("-")[1])
+    stopped = shell.start("run", str(spec))
+    # Its first checkpoint; the cohort would be at work for most of a minute.
+    wait_until(lambda: any((shell.home / "cohorts").rglob("*.safetensors")))
+    stopped.stop(signal.SIGTERM)
+    newest = max((shell.home / "cohorts").rglob("*.safetensors"))
+    num_steps_done = int(newest.stem.split("-")[1])
     assert num_steps_done > 0
-    going_on = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "resume", "tiny"],
-        env=shell.environment(),
-        cwd=tmp_path,
-        stderr=subprocess.DEVNULL,
+    going_on = shell.start("resume", "tiny")
+    going_on.until(f"baseline-0 goes on from its checkpoint at step {num_steps_done}")
+    attempts = Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False).attempts(
+        "tiny", "baseline-0"
     )
-    ledger = Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)
-    first_steps: list[int | None] = []
-    until = time.monotonic() + 60
-    while len(first_steps) < 2 or first_steps[1] is None:
-        assert time.monotonic() < until
-        time.sleep(0.2)
-        first_steps = [one.first_step for one in ledger.attempts("tiny", "baseline-0")]
-    assert first_steps == [None, num_steps_done]
-    going_on.send_signal(signal.SIGTERM)
-    assert going_on.wait(60) == 75
+    assert [one.first_step for one in attempts] == [None, num_steps_done]
+    going_on.stop(signal.SIGTERM)
 
 
 def test_what_cannot_be_improved_has_no_winner(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from service.ledger import Ledger, Writer, release, tables, take
 from service.storage import Storage
 from service.sweep import resume
 from service.tracking import Projection, Tracking, backlog
+from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG
 from service.trials import Point, Trial
 
 MakeTrial = Callable[..., Trial]
@@ -412,6 +413,77 @@ def test_curves_that_are_gone_keep_no_other_trial_from_mlflow(
         watcher.trial_ended(gone)
         watcher.trial_ended(second)
     assert "search/1" in runs()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
+    writer: Writer,
+    ended: list[Trial],
+    watch: Any,
+    runs: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A disk of MLflow's that is full takes no runs, but answers what is asked of it."""
+    monkeypatch.setattr(backlog, "RETRY_S", 0.01)
+    log_batch, refusals = MlflowClient.log_batch, []
+
+    def refuse_for_a_while(self: MlflowClient, *args: Any, **kwargs: Any) -> None:
+        if len(refusals) < 2 * backlog.MAX_REFUSALS:
+            refusals.append(args)
+            raise MlflowException("database or disk is full")
+        log_batch(self, *args, **kwargs)
+
+    with watch() as watcher:
+        while not runs():
+            time.sleep(0.01)
+        monkeypatch.setattr(MlflowClient, "log_batch", refuse_for_a_while)
+        for trial in ended[:2]:
+            watcher.trial_ended(trial)
+    assert set(runs()) == {"search/0", "search/1", "summary"}
+    assert marks(writer)[:2] == [runs()[f"search/{number}"].info.run_id for number in range(2)]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_curves_that_are_away_are_waited_for(
+    ended: list[Trial],
+    watch: Any,
+    runs: Any,
+    client: MlflowClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backlog, "RETRY_S", 0.01)
+    read_table, asked = Storage.read_table, []
+
+    def away_at_first(self: Storage, path: str) -> pa.Table:
+        asked.append(path)
+        if len(asked) < 3:
+            raise OSError("connection refused")
+        return read_table(self, path)
+
+    monkeypatch.setattr(Storage, "read_table", away_at_first)
+    with watch() as watcher:
+        watcher.trial_ended(ended[0])
+    assert points(client, runs()["search/0"], "loss") == [(1, 5.0), (2, 2.5)]
+
+
+def test_of_runs_that_a_client_made_twice_one_is_kept(
+    client: MlflowClient, writer: Writer, ended: list[Trial], watch: Any, runs: Any
+) -> None:
+    with watch() as watcher:
+        watcher.trial_ended(ended[0])
+    named = runs()["search/0"]
+    for tag, value in [
+        (TRIAL_TAG, "search/0"),
+        (SUMMARY_TAG, writer.sweep),
+        ("mine", "no business"),
+    ]:
+        client.create_run(named.info.experiment_id, tags={tag: value})
+    with watch() as watcher:
+        watcher.finished(VERDICT)
+    found = client.search_runs([named.info.experiment_id])
+    assert len(found) == 3
+    assert named.info.run_id in {run.info.run_id for run in found}
+    assert "mine" in {tag for run in found for tag in run.data.tags}
 
 
 def test_a_driver_that_lost_the_sweep_marks_nothing_and_ends(

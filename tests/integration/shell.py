@@ -1,0 +1,126 @@
+"""A user at a terminal: commands run to their end, or started and stopped."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+TINY = """\
+name: tiny
+task: {kind: feature_decoder, num_features: 64, num_inputs: 16, feature_density: 0.03125}
+model: {num_neurons: 64}
+training: {num_steps: 512, batch_size: 32, learning_rate: 0.02, precision: float32}
+search_space: SPACE
+baseline: {num_seeds: 2}
+objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}
+search: {num_trials: 4}
+confirmation: {finalists: 1, num_seeds: 2}
+compute: {cohort_size: 2, max_concurrent: 1}
+"""
+FREE = "{initial_bias: {float: [-1.0, 0.0]}, num_neurons: {int: [64, 128], step: 32}}"
+PATIENCE_S = 120.0
+
+
+def write_spec(folder: Path, space: str = FREE, **replaced: str) -> Path:
+    text = TINY.replace("SPACE", space)
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "tiny.yaml"
+    path.write_text(text)
+    return path
+
+
+def wait_until(holds: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+class Started:
+    """A command at work; what it says goes to a file, so that nobody has to read along."""
+
+    def __init__(self, process: "subprocess.Popen[str]", said: Path) -> None:
+        self.process = process
+        self._said = said
+
+    def said(self) -> str:
+        """All that it said so far to standard error."""
+        return self._said.read_text()
+
+    def until(self, words: str) -> None:
+        """Wait until it has said this."""
+        wait_until(lambda: words in self.said() or self.process.poll() is not None)
+        assert words in self.said(), self.said()
+
+    def ends(self, code: int = 0, seconds: float = PATIENCE_S) -> str:
+        """Wait for its end; all that it said."""
+        assert self.process.wait(seconds) == code, self.said()
+        assert "Traceback" not in self.said(), self.said()
+        return self.said()
+
+    def stop(self, signum: int, code: int = 75) -> str:
+        """Send it a signal and wait for its end; all that it said."""
+        self.process.send_signal(signum)
+        return self.ends(code)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user at a terminal, with a home of their own."""
+
+    home: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        # Bare of what a developer's own shell may point elsewhere.
+        elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_", "AWS_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
+        return {**kept, "MONOSWEEP_HOME": str(self.home), **self.variables}
+
+    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", *words],
+            env=self.environment(),
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def start(self, *words: str) -> Started:
+        said = self.home.parent / f"said-{time.monotonic_ns()}.txt"
+        with said.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "service.cli", *words],
+                env=self.environment(),
+                cwd=self.home.parent,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                text=True,
+            )
+        return Started(process, said)
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "--json").stdout, parse_constant=_refuse)
+
+    def trials(self, name: str) -> list[dict[str, Any]]:
+        folder = self.home.parent / f"export-{name}"
+        self.run("export", name, "--output", str(folder))
+        return pq.read_table(folder / "trials.parquet").to_pylist()  # type: ignore[no-any-return]
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
