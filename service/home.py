@@ -16,9 +16,9 @@ def without_password(text: str) -> str:
     return re.sub(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)", r"\1:***", text)
 
 
-def _without_driver(url: str) -> str:
-    """``postgresql://host/name`` of ``postgresql+psycopg://host/name``."""
-    return re.sub(r"^(\w+)\+\w+(?=://)", r"\1", url)
+def _database(url: str) -> str:
+    """Which one a URL means, whoever asks by whatever driver: ``postgresql://host/name``."""
+    return re.sub(r"^(\w+)(\+\w+)?://([^/@]*@)?", r"\1://", url.partition("?")[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Home:
                 f"{without_password(tracking_uri)}. Mend it, or unset it to keep runs in the home."
             )
         ledger_url = os.environ.get("MONOSWEEP_LEDGER_URL") or f"sqlite:///{path / 'ledger.db'}"
-        if _without_driver(ledger_url) == _without_driver(tracking_uri):
+        if _database(ledger_url) == _database(tracking_uri):
             raise UserError(
                 "the ledger and MLflow must have databases of their own, found one for both "
                 f"({without_password(ledger_url)}). Mend MONOSWEEP_LEDGER_URL or "
