@@ -134,7 +134,8 @@ def connect(url: str, *, create: bool = True) -> Engine:
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
-            f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver."
+            f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver: "
+            "pip install 'monosweep[postgres]'"
         ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or parsed.database in (None, "", ":memory:"):

@@ -177,7 +177,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, s
 @settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6))
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=4))
 def test_interrupted_anywhere_it_ends_as_if_it_never_was(
     new_ledger_url: Callable[[], str],
     uninterrupted: list[tuple[str, str, object]],

@@ -150,6 +150,8 @@ def test_a_uri_that_is_none_is_refused_by_name(uri: str) -> None:
     assert uri in str(refused.value)
     assert "a folder, s3://... or gs://..." in str(refused.value)
     assert "Mend MONOSWEEP_STORAGE." in str(refused.value)
+    # Not the pages that a library says of what it tried.
+    assert "\n" not in str(refused.value)
 
 
 def test_a_missing_file_is_told_by_its_path(storage: Storage) -> None:
