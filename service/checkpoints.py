@@ -5,11 +5,18 @@ storage. Whoever runs the cohort next goes on from the newest that is whole and 
 later attempt's are newer: it went on from the best of the earlier ones.
 """
 
+import time
 from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import pyarrow as pa
 
 from service.storage import Storage
+
+if TYPE_CHECKING:
+    from trainers import CohortState
 
 FOLDER = "cohorts"
 SUFFIX = ".safetensors"
@@ -86,6 +93,75 @@ class Checkpoints:
         """Newest first."""
         names = self._storage.names(self._folder)
         return sorted((name for name in names if name.endswith(SUFFIX)), reverse=True)
+
+
+class CheckpointWriter:
+    """Writes a cohort's checkpoints on a time budget, while training goes on.
+
+    One thread; all methods are for the thread that trains.
+
+    Args:
+        checkpoints: The cohort's.
+        attempt: Which execution of the cohort this is.
+        interval_s: Seconds between two checkpoints.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, attempt: int, interval_s: float) -> None:
+        self._checkpoints = checkpoints
+        self._attempt = attempt
+        self._interval_s = interval_s
+        self._due = time.monotonic() + interval_s
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+        self._failures: list[str] = []
+        self._is_closed = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for one.
+
+        Where the storage is slower than the interval, the next one waits for the last.
+        """
+        is_busy = self._writing is not None and not self._writing.done()
+        return time.monotonic() >= self._due and not is_busy
+
+    def submit(self, state: "CohortState") -> None:
+        """Have the state as it is now written; nothing once it is closed."""
+        import trainers  # noqa: PLC0415 - a worker's, seconds to import
+
+        if self._is_closed:
+            return
+        self._due = time.monotonic() + self._interval_s
+        self._note_failure()
+        self._writing = self._thread.submit(
+            self._checkpoints.write,
+            trainers.to_bytes(state),
+            num_steps_done=state.step,
+            attempt=self._attempt,
+        )
+
+    def take_failures(self) -> list[str]:
+        """Why checkpoints could not be written, since the last call."""
+        self._note_failure()
+        taken, self._failures = self._failures, []
+        return taken
+
+    def close(self) -> None:
+        """Wait until all is written or refused."""
+        self._is_closed = True
+        self._thread.shutdown(wait=True)
+        self._note_failure()
+
+    def _note_failure(self) -> None:
+        """A checkpoint that could not be written costs time only if this attempt dies."""
+        if self._writing is None or not self._writing.done():
+            return
+        error = self._writing.exception()
+        self._writing = None
+        if isinstance(error, OSError | pa.ArrowException):
+            self._failures.append(f"a checkpoint could not be written: {error}")
+        elif error is not None:
+            raise error
 
 
 def remove(storage: Storage, sweep: str, cohort_id: str) -> None:

@@ -2,23 +2,19 @@
 
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-from service.checkpoints import Checkpoints
+from service.checkpoints import Checkpoints, CheckpointWriter
+from service.cohort_tables import curves_table, neurons_table
+from service.early_stopping import EarlyStopping
+from service.outages import Outage
 from service.storage import Storage
-from service.trials import Phase, Result, Trial
+from service.trials import Phase, Result, State, Trial, by_trial
 
 if TYPE_CHECKING:
-    from trainers import CohortState, Curve, Member, Outcome, Task, TrainingSettings
-
-CHECKPOINT_S = 30.0
+    from trainers import CohortState, Outcome, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +31,7 @@ class Cohort:
         num_threads: Threads that the cohort may use.
         storage: Where its curves, neurons and checkpoints go.
         checkpoint_s: Seconds between two checkpoints.
+        early_stopping: What stops its worst trials, or None where all are trained to the end.
     """
 
     sweep: str
@@ -45,7 +42,8 @@ class Cohort:
     training: Mapping[str, Any]
     num_threads: int
     storage: str
-    checkpoint_s: float = CHECKPOINT_S
+    checkpoint_s: float
+    early_stopping: EarlyStopping | None = None
 
     @property
     def phase(self) -> Phase:
@@ -56,16 +54,17 @@ class Cohort:
 class CohortTraining:
     """The training of one cohort on this process, from its newest checkpoint on if it has one.
 
+    A storage that is away is waited for: before the first step, since the checkpoint may be there,
+    and after the last one, until it has taken the results.
+
     Attributes:
-        first_step: Steps that were done when it began.
+        first_step: Steps that were done when it began; None before it did.
 
     Args:
         cohort: What to train.
 
     Raises:
-        ValueError: If the trainers refuse a size or a value.
         RuntimeError: If this machine lacks the products of the sweep's precision.
-        OSError: If the storage does not say whether there is a checkpoint.
     """
 
     def __init__(self, cohort: Cohort) -> None:
@@ -75,100 +74,164 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         torch.set_num_threads(cohort.num_threads)
+        self.first_step: int | None = None
         self._cohort = cohort
-        members = [
+        self._members = tuple(
             trainers.Member(seed=seed, **trial.settings)  # type: ignore[arg-type]
             for trial in cohort.trials
             for seed in trial.seeds
-        ]
-        training = trainers.TrainingSettings(**cohort.training)
-        _check_precision(training)
-        task = trainers.Task(**cohort.task)
-        self._checkpoints = Checkpoints(Storage(cohort.storage), cohort.sweep, cohort.cohort_id)
-        self._warnings: list[str] = []
-        self._writer = ThreadPoolExecutor(max_workers=1)
-        self._writing: Future[None] | None = None
-        self._is_closed = False
-        self._checkpoint_due = time.monotonic() + cohort.checkpoint_s
-        self._state: CohortState = self._adopted(task, training, members) or trainers.begin(
-            task, training, members
         )
-        self.first_step = self._state.step
+        self._training = trainers.TrainingSettings(**cohort.training)
+        _check_precision(self._training)
+        self._task = trainers.Task(**cohort.task)
+        self._storage = Storage(cohort.storage)
+        self._checkpoints = Checkpoints(self._storage, cohort.sweep, cohort.cohort_id)
+        self._writer = CheckpointWriter(self._checkpoints, cohort.attempt, cohort.checkpoint_s)
+        self._warnings: list[str] = []
+        self._outage = Outage(self._warnings.append)
+        self._state: CohortState | None = None
+        self._results: list[Result] | None = None
 
     @property
     def is_finished(self) -> bool:
-        """Whether every member is at its last step, or diverged."""
-        return self._state.finished
+        """Whether no member is in training any more, and the results are written."""
+        return self._results is not None
 
     @property
     def num_steps_done(self) -> int:
         """Training steps done so far."""
-        return self._state.step
+        return 0 if self._state is None else self._state.step
 
     def advance(self, seconds: float) -> None:
-        """Train for about this long, or to the end, with a checkpoint when it is time."""
-        import trainers  # noqa: PLC0415
+        """Train for about this long, or to the end, with a checkpoint when it is time.
 
-        until = time.monotonic() + seconds
-        chunk = self._state.chunk_steps
-        while not self._state.finished:
-            # To the end of the chunk, also after a stop within one.
-            self._state = trainers.advance(self._state, chunk - self._state.step % chunk)
-            now = time.monotonic()
-            if now >= self._checkpoint_due and not self._state.finished:
-                self._checkpoint_due = now + self._cohort.checkpoint_s
-                # Where the storage is slower than the interval, the next one is soon enough.
-                if self._writing is None or self._writing.done():
-                    self._submit_checkpoint()
-            if now >= until:
-                return
+        The first call only finds where to begin, so that this is known before anything is trained.
+
+        Raises:
+            ValueError: If the trainers refuse a size or a value.
+        """
+        time.sleep(min(self._outage.pause_s, seconds))
+        if self._state is not None and not self._state.finished:
+            self._train(self._state, seconds)
+        if self._outage.pause_s or self.is_finished:
+            return
+        try:
+            if self._state is None:
+                self._begin()
+            elif self._state.finished:
+                self._results = self._written_results(self._state)
+        except OSError as error:
+            self._outage.met(error, "The storage is waited for.")
+        else:
+            self._outage.is_over()
 
     def take_warnings(self) -> list[str]:
         """What people should know, since the last call."""
-        self._note_failed_write()
-        taken, self._warnings = self._warnings, []
+        taken = [*self._warnings, *self._writer.take_failures()]
+        self._warnings.clear()
         return taken
 
     def close(self) -> None:
-        """Leave a checkpoint of what is not finished, and wait until all is written or refused.
+        """Leave a checkpoint of what has no results yet, and wait until it is written or refused.
 
         The second call and later ones do nothing.
         """
-        if self._is_closed:
-            return
-        self._is_closed = True
         # Tune sets up cohorts that it then hands to another worker: those have nothing to keep.
-        if not self._state.finished and self._state.step > self.first_step:
-            self._submit_checkpoint()
-        self._writer.shutdown(wait=True)
-        self._note_failed_write()
+        if self._state is not None and not self.is_finished and self._state.step != self.first_step:
+            self._writer.submit(self._state)
+        self._writer.close()
 
     def results(self) -> list[Result]:
-        """The finished cohort's results, its curves and neurons written to the storage first."""
+        """The finished cohort's results."""
+        assert self._results is not None
+        return self._results
+
+    def _begin(self) -> None:
+        import trainers  # noqa: PLC0415
+
+        self._state = self._adopted() or trainers.begin(self._task, self._training, self._members)
+        self.first_step = self._state.step
+
+    def _train(self, state: "CohortState", seconds: float) -> None:
+        import trainers  # noqa: PLC0415
+
+        until = time.monotonic() + seconds
+        while not state.finished:
+            self._stop_worst(state)
+            trainers.advance(state, self._next_halt(state) - state.step)
+            if self._writer.is_due and not state.finished:
+                self._writer.submit(state)
+            if time.monotonic() >= until:
+                return
+
+    def _next_halt(self, state: "CohortState") -> int:
+        """The end of the chunk, also after a halt within one, or a rung before it."""
+        step, chunk = state.step, state.chunk_steps
+        stopping = self._cohort.early_stopping
+        rungs = () if stopping is None else stopping.rungs
+        return min([step + chunk - step % chunk, *(rung for rung in rungs if rung > step)])
+
+    def _stop_worst(self, state: "CohortState") -> None:
+        """At a rung, drop the networks of the trials that do not go on.
+
+        Right before the next step, so that an attempt that ended at the rung, before or after it
+        dropped them, leaves the same to the next one: the second time nobody is left to drop.
+        """
+        import trainers  # noqa: PLC0415
+
+        stopping, trials = self._cohort.early_stopping, self._cohort.trials
+        if stopping is None or state.step not in stopping.rungs:
+            return
+        stopped = stopping.stopped(trials, state.records, state.step)
+        numbers = [trial.number for trial in trials for _ in trial.seeds]
+        trainers.drop(state, [slot for slot in state.live if numbers[slot] in stopped])
+
+    def _written_results(self, state: "CohortState") -> list[Result]:
+        """The results, the curves and neurons that they name written to the storage first."""
         import trainers  # noqa: PLC0415
 
         cohort = self._cohort
-        outcomes = list(_by_trial(cohort.trials, trainers.outcomes(self._state)))
+        outcomes = list(by_trial(cohort.trials, trainers.outcomes(state)))
         folder = f"results/{cohort.sweep}/{cohort.cohort_id}"
         curves = f"{folder}/curves-{cohort.attempt}.parquet"
         neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
-        storage = Storage(cohort.storage)
-        storage.write_table(curves, _curves_table(outcomes))
-        storage.write_table(neurons, _neurons_table(outcomes))
+        self._storage.write_table(curves, curves_table(outcomes))
+        self._storage.write_table(neurons, neurons_table(outcomes))
         return [
-            _result(trial, replicates, cohort.attempt, curves, neurons)
+            _result(
+                trial,
+                replicates,
+                self._end(trial, replicates, state),
+                attempt=cohort.attempt,
+                curves=curves,
+                neurons=neurons,
+            )
             for trial, replicates in outcomes
         ]
 
-    def _adopted(
-        self, task: "Task", training: "TrainingSettings", members: Sequence["Member"]
-    ) -> "CohortState | None":
+    def _end(
+        self, trial: Trial, outcomes: Sequence["Outcome"], state: "CohortState"
+    ) -> tuple[State, str | None]:
+        """How a trial ended, and why if that was not at the last step."""
+        diverged = [outcome.reason for outcome in outcomes if outcome.reason is not None]
+        if diverged:
+            return "failed", f"diverged: {diverged[0]}"
+        stopping, step = self._cohort.early_stopping, outcomes[0].dropped_at
+        if stopping is None or step is None:
+            return "complete", None
+        return "pruned", stopping.reason(self._cohort.trials, state.records, trial.number, step)
+
+    def _adopted(self) -> "CohortState | None":
         """The state that an earlier attempt left, if it is this cohort's."""
         import trainers  # noqa: PLC0415
 
         def read(data: bytes) -> "CohortState":
             state = trainers.from_bytes(data)
-            if (state.task, state.settings, state.members) != (task, training, tuple(members)):
+            if (state.task, state.settings, state.members) != (
+                self._task,
+                self._training,
+                self._members,
+            ):
                 raise ValueError("it is another cohort's")
             return state
 
@@ -177,29 +240,6 @@ class CohortTraining:
         adopted = self._checkpoints.adopt(read)
         self._warnings += [f"a checkpoint was not used: {one}" for one in adopted.refused]
         return adopted.state
-
-    def _submit_checkpoint(self) -> None:
-        """Have the state as it is now written while training goes on."""
-        import trainers  # noqa: PLC0415
-
-        self._note_failed_write()
-        self._writing = self._writer.submit(
-            self._checkpoints.write,
-            trainers.to_bytes(self._state),
-            num_steps_done=self._state.step,
-            attempt=self._cohort.attempt,
-        )
-
-    def _note_failed_write(self) -> None:
-        """A checkpoint that could not be written costs time only if this attempt dies."""
-        if self._writing is None or not self._writing.done():
-            return
-        error = self._writing.exception()
-        self._writing = None
-        if isinstance(error, OSError | pa.ArrowException):
-            self._warnings.append(f"a checkpoint could not be written: {error}")
-        elif error is not None:
-            raise error
 
 
 def _check_precision(training: "TrainingSettings") -> None:
@@ -213,31 +253,30 @@ def _check_precision(training: "TrainingSettings") -> None:
         )
 
 
-def _by_trial(
-    trials: Sequence[Trial], outcomes: Sequence["Outcome"]
-) -> Iterator[tuple[Trial, list["Outcome"]]]:
-    remaining = iter(outcomes)
-    for trial in trials:
-        yield trial, list(islice(remaining, len(trial.seeds)))
-
-
 def _result(
-    trial: Trial, outcomes: Sequence["Outcome"], attempt: int, curves: str, neurons: str
+    trial: Trial,
+    outcomes: Sequence["Outcome"],
+    end: tuple[State, str | None],
+    *,
+    attempt: int,
+    curves: str,
+    neurons: str,
 ) -> Result:
+    state, reason = end
     evaluations = [outcome.evaluation for outcome in outcomes]
     replicates = tuple(
         {name: float(value) for name, value in asdict(evaluation).items()}
         for evaluation in evaluations
         if evaluation is not None
     )
-    diverged = [outcome for outcome in outcomes if outcome.reason is not None]
+    is_complete = state == "complete"
     return Result(
         trial_id=trial.trial_id,
         attempt=attempt,
-        state="failed" if diverged else "complete",
-        reason=f"diverged: {diverged[0].reason}" if diverged else None,
-        metrics={} if diverged else _means(replicates),
-        replicates=() if diverged else replicates,
+        state=state,
+        reason=reason,
+        metrics=_means(replicates) if is_complete else {},
+        replicates=replicates if is_complete else (),
         num_steps=max(_num_steps(outcome) for outcome in outcomes),
         train_s=sum(outcome.train_s for outcome in outcomes),
         curves=curves,
@@ -257,49 +296,3 @@ def _means(replicates: Sequence[Mapping[str, float]]) -> dict[str, float]:
         name: sum(replicate[name] for replicate in replicates) / len(replicates)
         for name in replicates[0]
     }
-
-
-def _curves_table(outcomes: Sequence[tuple[Trial, list["Outcome"]]]) -> pa.Table:
-    return _stacked(
-        [
-            _labelled(trial, replicate, _curve_columns(outcome.curve))
-            for trial, replicates in outcomes
-            for replicate, outcome in enumerate(replicates)
-        ]
-    )
-
-
-def _curve_columns(curve: "Curve") -> dict[str, Any]:
-    """One row a step, so the column is named for one."""
-    columns = asdict(curve)
-    return {"step": columns.pop("steps"), **columns}
-
-
-def _neurons_table(outcomes: Sequence[tuple[Trial, list["Outcome"]]]) -> pa.Table:
-    return _stacked(
-        [
-            _labelled(
-                trial,
-                replicate,
-                {"neuron": np.arange(len(outcome.neurons.bias)), **asdict(outcome.neurons)},
-            )
-            for trial, replicates in outcomes
-            for replicate, outcome in enumerate(replicates)
-            if outcome.neurons is not None
-        ]
-    )
-
-
-def _labelled(trial: Trial, replicate: int, columns: Mapping[str, Any]) -> pa.Table:
-    """A table of one network's columns, each row saying which network it is of."""
-    rows = len(next(iter(columns.values())))
-    labels = {
-        "trial_id": pa.array([trial.trial_id] * rows, pa.string()),
-        "replicate": pa.array([replicate] * rows, pa.int32()),
-        "seed": pa.array([trial.seeds[replicate]] * rows, pa.int64()),
-    }
-    return pa.table({**labels, **{name: pa.array(values) for name, values in columns.items()}})
-
-
-def _stacked(tables: Sequence[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables) if tables else pa.table({})

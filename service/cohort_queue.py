@@ -10,10 +10,12 @@ from string import ascii_lowercase
 
 from service.ledger import Attempt, Writer, unfinished
 from service.phases import PhasePlan, SearchPhase
-from service.trials import PHASES, Phase, Point, Trial
+from service.trials import PHASES, Phase, Point, Result, Trial
 
 # Attempts of a cohort that may end one after another without its getting any farther.
 MAX_DEATHS = 3
+# The same, where its machine was lost each time: hardly ever by its doing.
+MAX_MACHINES = 10
 # Before the attempt after the first, second, ... of them: the machine may be the one to blame.
 PAUSES_S = (0.0, 5.0)
 
@@ -75,8 +77,8 @@ class CohortQueue:
             What was queued; nothing if it is a lone trial that is to be given up.
         """
         deaths = deaths_in_a_row(attempts)
-        if deaths < MAX_DEATHS:
-            pause = PAUSES_S[min(deaths, len(PAUSES_S)) - 1]
+        if deaths.workers < MAX_DEATHS and deaths.machines < MAX_MACHINES:
+            pause = PAUSES_S[min(deaths.workers + deaths.machines, len(PAUSES_S)) - 1]
             self._waiting.append(_Waiting(cohort_id, self._clock() + pause))
             return [cohort_id]
         members = self.members(cohort_id)
@@ -151,7 +153,15 @@ class CohortQueue:
         return list(own)
 
 
-def deaths_in_a_row(attempts: Sequence[Attempt]) -> int:
+@dataclass(frozen=True)
+class Deaths:
+    """Attempts that ended without results: how many alone, and how many with their machine."""
+
+    workers: int = 0
+    machines: int = 0
+
+
+def deaths_in_a_row(attempts: Sequence[Attempt]) -> Deaths:
     """How many of the last attempts died without the cohort's getting any farther between them.
 
     A death counts from where the next attempt could go on: what was trained after the last
@@ -161,11 +171,14 @@ def deaths_in_a_row(attempts: Sequence[Attempt]) -> int:
     Args:
         attempts: By number.
     """
-    deaths, farthest = 0, 0
+    deaths, farthest = Deaths(), 0
     for attempt in attempts:
         if attempt.first_step is not None and attempt.first_step > farthest:
-            deaths, farthest = 0, attempt.first_step
-        deaths += attempt.died
+            deaths, farthest = Deaths(), attempt.first_step
+        if attempt.lost_machine:
+            deaths = replace(deaths, machines=deaths.machines + 1)
+        elif attempt.died:
+            deaths = replace(deaths, workers=deaths.workers + 1)
     return deaths
 
 
@@ -194,4 +207,28 @@ def _trial(
         seeds=point.seeds,
         cohort_id=cohort_id,
         role=point.role,
+    )
+
+
+def last_line(reason: str) -> str:
+    """Of a traceback the line that says what happened."""
+    return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
+
+
+def given_up(trial: Trial, attempt: int, attempts: Sequence[Attempt]) -> Result:
+    """The result of a trial that ended its worker again and again, alone in its cohort."""
+    deaths = deaths_in_a_row(attempts)
+    ended = (
+        f"machine ended {deaths.machines}"
+        if deaths.workers < MAX_DEATHS
+        else f"worker ended {deaths.workers}"
+    )
+    reason = last_line(attempts[-1].outcome or "")
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=attempt,
+        state="failed",
+        reason=f"its {ended} times on this trial alone: {reason}",
+        num_steps=0,
+        train_s=0.0,
     )

@@ -78,12 +78,20 @@ class LedgerError(MonosweepError):
     """The ledger's database cannot be opened or read."""
 
 
-class LedgerAwayError(LedgerError):
-    """The ledger's database does not answer now; what was asked of it can be asked again."""
-
-
 class StorageError(MonosweepError):
     """A file that the ledger names is not in the storage."""
+
+
+class AwayError(MonosweepError):
+    """A part of the system does not answer now; what was asked of it can be asked again."""
+
+
+class LedgerAwayError(LedgerError, AwayError):
+    """The ledger's database does not answer now."""
+
+
+class StorageAwayError(StorageError, AwayError):
+    """The storage does not answer now."""
 
 
 class SweepFailedError(MonosweepError):

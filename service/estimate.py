@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.early_stopping import share_trained
 from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved, cohort_bytes
 from service.spec import Spec
@@ -19,7 +20,7 @@ class Estimate:
     """What a sweep will take, roughly.
 
     Attributes:
-        trainings: Networks to train, by phase.
+        trainings: Networks to train, by phase; some of the search's are stopped early if asked.
         cohort_bytes: Memory of one cohort, with the widest networks.
         seconds: Wall time with the resolved number of cohorts at a time.
     """
@@ -39,9 +40,11 @@ def estimate(spec: Spec, resolved: Resolved) -> Estimate:
         "search": spec.search.num_trials * spec.search.replicates,
         "confirmation": num_confirmations(spec),
     }
+    cohort_size = min(resolved.cohort_size, spec.search.num_trials)
+    trained = {**trainings, "search": trainings["search"] * share_trained(spec, cohort_size)}
     core_s = sum(
         count * training_s(spec, own if phase == "baseline" else middle, resolved)
-        for phase, count in trainings.items()
+        for phase, count in trained.items()
     )
     return Estimate(
         trainings=trainings,

@@ -6,10 +6,12 @@ the one that died.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
-from service import confirmation
+from service import baseline_curves, confirmation
 from service.cohort import Cohort
-from service.cohort_queue import MAX_DEATHS, CohortQueue
+from service.cohort_queue import CohortQueue, given_up, last_line, phase_of
+from service.early_stopping import EarlyStopping
 from service.ledger import Ledger, Writer, unfinished
 from service.objective import baseline_losses, loss_ratio
 from service.phases import (
@@ -22,6 +24,7 @@ from service.phases import (
 from service.planning import Resolved, training_settings
 from service.search import Search, told
 from service.spec import Spec
+from service.storage import Storage
 from service.trials import PHASES, Phase, Result, Settings, Trial
 from service.verdict import Json, verdict
 from service.watching import Watcher
@@ -30,7 +33,7 @@ from service.watching import Watcher
 class Life:
     """What is trained next, and what is done with what comes back.
 
-    Called from the driver's thread only. A call that ends with ``LedgerAwayError`` has told nobody
+    Called from the driver's thread only. A call that ends with an ``AwayError`` has told nobody
     anything, and can be made again.
 
     Args:
@@ -132,20 +135,22 @@ class Life:
         for watcher in self._watchers:
             watcher.cohort_ended(cohort)
 
-    def died(self, cohort_id: str, reason: str) -> None:
+    def died(self, cohort_id: str, reason: str, *, with_machine: bool = False) -> None:
         """Try a cohort again that ended without results; see ``CohortQueue.take_back``."""
         cohort = self._running[cohort_id]
-        attempts = self._writer.end_attempt(cohort_id, cohort.attempt, reason)
+        attempts = self._writer.end_attempt(
+            cohort_id, cohort.attempt, reason, with_machine=with_machine
+        )
         queued = self._queue.take_back(cohort_id, attempts)
         if not queued:
             self.ended(
-                cohort_id, [_given_up(trial, cohort.attempt, reason) for trial in cohort.trials]
+                cohort_id, [given_up(trial, cohort.attempt, attempts) for trial in cohort.trials]
             )
             return
         del self._running[cohort_id]
         for watcher in self._watchers:
             if queued == [cohort_id]:
-                watcher.cohort_died(cohort_id, _last_line(reason))
+                watcher.cohort_died(cohort_id, last_line(reason))
             else:
                 watcher.cohort_split(cohort_id, queued)
 
@@ -223,6 +228,7 @@ class Life:
         return max(min(self._resolved.cohort_size, share), 1)
 
     def _start(self, cohort_id: str) -> Cohort:
+        stopping = self._early_stopping if phase_of(cohort_id) == "search" else None
         attempt = self._writer.begin_attempt(cohort_id)
         trials = tuple(
             replace(trial, state="running", attempts=attempt)
@@ -241,12 +247,20 @@ class Life:
             num_threads=self._resolved.cpus,
             storage=self._storage,
             checkpoint_s=spec.compute.checkpoint_s,
+            early_stopping=stopping,
         )
         self._queue.taken(cohort_id)
         self._running[cohort_id] = cohort
         for watcher in self._watchers:
             watcher.cohort_started(cohort)
         return cohort
+
+    @cached_property
+    def _early_stopping(self) -> EarlyStopping | None:
+        """Read once, when the first cohort of the search is handed out."""
+        return baseline_curves.early_stopping(
+            self._spec, self._trials["baseline"], Storage(self._storage)
+        )
 
     # Results.
 
@@ -284,19 +298,3 @@ class Life:
     def _trial(self, trial_id: str) -> Trial:
         phase, number = trial_id.split("/")
         return self._trials[phase][int(number)]  # type: ignore[index]
-
-
-def _last_line(reason: str) -> str:
-    """Of a traceback the line that says what happened."""
-    return next((line for line in reversed(reason.splitlines()) if line.strip()), "no reason known")
-
-
-def _given_up(trial: Trial, attempt: int, reason: str) -> Result:
-    return Result(
-        trial_id=trial.trial_id,
-        attempt=attempt,
-        state="failed",
-        reason=f"its worker ended {MAX_DEATHS} times on this trial alone: {_last_line(reason)}",
-        num_steps=0,
-        train_s=0.0,
-    )

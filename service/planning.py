@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
+from service.early_stopping import share_trained
 from service.errors import UserError
 from service.machine import has_bfloat16_products
 from service.phases import BaselinePhase, base_settings, num_confirmations
@@ -116,7 +118,8 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     if measure is not None and len(sizes) > 1:
         step_s = measure(_calibration(spec, sizes, precision, device))
         # Where even the smallest could not be measured, it is still the likeliest to train.
-        cohort_size = fastest(step_s, spec.training.num_steps) if step_s else sizes[0]
+        share = partial(share_trained, spec)
+        cohort_size = fastest(step_s, spec.training.num_steps, share) if step_s else sizes[0]
     return Resolved(
         cohort_size=cohort_size,
         max_concurrent=at_a_time if compute.max_concurrent == "auto" else compute.max_concurrent,
@@ -129,15 +132,19 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     )
 
 
-def fastest(step_s: Mapping[int, float], num_steps: int) -> int:
+def fastest(
+    step_s: Mapping[int, float], num_steps: int, share: Callable[[int], float] = lambda _: 1.0
+) -> int:
     """The smallest cohort that takes no more than a twentieth longer a trial than the fastest.
 
     Args:
         step_s: Seconds for one trial's step in cohorts of each size.
         num_steps: Steps of a training.
+        share: The part of them that the trials of a cohort of each size are trained for.
     """
     trial_s = {
-        size: num_steps * seconds + COHORT_OVERHEAD_S / size for size, seconds in step_s.items()
+        size: num_steps * share(size) * seconds + COHORT_OVERHEAD_S / size
+        for size, seconds in step_s.items()
     }
     limit = NEARLY * min(trial_s.values())
     return min(size for size, seconds in trial_s.items() if seconds <= limit)
@@ -149,7 +156,7 @@ def _at_a_time(spec: Spec, room: Room, capacity: Callable[[int], int]) -> int:
     most = max(room.num_cohorts(compute.cpus, compute.gpus), 1)
     if compute.max_concurrent != "auto":
         return min(compute.max_concurrent, most)
-    smallest = 1 if compute.cohort_size == "auto" else compute.cohort_size
+    smallest = _choices(spec)[0] if compute.cohort_size == "auto" else compute.cohort_size
     return max(min(most, capacity(smallest)), 1)
 
 
@@ -159,8 +166,14 @@ def _sizes(spec: Spec, at_a_time: int, capacity: Callable[[int], int]) -> tuple[
     if compute.cohort_size != "auto":
         return (compute.cohort_size,)
     largest = math.ceil(spec.search.num_trials / (at_a_time * MIN_ROUNDS))
-    first, *others = GPU_COHORT_SIZES if compute.gpus else CPU_COHORT_SIZES
+    first, *others = _choices(spec)
     return first, *(size for size in others if size <= largest and capacity(size) >= at_a_time)
+
+
+def _choices(spec: Spec) -> tuple[int, ...]:
+    """Cohort sizes that ``auto`` may take, ascending; a lone trial is never stopped early."""
+    sizes = GPU_COHORT_SIZES if spec.compute.gpus else CPU_COHORT_SIZES
+    return sizes if spec.early_stopping is None else sizes[1:]
 
 
 def _too_large(spec: Spec, cohort_size: int, at_a_time: int, precision: str, room: Room) -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cohort import Cohort
+from service.early_stopping import share_trained, steps_trained
 from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved
 from service.spec import Spec
@@ -66,6 +67,7 @@ class ProgressView(Watcher):
         self._trials: dict[str, Trial] = {}
         self._cohorts: dict[str, _CohortProgress] = {}
         self._work = _Work()
+        self._cohort_size = 1
         self._live = Live(
             console=console, get_renderable=self._rendered, refresh_per_second=2, transient=True
         )
@@ -87,6 +89,7 @@ class ProgressView(Watcher):
 
     def planned(self, resolved: Resolved) -> None:
         """The ``auto`` choices are settled."""
+        self._cohort_size = resolved.cohort_size
         measured = ", ".join(
             f"{seconds * 1e3:.3g} ms in one of {size}" for size, seconds in resolved.step_s.items()
         )
@@ -202,11 +205,7 @@ class ProgressView(Watcher):
         )
 
     def _time_left(self) -> Text:
-        running = sum(
-            at.num_steps_done
-            * sum(_neurons(trial) * len(trial.seeds) for trial in at.cohort.trials)
-            for at in self._cohorts.values()
-        )
+        running = sum(map(self._work_done, self._cohorts.values()))
         done = self._work.done + running
         elapsed = time.monotonic() - self._work.started_at
         remaining = self._work_left() - running
@@ -215,15 +214,23 @@ class ProgressView(Watcher):
         left = max(remaining, 0.0) * elapsed / done
         return Text(f"about {_minutes(left)} left, {_minutes(elapsed)} so far", style="dim")
 
+    def _work_done(self, at: _CohortProgress) -> float:
+        """Of a cohort at work; which of its trials were stopped is not known yet."""
+        trials, steps = at.cohort.trials, float(at.num_steps_done)
+        if at.cohort.early_stopping is not None:
+            steps = steps_trained(self._spec, len(trials), at.num_steps_done) / len(trials)
+        return steps * sum(_neurons(trial) * len(trial.seeds) for trial in trials)
+
     def _work_left(self) -> float:
         """Of every phase, at the model's width where the trials are not known yet."""
         spec = self._spec
-        replicates = {"search": spec.search.replicates}
+        share = share_trained(spec, self._cohort_size)
+        trainings = {"search": spec.search.replicates * share}
         left = 0.0
         for phase in PHASES:
             progress = self._phases.get(phase)
             count = progress.num_trials - progress.num_ended if progress else self._expected[phase]
-            left += count * replicates.get(phase, 1)
+            left += count * trainings.get(phase, 1)
         return left * spec.training.num_steps * spec.model.num_neurons
 
     def _steps_times_neurons(self, trial: Trial) -> float:

@@ -27,7 +27,7 @@ from ray.tune.search import Searcher
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
-from service.errors import LedgerAwayError
+from service.errors import AwayError
 from service.outages import Outage
 from service.planning import Resolved
 from service.trials import Result
@@ -37,6 +37,9 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
+# Ray's words, which it has in its messages only, for a worker that ended with its machine, or that
+# never began since there was none any more.
+MACHINE_LOST = ("the actor's node was", "its node has died", "The actor never ran")
 # How long the end of a run waits for a ledger that is away, to keep what ended meanwhile.
 LAST_WORDS_S = 15.0
 
@@ -63,8 +66,8 @@ class Agenda(Protocol):
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         """A cohort brought its results."""
 
-    def died(self, cohort_id: str, reason: str) -> None:
-        """A cohort ended without results."""
+    def died(self, cohort_id: str, reason: str, *, with_machine: bool) -> None:
+        """A cohort ended without results, perhaps since its machine did."""
 
 
 class CohortTrainable(tune.Trainable):  # type: ignore[misc]
@@ -87,7 +90,7 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
         self._training.advance(REPORT_S)
         is_finished = self._training.is_finished
         if is_finished:
-            # Before the results: once they are known, nothing of the cohort may be written.
+            # Once the results are known, nothing of the cohort may be written any more.
             self._training.close()
         report: dict[str, Any] = {
             "first_step": self._training.first_step,
@@ -106,8 +109,8 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
 class _CohortSearcher(Searcher):  # type: ignore[misc]
     """Hands the agenda's cohorts to Tune, and tells it what became of them.
 
-    While the ledger is away the other cohorts go on; what happened meanwhile is told in its order
-    when the ledger answers again. What else the agenda raises ends the run and is kept in
+    While the ledger or the storage is away the other cohorts go on; what happened meanwhile is
+    told in its order when it answers again. What else the agenda raises ends the run and is kept in
     ``error``, for ``run`` to raise: inside Tune's loop it would be taken for a failure of the
     cohort.
     """
@@ -116,6 +119,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         super().__init__(metric="num_steps_done", mode="max")
         self.error: Exception | None = None
         self._cohort_ids: dict[str, str] = {}
+        self._begun: set[str] = set()
         self._agenda = agenda
         self._outage = Outage()
         self._untold: deque[Callable[[], None]] = deque()
@@ -137,7 +141,8 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         cohort_id = self._cohort_ids[trial_id]
-        if result["training_iteration"] == 1:
+        if result["first_step"] is not None and trial_id not in self._begun:
+            self._begun.add(trial_id)
             self._happened(partial(self._agenda.began, cohort_id, result["first_step"]))
         with self._keeping_errors():
             self._warn(cohort_id, result)
@@ -154,7 +159,9 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def died(self, trial_id: str, reason: str) -> None:
         """A Tune trial ended without results, for this reason."""
-        self._happened(partial(self._agenda.died, self._cohort_ids[trial_id], reason))
+        with_machine = any(words in reason for words in MACHINE_LOST)
+        cohort_id = self._cohort_ids[trial_id]
+        self._happened(partial(self._agenda.died, cohort_id, reason, with_machine=with_machine))
 
     def tell_the_rest(self) -> None:
         """At the end of the run, what could not be told on the way.
@@ -199,7 +206,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     def _keeping_errors(self) -> Iterator[None]:
         try:
             yield
-        except LedgerAwayError as error:
+        except AwayError as error:
             self._outage.met(error, "Trials at work go on; what ended is kept and told then.")
         except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error

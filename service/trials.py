@@ -1,12 +1,14 @@
 """A trial and what came of it: the values that every other module passes around."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 Phase = Literal["baseline", "search", "confirmation"]
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 Settings = Mapping[str, float | int | str]
+Network = TypeVar("Network")
 
 PHASES: tuple[Phase, ...] = ("baseline", "search", "confirmation")
 # What displays call the phases.
@@ -27,7 +29,7 @@ class Result:
         attempt: The execution of the cohort that brought it, from 1.
         state: ``complete``, ``pruned`` (stopped early) or ``failed``.
         reason: Why it failed or was stopped, a sentence for people.
-        metrics: Mean of each reported number over the trial's replicates.
+        metrics: Mean of each reported number over the trial's replicates; empty unless complete.
         replicates: The same numbers for each replicate, in the order of the trial's seeds.
         loss_ratio: Loss over the baseline's, mean over shared replicates (search trials only).
         num_steps: Training steps done.
@@ -109,3 +111,17 @@ def replicate_seeds(sweep_seed: int, num: int, *, fresh: bool) -> tuple[int, ...
     """
     first = sweep_seed * 1_000_000 + (500_000 if fresh else 0)
     return tuple(range(first, first + num))
+
+
+def by_trial(
+    trials: Iterable[Trial], networks: Iterable[Network]
+) -> Iterator[tuple[Trial, list[Network]]]:
+    """Each trial with what there is of its networks, one for each of its seeds.
+
+    Args:
+        trials: A cohort's trials.
+        networks: Something of each network, trial by trial and seed by seed.
+    """
+    remaining = iter(networks)
+    for trial in trials:
+        yield trial, list(islice(remaining, len(trial.seeds)))

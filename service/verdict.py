@@ -5,7 +5,7 @@ from typing import Any
 
 from service.confirmation import BASELINE, Finding, at_width, winner
 from service.spec import Spec
-from service.trials import Trial
+from service.trials import State, Trial
 
 Json = dict[str, Any]
 
@@ -105,12 +105,13 @@ def _sentence(
 
 def _nothing_to_confirm(spec: Spec, search_trials: Sequence[Trial]) -> str:
     states = [trial.state for trial in search_trials]
-    failed = states.count("failed")
+    ends: Mapping[str, State] = {"of them failed": "failed", "were stopped early": "pruned"}
+    others = [f"{count} {words}" for words, end in ends.items() if (count := states.count(end))]
     sentence = (
         f"No winner: of {len(states)} trials none kept its loss within "
         f"{100 * spec.objective.loss_margin:.3g}% of the baseline's"
     )
-    return f"{sentence}, and {failed} of them failed." if failed else f"{sentence}."
+    return f"{sentence}{''.join(f', and {other}' for other in others)}."
 
 
 def _why_not(found: Sequence[Finding]) -> list[str]:

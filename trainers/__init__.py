@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trainers.checkpoint import CheckpointError, from_bytes, to_bytes
     from trainers.evaluation import Curve, Evaluation, Neurons
     from trainers.footprint import checkpoint_bytes, peak_bytes
-    from trainers.outcome import Outcome
+    from trainers.outcome import Outcome, Record
     from trainers.precision import bfloat16_is_native
     from trainers.settings import Member, Task, TrainingSettings
     from trainers.training import CohortState, advance, begin, drop, outcomes
@@ -30,6 +30,7 @@ _HOMES = {
     "Member": "trainers.settings",
     "Neurons": "trainers.evaluation",
     "Outcome": "trainers.outcome",
+    "Record": "trainers.outcome",
     "Task": "trainers.settings",
     "TrainingSettings": "trainers.settings",
     "advance": "trainers.training",
@@ -52,6 +53,7 @@ __all__ = [
     "Member",
     "Neurons",
     "Outcome",
+    "Record",
     "Task",
     "TrainingSettings",
     "advance",

@@ -39,6 +39,16 @@ class Record:
     dropped_at: int | None = None
     train_s: float = 0.0
 
+    def is_training_at(self, step: int) -> bool:
+        """Whether it was still in training with so many steps done, before anybody dropped it."""
+        return (self.diverged_at is None or self.diverged_at > step) and (
+            self.dropped_at is None or self.dropped_at >= step
+        )
+
+    def evaluation_at(self, step: int) -> Evaluation | None:
+        """The metrics at a step of the curve, or None if they were not finite there."""
+        return dict(self.points).get(step)
+
 
 def outcome(record: Record) -> Outcome:
     """What came of a member that is at the end, diverged or was dropped."""

@@ -75,6 +75,11 @@ class Attempt:
         """Whether it ended without results, and not with its driver."""
         return self.outcome not in (None, tables.ABANDONED, tables.RECORDED)
 
+    @property
+    def lost_machine(self) -> bool:
+        """Whether it died together with its machine."""
+        return self.outcome is not None and self.outcome.startswith(tables.MACHINE_LOST)
+
 
 class Ledger:
     """The durable truth of all sweeps in one database.

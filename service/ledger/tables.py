@@ -93,6 +93,8 @@ attempts = Table(
 # The outcomes of attempts that did not die.
 ABANDONED = "abandoned"
 RECORDED = "results recorded"
+# How the outcome of one begins that ended with its machine, not by anything of its own.
+MACHINE_LOST = "machine lost: "
 
 results = Table(
     "monosweep_results",

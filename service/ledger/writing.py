@@ -163,8 +163,21 @@ class Writer:
         """Put a trial that has no result into another cohort."""
         self._studies.move(phase, number, cohort_id)
 
-    def end_attempt(self, cohort_id: str, attempt: int, outcome: str) -> list[Attempt]:
-        """How an execution ended that brought no results; all of the cohort's, by number."""
+    def end_attempt(
+        self, cohort_id: str, attempt: int, reason: str, *, with_machine: bool = False
+    ) -> list[Attempt]:
+        """Record why an execution brought no results.
+
+        Args:
+            cohort_id: The cohort.
+            attempt: Its execution.
+            reason: What is known.
+            with_machine: Whether it ended because its machine did.
+
+        Returns:
+            All of the cohort's executions, by number.
+        """
+        outcome = tables.MACHINE_LOST + reason if with_machine else reason
         with self._writing() as connection:
             self._end_attempt(connection, cohort_id, attempt, outcome)
         return self.ledger.attempts(self.sweep, cohort_id)

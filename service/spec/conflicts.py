@@ -43,6 +43,7 @@ def conflicts_of(spec: Spec) -> Iterator[Conflict]:
     """Everything that does not go together in ``spec``."""
     yield from _counts(spec)
     yield from _tuned_baseline(spec)
+    yield from _early_stopping(spec)
     try:
         space = spec.space
     except ValueError as error:  # a named space whose ranges the file's numbers leave empty
@@ -96,6 +97,29 @@ def _tuned_baseline(spec: Spec) -> Iterator[Conflict]:
             "bias_width_and_rate must have a baseline whose learning rate is tuned too",
             f"baseline.learning_rate: {spec.baseline.learning_rate}",
             "Write baseline: {learning_rate: tuned}, or take bias_and_width.",
+        )
+
+
+def _early_stopping(spec: Spec) -> Iterator[Conflict]:
+    stopping, num_steps = spec.early_stopping, spec.training.num_steps
+    if stopping is None:
+        return
+    if stopping.first_step >= num_steps:
+        largest = 2 ** ((num_steps - 1).bit_length() - 1)
+        yield Conflict(
+            (("early_stopping", "first_step"), ("training", "num_steps")),
+            f"first_step must be below training.num_steps, which is {num_steps}",
+            str(stopping.first_step),
+            f"Write first_step: {largest} or a smaller power of two, or early_stopping: null."
+            if num_steps > 1
+            else "Write early_stopping: null.",
+        )
+    if spec.compute.cohort_size == 1:
+        yield Conflict(
+            (("compute", "cohort_size"), ("early_stopping",)),
+            "cohort_size must be at least 2 for early stopping, which compares trials of a cohort",
+            "1",
+            "Raise it, or write early_stopping: null.",
         )
 
 

@@ -151,6 +151,55 @@ class Within:
         return described
 
 
+@dataclass(frozen=True)
+class PowerOfTwo:
+    """A power of two from ``low`` to ``high``, which are such themselves.
+
+    Attributes:
+        low: Least value.
+        high: Largest value.
+    """
+
+    low: int
+    high: int
+
+    def __get_pydantic_core_schema__(
+        self, source: type, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """The type's schema, limited to the powers."""
+
+        def refusal(value: Any) -> PydanticCustomError:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return refused(
+                f"a power of two from {self.low} to {self.high}",
+                f"Write {self._near(value)}." if is_number else "Write one, without quotes.",
+            )
+
+        def check(value: int) -> int:
+            if value not in self._powers:
+                raise refusal(value)
+            return value
+
+        limited = core_schema.no_info_after_validator_function(check, handler(source))
+        return _reworded(limited, refusal)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The type's JSON Schema, with the powers."""
+        return {**handler(schema), "enum": list(self._powers)}
+
+    @property
+    def _powers(self) -> tuple[int, ...]:
+        return tuple(2**n for n in range(self.low.bit_length() - 1, self.high.bit_length()))
+
+    def _near(self, value: float) -> str:
+        """The valid values next to one that is not."""
+        below = [power for power in self._powers if power <= value][-1:]
+        above = [power for power in self._powers if power > value][:1]
+        return " or ".join(map(str, below + above))
+
+
 def _reworded(
     schema: CoreSchema, refusal: Callable[[object], PydanticCustomError]
 ) -> core_schema.WrapValidatorFunctionSchema:

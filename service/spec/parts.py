@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from search_spaces import NAMED_SPACES
-from service.spec.fields import Must, OneOf, Within, refused
+from service.spec.fields import Must, OneOf, PowerOfTwo, Within, refused
 from service.spec.space import (
     InitialBias,
     LearningRate,
@@ -19,6 +19,7 @@ from trainers.names import FeatureDistribution, OptimizerName, Precision, Schedu
 
 MAX_FEATURES = 2**16
 MAX_SEEDS = 1024
+MAX_STEPS = 2**24
 
 Name = Annotated[
     str,
@@ -74,7 +75,7 @@ class ModelSpec(Part):
 class TrainingSpec(Part):
     """How every network is trained, unless the search space says otherwise."""
 
-    num_steps: Annotated[int, Within(1, 2**24)] = Field(
+    num_steps: Annotated[int, Within(1, MAX_STEPS)] = Field(
         description="Number of training steps; multiples of 1024 end at the top of the learning "
         "rate's cycle.",
         examples=[8192],
@@ -154,6 +155,21 @@ class SearchSpec(Part):
     )
     seed: Annotated[int, Within(0, 2**32 - 1)] = Field(
         default=0, description="What every random draw of the sweep starts from."
+    )
+
+
+class EarlyStoppingSpec(Part):
+    """Successive halving inside each cohort of the search, on the cohort's own curves."""
+
+    first_step: Annotated[int, PowerOfTwo(1, MAX_STEPS // 2)] = Field(
+        default=1024,
+        description="Steps after which a cohort's worst trials are stopped for the first time: a "
+        "power of two below training.num_steps.",
+    )
+    reduction: Annotated[int, PowerOfTwo(2, 1024)] = Field(
+        default=2,
+        description="One trial in so many goes on, rounded up, then and again each time the steps "
+        "have grown by the same factor: a power of two.",
     )
 
 

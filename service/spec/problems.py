@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -121,10 +121,12 @@ def _problem(details: ErrorDetails, path: KeyPath, data: LocatedData, model: typ
             f"{subject} must be {context['must']}", found(details["input"]), advice, path, line
         )
     # every value has words of its own, so what is left is a mapping that is none
+    is_optional = len(path) == 1 and _may_be_null(model.model_fields[str(key)].annotation)
     return _made(
-        f"{dotted(path)} must be a mapping",
+        f"{dotted(path)} must be {'null or ' if is_optional else ''}a mapping",
         found(details["input"]),
-        f"Write its keys below it, such as {_first_key(details, path, model)}.",
+        f"Write its keys below it, such as {_first_key(details, path, model)}"
+        + (", or null." if is_optional else "."),
         path,
         line,
     )
@@ -144,12 +146,18 @@ def _entry(path: KeyPath, advice: str) -> tuple[KeyPath, str]:
     return path[:2], advice
 
 
+def _may_be_null(annotation: object) -> bool:
+    return type(None) in get_args(annotation)
+
+
 def _keys(details: ErrorDetails, parents: KeyPath, model: type[Part]) -> dict[str, FieldInfo]:
     """The keys that the mapping at ``parents`` may have."""
     holder: Any = model
     for depth, step in enumerate(parents):
         if parents[0] != _SPACE:
-            holder = holder.model_fields[step].annotation
+            annotation = holder.model_fields[step].annotation
+            # A part that may be null is a union of the two.
+            holder = get_args(annotation)[0] if _may_be_null(annotation) else annotation
         else:
             holder = SpaceMapping if depth == 0 else FORMS[str(details["loc"][3])]
     return {field.alias or name: field for name, field in holder.model_fields.items()}

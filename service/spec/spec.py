@@ -8,18 +8,19 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from search_spaces import NAMED_SPACES, Space
 from service.errors import Problem, SpecError
 from service.spec.conflicts import ConflictsError, conflicts_of
-from service.spec.fields import Must, nearest
+from service.spec.fields import nearest
 from service.spec.parts import (
     BaselineSpec,
     ComputeSpec,
     ConfirmationSpec,
+    EarlyStoppingSpec,
     ModelSpec,
     Name,
     ObjectiveSpec,
@@ -75,9 +76,11 @@ class Spec(Part):
     search: SearchSpec = Field(
         description="How the search goes through the space.", examples=[{"num_trials": 16}]
     )
-    early_stopping: Annotated[
-        None, Must("null", "Early stopping is not available in this version; leave it null.")
-    ] = Field(default=None, description="Not available in this version: null.")
+    early_stopping: EarlyStoppingSpec | None = Field(
+        default=None,
+        description="Whether a cohort's worst trials are stopped early: null (off), or a mapping "
+        "that says when. Baseline and confirmation are always trained to the end.",
+    )
     confirmation: ConfirmationSpec = Field(
         default=ConfirmationSpec(), description="How the best settings are confirmed."
     )

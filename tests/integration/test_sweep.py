@@ -150,6 +150,38 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
     assert list((shell.home / "cohorts").rglob("*.safetensors")) == []
 
 
+STOPPING = {
+    "num_steps: 512": "num_steps: 8192",
+    "learning_rate: 0.02": "learning_rate: 0.01",
+    "num_trials: 4": "num_trials: 6",
+    "cohort_size: 2": "checkpoint_s: 0.2, cohort_size: 3",
+    "confirmation:": "early_stopping: {first_step: 256}\nconfirmation:",
+}
+
+
+def test_early_stopping_ends_the_same_whenever_the_sweep_is_stopped(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "{initial_bias: {float: [-1.0, 0.0]}}", **STOPPING)
+    untouched, shell = Shell(tmp_path / "untouched"), Shell(tmp_path / "home")
+    untouched.run("run", str(spec))
+    expected = untouched.trials("tiny")
+    # Of three trials one is stopped after 256 steps, and one of the other two after 512.
+    ends = [(row["state"], row["num_steps"]) for row in expected if row["phase"] == "search"]
+    for cohort in (ends[:3], ends[3:]):
+        assert sorted(cohort) == [("complete", 8192), ("pruned", 256), ("pruned", 512)]
+    stopped = shell.start("run", str(spec))
+    stopped.until("search 3/6")
+    stopped.stop(signal.SIGTERM)
+    assert list((shell.home / "cohorts/tiny/search-1").glob("*.safetensors"))
+    assert shell.json("status", "tiny")["trials"]["pruned"] == 2
+    shell.run("resume", "tiny")
+    assert shell.json("status", "tiny")["trials"]["pruned"] == 4
+    also = ("state", "reason", "num_steps", "loss_ratio")
+    for found, row in zip(shell.trials("tiny"), expected, strict=True):
+        assert numbers([found]) == numbers([row])
+        assert {name: found[name] for name in also} == {name: row[name] for name in also}
+    assert shell.json("best", "tiny") == untouched.json("best", "tiny")
+
+
 def test_a_stopped_cohort_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
     spec = write_spec(

@@ -1,6 +1,7 @@
 """Real trainings of networks so small that each takes a tenth of a second."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -48,8 +49,11 @@ def begun(storage: Path | str, *trials: Trial, **changes: Any) -> CohortTraining
         "training": TRAINING,
         "num_threads": 1,
         "storage": str(storage),
+        "checkpoint_s": 30.0,
     }
-    return CohortTraining(Cohort(**{**values, **changes}))  # type: ignore[arg-type]
+    training = CohortTraining(Cohort(**{**values, **changes}))  # type: ignore[arg-type]
+    training.advance(0.0)
+    return training
 
 
 def alone(trial: Trial, seed: int) -> trainers.Outcome:
@@ -222,18 +226,7 @@ def test_training_in_moments_gives_the_same_as_in_one_go(tmp_path: Path, wide: T
 
 
 def test_steps_done_are_told_as_it_goes(tmp_path: Path, wide: Trial) -> None:
-    training = CohortTraining(
-        Cohort(
-            sweep="s",
-            cohort_id="search-0",
-            attempt=1,
-            trials=(wide,),
-            task=TASK,
-            training=TRAINING,
-            num_threads=1,
-            storage=str(tmp_path),
-        )
-    )
+    training = begun(tmp_path, wide)
     seen = [training.num_steps_done]
     while not training.is_finished:
         training.advance(1e-4)
@@ -252,6 +245,7 @@ def test_the_phase_is_its_trials(make_trial: MakeTrial) -> None:
         task=TASK,
         training=TRAINING,
         num_threads=1,
+        checkpoint_s=30.0,
         storage="x",
     )
     assert cohort.phase == "confirmation"
@@ -380,3 +374,65 @@ def test_a_storage_that_refuses_costs_no_training(
         training.close()
     assert "a checkpoint could not be written: slow down" in training.take_warnings()
     assert training.results()[0].state == "complete"
+
+
+def refuse_all(*_: object) -> None:
+    raise OSError("connection refused")
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Takes methods of the storage away until it is undone."""
+    monkeypatch.setattr("service.outages.FIRST_PAUSE_S", 0.01)
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def test_results_wait_for_a_storage_that_is_away(
+    tmp_path: Path, narrow: Trial, away: pytest.MonkeyPatch
+) -> None:
+    away.setattr(Storage, "write_table", refuse_all)
+    training = begun(tmp_path, narrow)
+    for _ in range(4):
+        training.advance(60.0)
+    assert training.num_steps_done == 256
+    assert not training.is_finished
+    assert training.take_warnings() == ["connection refused The storage is waited for."]
+    away.undo()
+    while not training.is_finished:
+        training.advance(60.0)
+    assert training.take_warnings() == ["It answers again, after 0 s."]
+    (result,) = training.results()
+    (undisturbed,) = train(tmp_path / "undisturbed", narrow)
+    assert result == replace(undisturbed, train_s=result.train_s)
+
+
+def test_a_cohort_does_not_begin_anew_while_its_checkpoint_cannot_be_seen(
+    tmp_path: Path, narrow: Trial, away: pytest.MonkeyPatch
+) -> None:
+    first = begun(tmp_path, narrow)
+    first.advance(0.0)
+    first.close()
+    away.setattr(Storage, "names", refuse_all)
+    again = begun(tmp_path, narrow, attempt=2)
+    again.advance(60.0)
+    assert (again.first_step, again.num_steps_done) == (None, 0)
+    away.undo()
+    while again.first_step is None:
+        again.advance(60.0)
+    assert again.first_step == first.num_steps_done > 0
+
+
+def test_stopped_while_its_results_are_refused_it_is_not_trained_again(
+    tmp_path: Path, narrow: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "write_table", refuse_all)
+        training = begun(tmp_path, narrow)
+        training.advance(60.0)
+        assert not training.is_finished
+        training.close()
+    again = begun(tmp_path, narrow, attempt=2)
+    assert again.first_step == 256
+    again.advance(60.0)
+    assert again.results()[0].state == "complete"

@@ -2,34 +2,38 @@
 
 import pytest
 
-from service.cohort_queue import CohortQueue, deaths_in_a_row, phase_of
+from service.cohort_queue import CohortQueue, Deaths, deaths_in_a_row, phase_of
 from service.ledger import Attempt, Writer
 from service.trials import PHASES, Point
 
 DIED = "worker gone"
+LOST = "machine lost: preempted"
 OURS = "abandoned"
 
 
 @pytest.mark.parametrize(
     ("attempts", "deaths"),
     [
-        ([], 0),
-        ([(None, DIED)], 1),
-        ([(None, DIED), (None, DIED), (None, DIED)], 3),
+        ([], Deaths()),
+        ([(None, DIED)], Deaths(1)),
+        ([(None, DIED), (None, DIED), (None, DIED)], Deaths(3)),
         # The second went on at the first one's checkpoint, and so did the third: no farther.
-        ([(None, DIED), (64, DIED), (64, DIED)], 2),
-        ([(None, DIED), (64, DIED), (128, DIED)], 1),
+        ([(None, DIED), (64, DIED), (64, DIED)], Deaths(2)),
+        ([(None, DIED), (64, DIED), (128, DIED)], Deaths(1)),
         # A worker that dies before it says where it begins got nowhere.
-        ([(None, DIED), (64, DIED), (None, DIED)], 2),
+        ([(None, DIED), (64, DIED), (None, DIED)], Deaths(2)),
         # A damaged checkpoint: back to an earlier one is no progress.
-        ([(None, DIED), (128, DIED), (64, DIED)], 2),
+        ([(None, DIED), (128, DIED), (64, DIED)], Deaths(2)),
         # Those that ended with their driver died of nothing of their own.
-        ([(None, DIED), (None, OURS), (None, DIED)], 2),
-        ([(None, DIED), (64, None)], 0),
+        ([(None, DIED), (None, OURS), (None, DIED)], Deaths(2)),
+        ([(None, DIED), (64, None)], Deaths()),
+        # A machine that is taken away is another matter, and progress ends both counts.
+        ([(None, LOST), (None, DIED), (None, LOST)], Deaths(1, 2)),
+        ([(None, LOST), (None, DIED), (64, LOST)], Deaths(0, 1)),
     ],
 )
 def test_deaths_count_from_the_last_progress(
-    attempts: list[tuple[int | None, str | None]], deaths: int
+    attempts: list[tuple[int | None, str | None]], deaths: Deaths
 ) -> None:
     assert deaths_in_a_row([Attempt(*one) for one in attempts]) == deaths
 

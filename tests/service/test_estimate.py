@@ -114,6 +114,22 @@ def test_time_grows_with_steps_and_shrinks_with_workers(make_spec: MakeSpec) -> 
     assert training_s(("max_concurrent: 1", "max_concurrent: 2")) == pytest.approx(once / 2)
 
 
+def test_early_stopping_shortens_the_search_alone(make_spec: MakeSpec) -> None:
+    """Of 256 steps two trials are trained 128 and one is trained 128 more: three quarters."""
+
+    def search_s(early_stopping: str) -> float:
+        def seconds(num_trials: int) -> float:
+            spec = make_spec(
+                ("num_trials: 4", f"num_trials: {num_trials}"),
+                (COMPUTE, f"early_stopping: {early_stopping}\n{COMPUTE}"),
+            )
+            return estimate(spec, resolve(spec, ROOM)).seconds
+
+        return seconds(40) - seconds(20)
+
+    assert search_s("{first_step: 128}") == pytest.approx(0.75 * search_s("null"))
+
+
 def test_the_estimate_is_what_a_life_trains(
     make_spec: MakeSpec, make_trial: Callable[..., Trial]
 ) -> None:

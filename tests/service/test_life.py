@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from service.life import Life
 from service.planning import Resolved, resolve
 from service.room import Machine, Room
 from service.spec import parse_spec
+from service.storage import Storage
 from service.trials import Result, Trial
 
 Train = Callable[[Trial], Result]
@@ -78,7 +81,12 @@ def failed(trial: Trial) -> Result:
 
 
 @contextmanager
-def driver(ledger_url: str, text: str = SWEEP, num_trials: int | None = None) -> Iterator[Life]:
+def driver(
+    ledger_url: str,
+    text: str = SWEEP,
+    num_trials: int | None = None,
+    storage: Path | str = "unused",
+) -> Iterator[Life]:
     """A driver that holds the lease; the sweep is made if it is not there."""
     spec = parse_spec(text, origin="test")
     ledger = Ledger(ledger_url)
@@ -103,7 +111,7 @@ def driver(ledger_url: str, text: str = SWEEP, num_trials: int | None = None) ->
                 ledger=ledger,
                 writer=writer,
                 resolved=resolved,
-                storage="unused",
+                storage=str(storage),
             )
         finally:
             release(ledger.engine, lease)
@@ -353,6 +361,88 @@ def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(ledger_url:
     assert (trial.state.name, trial.constraints) == ("PRUNED", {"loss_ratio": 1e6})
 
 
+STOPPING = SWEEP + "early_stopping: {first_step: 64}\n"
+CURVES = "results/tiny/baseline-0/curves-1.parquet"
+
+
+def stopped(trial: Trial) -> Result:
+    return Result(
+        trial_id=trial.trial_id,
+        attempt=trial.attempts,
+        state="pruned",
+        reason="stopped at step 64: rank 3 of 3 (loss ratio 1.3)",
+        num_steps=64,
+        train_s=0.1,
+    )
+
+
+def halved(folder: Path) -> Train:
+    """The baseline's curves as workers write them, and the first of a search's cohort stopped."""
+    rows = [
+        {"trial_id": f"baseline/{seed}", "seed": seed, "step": step, "loss": 1.0 + seed / 2}
+        for seed in range(3)
+        for step in (64, 128, 256)
+    ]
+    Storage(str(folder)).write_table(CURVES, pa.Table.from_pylist(rows))
+
+    def by(trial: Trial) -> Result:
+        if trial.phase == "search" and trial.number % 3 == 0:
+            return stopped(trial)
+        return replace(by_formula(trial), curves=CURVES)
+
+    return by
+
+
+def test_only_the_searchs_cohorts_are_stopped_early_and_by_the_baselines_curves(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    found = {}
+    by = halved(tmp_path)
+    with driver(ledger_url, STOPPING, storage=tmp_path) as life:
+        while (cohort := life.next_cohort()) is not None:
+            found[cohort.cohort_id] = cohort.early_stopping
+            life.ended(cohort.cohort_id, [by(trial) for trial in cohort.trials])
+    for cohort_id, early_stopping in found.items():
+        if not cohort_id.startswith("search"):
+            assert early_stopping is None
+            continue
+        assert early_stopping is not None
+        assert early_stopping.baseline == {64: {0: 1.0}, 128: {0: 1.0}}
+    assert {"baseline-0", "search-0", "search-2", "confirmation-0"} <= set(found)
+
+
+def test_a_stopped_trial_is_told_as_pruned_and_cannot_become_best(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    with driver(ledger_url, STOPPING, storage=tmp_path) as life:
+        train(life, halved(tmp_path))
+        ends = {t.number: t for t in life.trials if t.phase == "search"}
+        roles = {t.role for t in life.trials if t.phase == "confirmation"}
+    assert [ends[n].state for n in (0, 3, 6)] == ["pruned"] * 3
+    assert all(ends[n].result.loss_ratio is None for n in (0, 3, 6))  # type: ignore[union-attr]
+    assert not {f"search/{n}" for n in (0, 3, 6)} & roles
+    storage = Ledger(ledger_url).storage
+    told = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
+    assert [(told[n].state.name, told[n].constraints) for n in (0, 3, 6)] == [("PRUNED", {})] * 3
+
+
+def test_stopped_trials_and_interruptions_go_together(
+    new_ledger_url: Callable[[], str], tmp_path: Path
+) -> None:
+    whole, cut = new_ledger_url(), new_ledger_url()
+    by = halved(tmp_path)
+    with driver(whole, STOPPING, storage=tmp_path) as life:
+        train(life, by)
+    for cohorts in (2, 1, 1):
+        with driver(cut, STOPPING, storage=tmp_path) as life:
+            train(life, by, cohorts=cohorts)
+            life.next_cohort()
+    with driver(cut, STOPPING, storage=tmp_path) as life:
+        train(life, by)
+    assert told(cut) == told(whole)
+    assert ("search/3", "pruned") in [(trial_id, state) for trial_id, state, _ in told(cut)]
+
+
 def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(ledger_url: str) -> None:
     with driver(ledger_url) as life:
         train(life, lambda t: failed(t) if t.phase == "search" else by_formula(t))
@@ -456,6 +546,34 @@ def test_machines_may_die_as_often_as_they_like_while_there_is_progress(ledger_u
         train(life)
         assert life.is_done
         assert {trial.state for trial in life.trials} == {"complete"}
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_machines_that_are_taken_away_before_any_progress_are_nobodys_fault_for_long(
+    ledger_url: str,
+) -> None:
+    with driver(ledger_url) as life:
+        train(life, cohorts=1)
+        for _ in range(9):
+            cohort = life.next_cohort()
+            assert cohort is not None
+            assert len(cohort.trials) == 3
+            life.died(cohort.cohort_id, "spot", with_machine=True)
+        train(life)
+        assert {trial.state for trial in life.trials} == {"complete"}
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_trial_that_takes_ten_machines_with_it_is_given_up(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
+        train(life, cohorts=1)
+        while (cohort := life.next_cohort()) is not None:
+            if any(trial.trial_id == "search/1" for trial in cohort.trials):
+                life.died(cohort.cohort_id, "no answer", with_machine=True)
+            else:
+                life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
+        (reason,) = (t.result.reason for t in life.trials if t.result and t.result.reason)
+    assert reason == "its machine ended 10 times on this trial alone: machine lost: no answer"
 
 
 @pytest.mark.usefixtures("_no_pauses")

@@ -93,6 +93,25 @@ def test_the_smallest_of_the_fastest(step_s: dict[int, float], num_steps: int, s
     assert fastest(step_s, num_steps) == size
 
 
+def test_a_size_that_early_stopping_halves_more_often_is_faster(make_spec: MakeSpec) -> None:
+    """A step of a trial takes as long in any company, but larger cohorts do fewer of them."""
+    spec = make_spec(
+        (COMPUTE, "early_stopping: {first_step: 32}\ncompute: {cpus: 1}"),
+        ("num_trials: 4", "num_trials: 64"),
+        ("num_steps: 256", "num_steps: 262144"),
+    )
+    asked: list[Calibration] = []
+
+    def measure(calibration: Calibration) -> dict[int, float]:
+        asked.append(calibration)
+        return dict.fromkeys(calibration.sizes, 0.001)
+
+    resolved = resolve(spec, Room((Machine(1, PLENTY),)), measure)
+    assert asked[0].sizes == (2, 4, 8, 16)  # a lone trial is never stopped
+    assert resolved.cohort_size == 16
+    assert resolve(spec, Room((Machine(64, PLENTY),))).cohort_size == 2
+
+
 def test_auto_never_plans_past_memory(make_spec: MakeSpec) -> None:
     """Whatever the memory, what is planned fits in it, or the file is refused."""
     spec = make_spec(

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from service import progress
 from service.cohort import Cohort
+from service.early_stopping import EarlyStopping
 from service.planning import Resolved
 from service.progress import ProgressView
 from service.spec import Spec
@@ -77,6 +78,18 @@ def baseline(make_trial: MakeTrial) -> list[Trial]:
     ]
 
 
+RESOLVED = Resolved(
+    cohort_size=2,
+    max_concurrent=3,
+    sampler="tpe",
+    precision="float32",
+    device="cpu",
+    cpus=1,
+    gpus=0.0,
+    step_s={"1": 0.0015, "2": 0.00075},
+)
+
+
 def cohort(cohort_id: str, *trials: Trial) -> Cohort:
     return Cohort(
         sweep="tiny",
@@ -86,6 +99,7 @@ def cohort(cohort_id: str, *trials: Trial) -> Cohort:
         task={},
         training={},
         num_threads=1,
+        checkpoint_s=30.0,
         storage="x",
     )
 
@@ -98,19 +112,10 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
     page: Screen, make_spec: MakeSpec, baseline: list[Trial], searched: Trial, make_trial: MakeTrial
 ) -> None:
     failed = make_trial("search", 1, state="failed", reason="diverged: loss 9")
-    resolved = Resolved(
-        cohort_size=2,
-        max_concurrent=3,
-        sampler="tpe",
-        precision="float32",
-        device="cpu",
-        cpus=1,
-        gpus=0.0,
-        step_s={"1": 0.0015, "2": 0.00075},
-    )
+    stopped = make_trial("search", 2, state="pruned", reason="stopped at step 64: rank 2 of 2 (x)")
     with ProgressView(make_spec(), 4, page.console) as view:
         view.workers_starting()
-        view.planned(resolved)
+        view.planned(RESOLVED)
         view.phase_entered("baseline", 2, [])
         view.cohort_started(cohort("baseline-0", *map(running, baseline)))
         view.cohort_progressed("baseline-0", 128)
@@ -120,6 +125,7 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
         view.trial_ended(searched)
         view.cohort_died("search-1", "MemoryError: [no/markup] 9")
         view.trial_ended(failed)
+        view.trial_ended(stopped)
         view.phase_entered("confirmation", 0, [])
     assert page.lines == [
         "tiny: starting workers",
@@ -133,6 +139,7 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
         "0.250, coverage 0.125",
         "search-1 ended without results, trying again: MemoryError: [no/markup] 9",
         "search 2/4: search/1 failed: diverged: loss 9",
+        "search 3/4: search/2 pruned: stopped at step 64: rank 2 of 2 (x)",
     ]
 
 
@@ -274,6 +281,38 @@ def test_steps_of_running_cohorts_count_as_done(
     found = re.search(r"about (\d+) min (\d+) s left, 10 s so far", terminal.last_frame)
     assert found is not None
     assert int(found[1]) * 60 + int(found[2]) == pytest.approx(110, abs=2)
+
+
+def test_early_stopping_shortens_what_is_left(
+    terminal: Screen,
+    make_spec: MakeSpec,
+    baseline: list[Trial],
+    searched: Trial,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In two cohorts of two one trial is stopped half way: a search of 3 trainings, not 4.
+
+    Of 2 + 3 + 6 the baseline is done, and of the first cohort 1.25 when it is at three quarters.
+    """
+    compute = "compute: {cohort_size: 2, max_concurrent: 1}"
+    spec = make_spec((compute, f"early_stopping: {{first_step: 128}}\n{compute}"))
+    stopping = EarlyStopping(
+        reduction=2, objective="feature_coverage", loss_margin=0.5, baseline={128: {0: 1.0}}
+    )
+    pair = [running(replace(searched, number=number)) for number in range(2)]
+    with ProgressView(spec, 4, terminal.console) as view:
+        view.planned(RESOLVED)
+        view.phase_entered("baseline", 2, [])
+        for trial in baseline:
+            view.trial_ended(trial)
+        view.phase_entered("search", 4, [])
+        view.cohort_started(replace(cohort("search-0", *pair), early_stopping=stopping))
+        view.cohort_progressed("search-0", 192)
+        later(monkeypatch, 100.0)
+    found = re.search(r"about (\d+) min (\d+) s left, 1 min 40 s so far", terminal.last_frame)
+    assert found is not None
+    expected = 100 * (3 + 6 - 1.25) / (2 + 1.25)
+    assert int(found[1]) * 60 + int(found[2]) == pytest.approx(expected, abs=2)
 
 
 def test_what_was_done_before_this_driver_is_not_measured(

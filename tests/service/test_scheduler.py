@@ -45,6 +45,7 @@ def make_cohort(tmp_path: Path, make_trial: MakeTrial) -> Callable[..., dict[str
                 training={"num_steps": num_steps, "batch_size": 32, "precision": "float32"},
                 num_threads=1,
                 storage=str(tmp_path),
+                checkpoint_s=30.0,
             )
         }
 
@@ -61,13 +62,14 @@ def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_goes_on_from_it(
     tmp_path: Path, make_cohort: Callable[..., dict[str, Any]]
 ) -> None:
     first = CohortTrainable(config=make_cohort())
+    assert first.train()["num_steps_done"] == 0  # where it begins is known before it trains
     done = first.train()["num_steps_done"]
     first.stop()
     assert 0 < done < 4096
     again = CohortTrainable(config=make_cohort(attempt=2))
     report = again.train()
-    assert report["first_step"] == done
-    assert report["num_steps_done"] > done
+    assert (report["first_step"], report["num_steps_done"]) == (done, done)
+    assert again.train()["num_steps_done"] > done
     again.stop()
 
 
@@ -86,12 +88,14 @@ def test_when_results_are_known_nothing_of_the_cohort_is_written_any_more(
     tmp_path: Path, make_cohort: Callable[..., dict[str, Any]]
 ) -> None:
     worker = CohortTrainable(config=make_cohort(num_steps=64))
+    worker.train()
     report = worker.train()
     assert report["done"] is True
     assert report["results"][0].state == "complete"
-    assert worker._training._writer._shutdown
+    assert worker._training._writer._is_closed
     # The same process takes the next cohort.
     assert worker.reset_config(make_cohort(number=1, num_steps=64))
+    worker.train()
     assert worker.train()["results"][0].trial_id == "search/1"
     worker.stop()
 
@@ -130,7 +134,7 @@ class AwayLedger:
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         self._hear("ended")
 
-    def died(self, cohort_id: str, reason: str) -> None:
+    def died(self, cohort_id: str, reason: str, *, with_machine: bool) -> None:
         self._hear(f"died: {reason}")
 
 

@@ -140,6 +140,16 @@ def test_a_failed_trial_has_a_reason_and_no_metrics(make_trial: MakeTrial) -> No
     assert (row["reason"], row["loss"], row["num_steps"]) == ("diverged: loss 9", None, 256)
 
 
+def test_a_stopped_trial_has_a_reason_its_steps_and_no_metrics(make_trial: MakeTrial) -> None:
+    reason = "stopped at step 64: rank 2 of 2 (loss ratio 1.3)"
+    trial = make_trial("search", 0, state="pruned", reason=reason)
+    assert trial.result is not None
+    trial = replace(trial, result=replace(trial.result, num_steps=64))
+    (row,) = trials_table([trial], 0.02).to_pylist()
+    assert (row["state"], row["reason"], row["num_steps"]) == ("pruned", reason, 64)
+    assert (row["loss"], row["loss_ratio"], row["monosemantic_per_feature"]) == (None, None, None)
+
+
 def test_no_trials_are_a_table_without_rows() -> None:
     table = trials_table([], 0.02)
     assert (table.num_rows, table.schema) == (0, TRIALS_SCHEMA)

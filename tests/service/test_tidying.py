@@ -29,6 +29,7 @@ def cohort(cohort_id: str, trial: Trial) -> Cohort:
         task={},
         training={},
         num_threads=1,
+        checkpoint_s=30.0,
         storage="x",
     )
 

@@ -160,6 +160,23 @@ def test_a_failed_trial_is_a_failed_run_with_its_reason(
     assert "loss_ratio" not in run.data.metrics
 
 
+def test_a_trial_that_was_stopped_early_is_a_finished_run_that_says_so(
+    projection: Any, runs: Any, make_trial: MakeTrial
+) -> None:
+    reason = "stopped at step 2: rank 4 of 4 (loss ratio 1.31)"
+    trial = make_trial("search", 3, state="pruned", reason=reason)
+    assert trial.result is not None
+    trial = replace(trial, result=replace(trial.result, num_steps=2))
+    projection().project_trial(trial, CURVES)
+    run = runs()["search/3"]
+    assert run.info.status == "FINISHED"
+    tags = {name: run.data.tags[name] for name in ("state", "reason", "feasible")}
+    assert tags == {"state": "pruned", "reason": reason, "feasible": "false"}
+    # Its curve until then, but nothing that a filter for good runs would find.
+    assert "loss" in run.data.metrics
+    assert "loss_ratio" not in run.data.metrics
+
+
 def test_trials_of_confirmation_have_a_role_and_are_neither_feasible_nor_not(
     projection: Any, runs: Any, make_trial: MakeTrial
 ) -> None:

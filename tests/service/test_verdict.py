@@ -145,6 +145,18 @@ def test_trials_that_failed_are_told_of_where_there_is_nothing_to_confirm(
     assert "1 of them failed." in sentence
 
 
+def test_trials_that_were_stopped_early_are_told_of_too(
+    make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    ends = {0: "failed", 1: "pruned", 2: "pruned"}
+    trials = [make_trial("search", n, state=state, reason="x") for n, state in ends.items()]
+    tail = "of the baseline's, and 1 of them failed, and 2 were stopped early."
+    assert verdict(make_spec(), [], trials)["sentence"].endswith(tail)
+    assert verdict(make_spec(), [], trials[1:])["sentence"].endswith(
+        "of the baseline's, and 2 were stopped early."
+    )
+
+
 def test_a_margin_of_half_a_percent_is_told_as_such(
     make_spec: MakeSpec, trials: Sequence[Trial]
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import trainers
-from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
+from trainers import Member, Record, Task, TrainingSettings, advance, begin, outcomes
 from trainers.features import Stream
 from trainers.replicates import draw_chunk
 from trainers.sizes import chunk_steps
@@ -232,3 +232,22 @@ def test_a_negative_bias_makes_the_papers_network_monosemantic_sooner():
     gained = negative.evaluation.monosemantic_per_feature
     assert gained > zero.evaluation.monosemantic_per_feature + 0.1
     assert negative.evaluation.mean_bias < zero.evaluation.mean_bias
+
+
+def test_a_record_says_who_was_in_training_at_a_step_before_anybody_was_dropped_there():
+    dropped, diverged = Record(dropped_at=8), Record(diverged_at=8)
+    assert [dropped.is_training_at(step) for step in (4, 8, 9)] == [True, True, False]
+    # Who diverged is out by the end of that step; who is dropped there was in until then.
+    assert [diverged.is_training_at(step) for step in (4, 7, 8)] == [True, True, False]
+    assert Record().is_training_at(8)
+
+
+def test_a_record_holds_the_curve_at_its_steps_alone():
+    task = Task(kind="feature_decoder", num_features=16, num_inputs=4, feature_density=0.1)
+    settings = TrainingSettings(num_steps=6, batch_size=8)
+    state = begin(task, settings, [Member(seed=0, num_neurons=8, learning_rate=0.01)])
+    (record,) = advance(state, 6).records
+    (outcome,) = outcomes(state)
+    assert record.evaluation_at(4).loss == outcome.curve.loss[list(outcome.curve.steps).index(4)]
+    assert record.evaluation_at(6) == outcome.evaluation
+    assert (record.evaluation_at(3), record.evaluation_at(8)) == (None, None)

@@ -95,6 +95,26 @@ def test_a_spec_is_typed_frozen_and_keeps_its_text():
         spec.training.learning_rate = 0.5
 
 
+@pytest.mark.parametrize(
+    ("written", "stopping"),
+    [
+        ("{}", (1024, 2)),
+        ("{first_step: 1}", (1, 2)),
+        ("{first_step: 4096, reduction: 1024}", (4096, 1024)),
+    ],
+)
+def test_early_stopping_has_two_settings(written, stopping):
+    text = edited("early_stopping: null", f"early_stopping: {written}")
+    spec = parse_spec(text, origin="x")
+    assert (spec.early_stopping.first_step, spec.early_stopping.reduction) == stopping
+    assert jsonschema.Draft202012Validator(json_schema()).is_valid(locate(text, origin="x").data)
+    assert Spec.from_settings(spec.settings(), text) == spec
+    off = parse_spec(QUICKSTART, origin="x")
+    assert differences(off, spec) == [
+        f"early_stopping: null -> {{first_step: {stopping[0]}, reduction: {stopping[1]}}}"
+    ]
+
+
 def test_a_named_space_is_made_for_the_file():
     spec = parse_spec(QUICKSTART, origin="x")
     built = NAMED_SPACES["bias_and_width"].build(
@@ -277,10 +297,40 @@ REFUSED = [
      "gpus must be a share of one GPU or a whole number of them, found 1.5", "Round it."),
     (edited("max_concurrent: auto", "max_concurrent: 0"), "compute.max_concurrent", 12,
      "max_concurrent must be auto or from 1 to 65536, found 0", "Raise it."),
-    (edited("early_stopping: null", "early_stopping: {rungs: 3}"), "early_stopping", 10,
-     "early_stopping must be null, found {rungs: 3}",
-     "Early stopping is not available in this version; leave it null."),
+    (edited("early_stopping: null", "early_stopping: {rungs: 3}"), "early_stopping.rungs", 10,
+     "early_stopping must have only keys it knows, found rungs",
+     "Remove it; the keys are first_step, reduction."),
+    (edited("early_stopping: null", "early_stopping: {reducton: 4}"), "early_stopping.reducton", 10,
+     "found reducton", "Did you mean reduction?"),
+    (edited("early_stopping: null", "early_stopping: off"), "early_stopping", 10,
+     "early_stopping must be null or a mapping, found the text 'off'",
+     "Write its keys below it, such as `first_step: ...`, or null."),
+    (edited("early_stopping: null", "early_stopping: {first_step: 1000}"), "early_stopping.first_step", 10,
+     "first_step must be a power of two from 1 to 8388608, found 1000", "Write 512 or 1024."),
+    (edited("early_stopping: null", "early_stopping: {first_step: 0}"), "early_stopping.first_step", 10,
+     "first_step must be a power of two from 1", "Write 1."),
+    (edited("early_stopping: null", "early_stopping: {first_step: '64'}"), "early_stopping.first_step", 10,
+     "found the text '64'", "Write one, without quotes."),
+    (edited("early_stopping: null", "early_stopping: {first_step: true}"), "early_stopping.first_step", 10,
+     "found true", "Write one"),
+    (edited("early_stopping: null", "early_stopping: {reduction: 3}"), "early_stopping.reduction", 10,
+     "reduction must be a power of two from 2 to 1024, found 3", "Write 2 or 4."),
+    (edited("early_stopping: null", "early_stopping: {reduction: 1}"), "early_stopping.reduction", 10,
+     "reduction must be a power of two from 2 to 1024, found 1", "Write 2."),
     # keys that do not go together
+    (edited("early_stopping: null", "early_stopping: {first_step: 8192}"), "early_stopping.first_step", 10,
+     "first_step must be below training.num_steps, which is 8192, found 8192",
+     "Write first_step: 4096 or a smaller power of two, or early_stopping: null."),
+    (edited("early_stopping: null", "early_stopping: {}").replace("num_steps: 8192", "num_steps: 1000"),
+     "early_stopping.first_step", 4,
+     "first_step must be below training.num_steps, which is 1000, found 1024, its default",
+     "Write first_step: 512 or a smaller"),
+    (edited("early_stopping: null", "early_stopping: {first_step: 1}").replace("num_steps: 8192", "num_steps: 1"),
+     "early_stopping.first_step", 10, "found 1", "Write early_stopping: null."),
+    (edited("early_stopping: null", "early_stopping: {}").replace("cohort_size: auto", "cohort_size: 1"),
+     "compute.cohort_size", 12,
+     "cohort_size must be at least 2 for early stopping, which compares trials of a cohort, found 1",
+     "Raise it, or write early_stopping: null."),
     (edited("num_inputs: 32", "num_inputs: 257"), "task.num_inputs", 2,
      "num_inputs must be at most task.num_features, which is 256, found 257",
      "Write num_inputs: 256 or fewer, or raise num_features."),
@@ -512,7 +562,10 @@ SCHEMA_REFUSES = [
     {"search_space": {"num_neurons": {"int": [1, 2], "steps": 3}}},
     {"search_space": {"nonlinearity": {"choice": []}}},
     {"search_space": "bias"},
-    {"early_stopping": {}},
+    {"early_stopping": {"first_step": 1000}},
+    {"early_stopping": {"reduction": 3}},
+    {"early_stopping": {"rungs": 3}},
+    {"early_stopping": 1024},
     {"model": {"num_neurons": 0}},
     {"compute": {"cohort_size": "aut"}},
     {"training": {}},

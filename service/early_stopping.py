@@ -1,0 +1,169 @@
+"""Early stopping inside a cohort: successive halving on the cohort's own curves.
+
+At each rung, a step of the curve, the trials that are still in training are ranked, and the best
+go on. The ranking is a function of the curves and of what the cohort was handed, so it is the same
+after any interruption, and made twice it drops nobody more.
+
+Source: Jamieson and Talwalkar 2016, *Non-stochastic Best Arm Identification and Hyperparameter
+Optimization*.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from service.trials import Trial, by_trial
+
+if TYPE_CHECKING:
+    from service.spec import Spec
+    from trainers import Evaluation, Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a trial stands at a rung, its replicates averaged.
+
+    Attributes:
+        number: The trial's number.
+        loss_ratio: Loss over the baseline's at the same step.
+        objective: What the search makes larger.
+    """
+
+    number: int
+    loss_ratio: float
+    objective: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """What a cohort's trials are stopped by, fixed when the search begins.
+
+    Attributes:
+        reduction: At a rung one trial in so many goes on, rounded up.
+        objective: Name of the number that the search makes larger.
+        loss_margin: How far above the baseline a loss may be, as a fraction.
+        baseline: The baseline's loss by rung, then by seed. The rungs are steps of the curve.
+    """
+
+    reduction: int
+    objective: str
+    loss_margin: float
+    baseline: Mapping[int, Mapping[int, float]]
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The steps at which trials are stopped."""
+        return tuple(self.baseline)
+
+    def stopped(self, trials: Sequence[Trial], records: Sequence["Record"], step: int) -> set[int]:
+        """Numbers of the trials that are not trained past a rung.
+
+        A trial with a replicate that diverged has failed already, and is not ranked. Nor is one
+        whose loss is not finite: it goes on until it is found to have diverged, which says more of
+        its settings.
+
+        Args:
+            trials: The cohort's trials.
+            records: What is known of their networks, trial by trial and seed by seed.
+            step: The rung.
+        """
+        failed = {
+            trial.number
+            for trial, replicates in by_trial(trials, records)
+            if not all(record.is_training_at(step) for record in replicates)
+        }
+        ranking = self.ranked(self._standings(trials, records, step))
+        worst = ranking[num_kept(len(ranking), self.reduction) :]
+        return failed | {standing.number for standing in worst}
+
+    def reason(
+        self, trials: Sequence[Trial], records: Sequence["Record"], number: int, step: int
+    ) -> str:
+        """Why the trial of this number was stopped at a rung, for people."""
+        ranking = self.ranked(self._standings(trials, records, step))
+        rank, standing = next(
+            (rank, one) for rank, one in enumerate(ranking, start=1) if one.number == number
+        )
+        found = f"loss ratio {standing.loss_ratio:.3g}"
+        if self._is_feasible(standing):
+            found += f", {self.objective.replace('_', ' ')} {standing.objective:.3f}"
+        return f"stopped at step {step}: rank {rank} of {len(ranking)} ({found})"
+
+    def ranked(self, standings: Sequence[Standing]) -> list[Standing]:
+        """Best first: those within the margin by the objective, then the others by their loss."""
+
+        def key(one: Standing) -> tuple[bool, float, int]:
+            is_feasible = self._is_feasible(one)
+            return not is_feasible, -one.objective if is_feasible else one.loss_ratio, one.number
+
+        return sorted(standings, key=key)
+
+    def _is_feasible(self, standing: Standing) -> bool:
+        return standing.loss_ratio <= 1.0 + self.loss_margin
+
+    def _standings(
+        self, trials: Sequence[Trial], records: Sequence["Record"], step: int
+    ) -> list[Standing]:
+        """Of the trials of which every replicate is still in training, with a finite loss."""
+        return [
+            self._standing(trial, evaluations, step)
+            for trial, replicates in by_trial(trials, records)
+            if all(record.is_training_at(step) for record in replicates)
+            and len(evaluations := _evaluations(replicates, step)) == len(replicates)
+        ]
+
+    def _standing(self, trial: Trial, evaluations: Sequence["Evaluation"], step: int) -> Standing:
+        baseline = self.baseline[step]
+        return Standing(
+            number=trial.number,
+            loss_ratio=fmean(
+                evaluation.loss / baseline[seed]
+                for evaluation, seed in zip(evaluations, trial.seeds, strict=True)
+            ),
+            objective=fmean(getattr(evaluation, self.objective) for evaluation in evaluations),
+        )
+
+
+def _evaluations(replicates: Sequence["Record"], step: int) -> list["Evaluation"]:
+    found = (record.evaluation_at(step) for record in replicates)
+    return [evaluation for evaluation in found if evaluation is not None]
+
+
+def num_kept(num_trials: int, reduction: int) -> int:
+    """Trials that go on past a rung: one in ``reduction``, rounded up."""
+    return -(-num_trials // reduction)
+
+
+def rungs(spec: "Spec") -> tuple[int, ...]:
+    """Steps at which trials are stopped; none where early stopping is off."""
+    if spec.early_stopping is None:
+        return ()
+    found, step = [], spec.early_stopping.first_step
+    while step < spec.training.num_steps:
+        found.append(step)
+        step *= spec.early_stopping.reduction
+    return tuple(found)
+
+
+def steps_trained(spec: "Spec", num_trials: int, step: int) -> int:
+    """Steps that the trials of a search's cohort were trained for together, if none diverged.
+
+    Args:
+        spec: The sweep file.
+        num_trials: Trials in the cohort.
+        step: Steps that the cohort has done.
+    """
+    steps, live, since = 0, num_trials, 0
+    for rung in rungs(spec):
+        if spec.early_stopping is None or rung >= step:
+            break
+        steps += live * (rung - since)
+        live, since = num_kept(live, spec.early_stopping.reduction), rung
+    return steps + live * (step - since)
+
+
+def share_trained(spec: "Spec", num_trials: int) -> float:
+    """The part of a whole training that a trial of a cohort of this size gets on average."""
+    num_steps = spec.training.num_steps
+    return steps_trained(spec, num_trials, num_steps) / (num_trials * num_steps)
