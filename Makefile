@@ -6,6 +6,7 @@ VENV        ?= .venv
 TORCH       ?= torch==2.13.0
 CONSTRAINTS ?= -c constraints.txt
 BIN         := $(VENV)/bin
+SWIFT_VENV  ?= .venv-swift
 
 .DEFAULT_GOAL := help
 .PHONY: help sweep test bench bench-training bench-gpu bench-equivalence chaos check format clean
@@ -20,13 +21,19 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable '.[dev]'
 	touch $@
 
+# OpenStack Swift, the object store of the tests, and its dependencies stay out of our environment.
+$(SWIFT_VENV)/.installed: constraints-swift.txt
+	$(PYTHON) -m venv $(SWIFT_VENV)
+	$(SWIFT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $< swift
+	touch $@
+
 sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again: resume it, or show the verdict)
 	@if $(BIN)/monosweep status quickstart >/dev/null 2>&1; \
 	then $(BIN)/monosweep resume quickstart; \
 	else $(BIN)/monosweep run quickstart; fi
 
-test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
+	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
 
 bench: bench-training  ## all benchmarks
 
@@ -53,4 +60,4 @@ format: $(VENV)/.installed  ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove what the targets made (never a sweep's home)
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(SWIFT_VENV) build

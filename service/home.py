@@ -16,6 +16,11 @@ def without_password(text: str) -> str:
     return re.sub(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)", r"\1:***", text)
 
 
+def _database(url: str) -> str:
+    """Which one a URL means, whoever asks by whatever driver: ``postgresql://host/name``."""
+    return re.sub(r"^(\w+)(\+\w+)?://([^/@]*@)?", r"\1://", url.partition("?")[0])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Home:
     """The places that a sweep writes to.
@@ -40,8 +45,8 @@ class Home:
         ``MONOSWEEP_STORAGE`` move a part.
 
         Raises:
-            UserError: If the home cannot be part of a URL, or MLflow cannot keep runs where
-                ``MLFLOW_TRACKING_URI`` says.
+            UserError: If the home cannot be part of a URL, MLflow cannot keep runs where
+                ``MLFLOW_TRACKING_URI`` says, or it would keep them in the ledger's database.
         """
         path = Path(os.environ.get("MONOSWEEP_HOME") or "monosweep-home").absolute()
         if set("?%#") & set(str(path)):
@@ -55,9 +60,16 @@ class Home:
                 f"MLFLOW_TRACKING_URI must begin with one of {', '.join(_TRACKING_SCHEMES)}, found "
                 f"{without_password(tracking_uri)}. Mend it, or unset it to keep runs in the home."
             )
+        ledger_url = os.environ.get("MONOSWEEP_LEDGER_URL") or f"sqlite:///{path / 'ledger.db'}"
+        if _database(ledger_url) == _database(tracking_uri):
+            raise UserError(
+                "the ledger and MLflow must have databases of their own, found one for both "
+                f"({without_password(ledger_url)}). Mend MONOSWEEP_LEDGER_URL or "
+                "MLFLOW_TRACKING_URI."
+            )
         return cls(
             path=path,
-            ledger_url=os.environ.get("MONOSWEEP_LEDGER_URL") or f"sqlite:///{path / 'ledger.db'}",
+            ledger_url=ledger_url,
             tracking_uri=tracking_uri,
             storage=os.environ.get("MONOSWEEP_STORAGE") or str(path),
         )

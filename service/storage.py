@@ -14,29 +14,35 @@ from service.home import without_password
 _PROBE = "writable"
 # In the name of a file until it is whole.
 _PARTIAL = ".partial"
+_SCHEMES = ("file", "s3", "gs")
+# Left to itself, Google's client tries for a quarter of an hour before it says what is wrong.
+_GS_PATIENCE = "retry_limit_seconds=30"
 
 
 class Storage:
     """Files below one root; paths are relative to it and use ``/``.
 
     Args:
-        uri: A folder's path, or a URI that ``pyarrow.fs`` understands.
+        uri: A folder's path, or a URI that ``pyarrow.fs`` understands: ``file``, ``s3`` or ``gs``.
 
     Raises:
         UserError: If the URI is none.
     """
 
     def __init__(self, uri: str) -> None:
+        self._is_folder = True
         if "://" not in uri:
             self._files, self._root = pyarrow.fs.LocalFileSystem(), str(Path(uri).absolute())
             return
         try:
-            self._files, self._root = pyarrow.fs.FileSystem.from_uri(uri)
-        except (pa.ArrowInvalid, OSError) as error:
+            self._files, self._root = pyarrow.fs.FileSystem.from_uri(_checked(uri))
+        except (ValueError, OSError) as error:
             raise UserError(
                 "the storage must be a folder, s3://... or gs://..., found "
                 f"{without_password(f'{uri} ({error})')}. Mend MONOSWEEP_STORAGE."
             ) from error
+        # An object store has no folders: an object is there by its name alone.
+        self._is_folder = isinstance(self._files, pyarrow.fs.LocalFileSystem)
 
     def check(self) -> None:
         """Make sure that files can be written here, before anything is trained.
@@ -46,13 +52,14 @@ class Storage:
         """
         probe = self._full(f"{_PROBE}-{uuid4().hex}")
         try:
-            self._files.create_dir(self._root, recursive=True)
+            self._make_folder_of(probe)
             with self._files.open_output_stream(probe) as stream:
                 stream.write(b"")
             self._files.delete_file(probe)
         except OSError as error:
             raise UserError(
-                f"the storage must be writable, found: {error}. Mend MONOSWEEP_STORAGE."
+                f"the storage must be writable, found: {str(error).rstrip('.')}. "
+                "Mend MONOSWEEP_STORAGE."
             ) from error
 
     def write_table(self, path: str, table: pa.Table) -> None:
@@ -62,7 +69,7 @@ class Storage:
         whole, and the next attempt writes under another name.
         """
         full = self._full(path)
-        self._files.create_dir(str(PurePosixPath(full).parent), recursive=True)
+        self._make_folder_of(full)
         pq.write_table(table, full, filesystem=self._files)
 
     def read_table(self, path: str) -> pa.Table:
@@ -80,12 +87,11 @@ class Storage:
         beside its place and moved there.
         """
         full = self._full(path)
-        self._files.create_dir(str(PurePosixPath(full).parent), recursive=True)
-        is_folder = isinstance(self._files, pyarrow.fs.LocalFileSystem)
-        target = f"{full}{_PARTIAL}-{uuid4().hex}" if is_folder else full
+        self._make_folder_of(full)
+        target = f"{full}{_PARTIAL}-{uuid4().hex}" if self._is_folder else full
         with self._files.open_output_stream(target) as stream:
             stream.write(data)
-        if is_folder:
+        if self._is_folder:
             self._files.move(target, full)
 
     def read_bytes(self, path: str) -> bytes:
@@ -116,5 +122,23 @@ class Storage:
         if self._files.get_file_info(self._full(folder)).type != pyarrow.fs.FileType.NotFound:
             self._files.delete_dir(self._full(folder))
 
+    def _make_folder_of(self, full: str) -> None:
+        if self._is_folder:
+            self._files.create_dir(str(PurePosixPath(full).parent), recursive=True)
+
     def _full(self, path: str) -> str:
         return str(PurePosixPath(self._root) / path)
+
+
+def _checked(uri: str) -> str:
+    """The URI, with an end to what would be tried for ever.
+
+    Raises:
+        ValueError: If it is of another kind.
+    """
+    scheme = uri.partition("://")[0]
+    if scheme not in _SCHEMES:
+        raise ValueError("this is another kind of place")
+    if scheme == "gs" and "retry_limit_seconds=" not in uri:
+        return f"{uri}{'&' if '?' in uri else '?'}{_GS_PATIENCE}"
+    return uri

@@ -1,5 +1,6 @@
-"""What the tests share: a small sweep file, and trials made by hand."""
+"""What the tests share: servers, a small sweep file, and trials made by hand."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -7,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "servers"))
+
+from object_store import VENV, ObjectStore
+from postgres import Postgres
 
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
@@ -71,6 +77,57 @@ def home(tmp_path: Path) -> Home:
         tracking_uri=f"sqlite:///{path / 'mlflow.db'}",
         storage=str(path),
     )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; whoever stops it starts it again."""
+    with closing(Postgres()) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3 store; whoever stops or pauses it lets it go on again."""
+    if not ObjectStore.is_installed():
+        pytest.skip(f"OpenStack Swift is not installed in {VENV}: make test")
+    with closing(ObjectStore()) as store:
+        store.start()
+        yield store
+
+
+NewLedgerUrl = Callable[[], str]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_ledger_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> NewLedgerUrl:
+    """Databases that nobody else has and that hold nothing: once on SQLite, once on PostgreSQL."""
+    if request.param == "postgresql":
+        server: Postgres = request.getfixturevalue("postgres")
+        return server.new_database
+    return lambda: f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
+
+
+@pytest.fixture
+def ledger_url(new_ledger_url: NewLedgerUrl) -> str:
+    """One such database."""
+    return new_ledger_url()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def storage_uri(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """A storage that nobody else has: once a folder, once a place in an object store."""
+    if request.param == "folder":
+        return str(tmp_path / "storage")
+    store: ObjectStore = request.getfixturevalue("object_store")
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    return store.new_bucket()
 
 
 MakeTrial = Callable[..., Trial]

@@ -14,8 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from service.errors import LedgerAwayError
+from service.ledger.connections import begin_sqlite_ourselves, tell_outages, tune
 from service.ledger.lease import Lease
-from service.ledger.tables import begin_sqlite_ourselves, tell_outages, tune_sqlite
 from service.trials import Phase, Point
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -48,7 +48,7 @@ def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
     )
     # The constructor may have connected already; from here on every connection is a tuned one.
     storage.engine.dispose()
-    tune_sqlite(storage.engine)
+    tune(storage.engine)
     begin_sqlite_ourselves(storage.engine, always_writes=always_writes)
     tell_outages(storage.engine)
     return storage

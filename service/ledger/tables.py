@@ -7,7 +7,6 @@ the results. ``alembic_version`` is Optuna's; ours have a version table of their
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from optuna.storages import RDBStorage
@@ -24,7 +23,6 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
-    event,
     func,
     insert,
     inspect,
@@ -32,17 +30,21 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import LedgerAwayError, LedgerError, UserError
 from service.home import without_password
+from service.ledger.connections import begin_sqlite_ourselves, cause, tell_outages, tune
 
 VERSION = 2
 # Any number that no other program takes as its lock on PostgreSQL.
 _CREATION_LOCK = 0x6D6F6E6F
-BUSY_TIMEOUT_S = 30.0
+
+# Tables that tell whose a database is.
+_OPTUNAS_TABLE = "studies"
+_MLFLOWS_TABLE = "experiments"
 
 metadata = MetaData()
 
@@ -123,7 +125,8 @@ def connect(url: str, *, create: bool = True) -> Engine:
             database without them.
 
     Raises:
-        UserError: If the URL is none, or there is no ledger to read.
+        UserError: If the URL is none, the database is another program's, or there is no ledger to
+            read.
         LedgerError: If it cannot be opened, is damaged, or was written by a newer monosweep.
     """
     shown = without_password(url)
@@ -133,7 +136,8 @@ def connect(url: str, *, create: bool = True) -> Engine:
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
-            f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver."
+            f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver: "
+            "pip install 'monosweep[postgres]'"
         ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or parsed.database in (None, "", ":memory:"):
@@ -141,12 +145,13 @@ def connect(url: str, *, create: bool = True) -> Engine:
             f"the ledger must be a SQLite file or a PostgreSQL database, found {shown}. "
             "Mend MONOSWEEP_LEDGER_URL."
         )
-    tune_sqlite(engine)
+    tune(engine)
     begin_sqlite_ourselves(engine)
     tell_outages(engine)
     try:
         if create:
             with _alone(engine):
+                _check_is_no_other_programs(engine, shown)
                 _create_tables(engine)
         else:
             _check_is_there(engine, shown)
@@ -160,29 +165,9 @@ def connect(url: str, *, create: bool = True) -> Engine:
 
 def _not_opened(error: BaseException, shown: str) -> str:
     return (
-        f"the ledger cannot be opened: {without_password(_cause(error))} ({shown}). "
+        f"the ledger cannot be opened: {without_password(cause(error))} ({shown}). "
         "Check that the database is there and whole, and that you may write to it."
     )
-
-
-def tell_outages(engine: Engine) -> None:
-    """Raise ``LedgerAwayError`` wherever the database does not answer, and nothing of SQLAlchemy's.
-
-    A server that is down or restarts, a lock that is never given back, a disk that is full: each
-    may pass. Optuna leaves an error alone that is not SQLAlchemy's, instead of trying again where
-    it cannot know whether its commit was heard.
-    """
-
-    @event.listens_for(engine, "handle_error")
-    def tell(context: ExceptionContext) -> None:
-        error = context.sqlalchemy_exception
-        if context.is_pre_ping:
-            return  # a connection of before a restart, which the pool replaces by itself
-        if context.is_disconnect or isinstance(error, OperationalError | InterfaceError):
-            raise LedgerAwayError(
-                f"the ledger does not answer: {without_password(_cause(error))}. "
-                "Check that its database is running, and that its disk is not full."
-            ) from error
 
 
 @contextmanager
@@ -215,47 +200,6 @@ def _check_is_there(engine: Engine, shown: str) -> None:
         )
 
 
-def tune_sqlite(engine: Engine) -> None:
-    """Readers that never block the writer, and one fsync a checkpoint instead of one a commit.
-
-    With write-ahead logging and ``synchronous=NORMAL`` a killed process loses nothing; only a
-    power cut can lose the last commits, never the database's consistency.
-    """
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-
-def begin_sqlite_ourselves(engine: Engine, *, always_writes: bool = False) -> None:
-    """Let transactions on SQLite begin where they say they do.
-
-    Python's driver begins one only at the first write, so that what was read before it (a lease's
-    token, say) could be out of date by then.
-
-    Args:
-        engine: The engine to change.
-        always_writes: Take the write lock in every transaction, not only in those of ``writing``.
-    """
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def leave_it_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = always_writes or connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes; what it has read stays true until it commits.
@@ -264,6 +208,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
+
+
+def _check_is_no_other_programs(engine: Engine, shown: str) -> None:
+    """Refuse a database whose ``alembic_version`` is not Optuna's, before anything is made in it.
+
+    That table says how old a program's tables are: two programs that share it, such as MLflow and
+    Optuna, each find it wrong.
+    """
+    found = set(inspect(engine).get_table_names())
+    if "alembic_version" in found and not found & {version.name, _OPTUNAS_TABLE}:
+        whose = "MLflow's" if _MLFLOWS_TABLE in found else "another program's"
+        raise UserError(
+            f"the ledger must have a database of its own, found {whose} tables in it ({shown}). "
+            "Make an empty one, and name it in MONOSWEEP_LEDGER_URL."
+        )
 
 
 def _create_tables(engine: Engine) -> None:
@@ -296,11 +255,6 @@ def _check_version(engine: Engine) -> None:
             f"the ledger must have table version {VERSION}, found {found}. "
             "Use the version of monosweep that wrote it, or a newer one."
         )
-
-
-def _cause(error: BaseException | None) -> str:
-    """What the database itself said, on one line."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def now(connection: Connection) -> ColumnElement[float]:

@@ -91,7 +91,7 @@ class Writer:
 
     def fail(self, reason: str) -> None:
         """The sweep cannot go on, for this reason."""
-        self._update_sweep(failure=reason)
+        self._update_sweep(failure=_kept_text(reason))
 
     def finish(self, verdict: Mapping[str, Any]) -> None:
         """The verdict, and with it the end of the sweep."""
@@ -238,7 +238,7 @@ class Writer:
             "trial_id": result.trial_id,
             "attempt": result.attempt,
             "state": result.state,
-            "reason": result.reason,
+            "reason": result.reason and _kept_text(result.reason),
             "metrics": dict(result.metrics),
             "replicates": [dict(replicate) for replicate in result.replicates],
             "loss_ratio": result.loss_ratio,
@@ -259,5 +259,10 @@ class Writer:
                 tables.attempts.c.cohort_id == cohort_id,
                 tables.attempts.c.attempt == attempt,
             )
-            .values(ended_at=tables.now(connection), outcome=outcome)
+            .values(ended_at=tables.now(connection), outcome=_kept_text(outcome))
         )
+
+
+def _kept_text(said: str) -> str:
+    """What somebody said, without what no database keeps: a dying process may say anything."""
+    return said.replace("\0", "").encode(errors="replace").decode()

@@ -124,3 +124,14 @@ class Shell:
 
 def _refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
+
+
+NUMBERS = ("loss", "monosemantic_per_feature", "feature_coverage", "mean_bias", "num_dead")
+
+
+def numbers(rows: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+    """What must be the same in every run of the same file and seed."""
+    return [
+        {k: v for k, v in row.items() if k in NUMBERS or k.startswith(("params.", "trial", "seed"))}
+        for row in rows
+    ]

@@ -1,28 +1,15 @@
 """Whole sweeps through the command line: real training, a real Ray, SQLite, MLflow."""
 
 import signal
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
-from shell import Shell, wait_until, write_spec
+from shell import Shell, numbers, wait_until, write_spec
 
 from service.ledger import Ledger
 from service.tables import TRIALS_SCHEMA
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A small sweep, run to its verdict."""
-    folder = tmp_path_factory.mktemp("finished")
-    shell = Shell(folder / "home")
-    done = shell.run("run", str(write_spec(folder)))
-    assert "Look next" in done.stdout
-    assert "baseline 2/2" in done.stderr
-    return shell
 
 
 def test_status_counts_every_trial(finished: Shell) -> None:
@@ -135,17 +122,6 @@ def test_resuming_a_finished_sweep_shows_the_verdict(finished: Shell) -> None:
     assert "can be extended, never shortened" in " ".join(
         finished.run("resume", "tiny", "--num-trials", "2", code=2).stderr.split()
     )
-
-
-NUMBERS = ("loss", "monosemantic_per_feature", "feature_coverage", "mean_bias", "num_dead")
-
-
-def numbers(rows: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
-    """What must be the same in every run of the same file and seed."""
-    return [
-        {k: v for k, v in row.items() if k in NUMBERS or k.startswith(("params.", "trial", "seed"))}
-        for row in rows
-    ]
 
 
 def test_the_same_file_and_seed_give_the_same_numbers_bit_for_bit(

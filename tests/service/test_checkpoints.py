@@ -7,8 +7,8 @@ from service.storage import Storage
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path))
+def storage(storage_uri: str) -> Storage:
+    return Storage(storage_uri)
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def checkpoints(storage: Storage) -> Checkpoints:
     return Checkpoints(storage, "s", "search-3")
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "cohorts/s/search-3").iterdir())
+def files(storage: Storage) -> list[str]:
+    return storage.names("cohorts/s/search-3")
 
 
 def text(data: bytes) -> str:
@@ -31,10 +31,10 @@ def test_the_newest_is_adopted(checkpoints: Checkpoints) -> None:
     assert checkpoints.adopt(text).state == "step 10"
 
 
-def test_two_are_kept(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_two_are_kept(checkpoints: Checkpoints, storage: Storage) -> None:
     for step in (64, 128, 256, 1024):
         checkpoints.write(b"", num_steps_done=step, attempt=2)
-    assert files(tmp_path) == [
+    assert files(storage) == [
         "000002-000000000000256.safetensors",
         "000002-000000000001024.safetensors",
     ]
@@ -58,16 +58,16 @@ def test_one_that_cannot_be_read_is_named_and_the_one_before_it_taken(
     )
 
 
-def test_those_that_cannot_be_read_give_way(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_those_that_cannot_be_read_give_way(checkpoints: Checkpoints, storage: Storage) -> None:
     """They stand at later steps than what the next attempt, begun anew, writes first."""
     for step in (1000, 2000):
         checkpoints.write(b"\xff", num_steps_done=step, attempt=1)
     assert checkpoints.adopt(text).state is None
-    assert files(tmp_path) == []
+    assert files(storage) == []
     for step in (100, 500):
         checkpoints.write(f"step {step}".encode(), num_steps_done=step, attempt=2)
     assert checkpoints.adopt(text).state == "step 500"
-    assert len(files(tmp_path)) == 2
+    assert len(files(storage)) == 2
 
 
 def test_an_attempt_that_was_thought_dead_does_not_push_the_next_one_aside(
@@ -79,9 +79,8 @@ def test_an_attempt_that_was_thought_dead_does_not_push_the_next_one_aside(
     assert checkpoints.adopt(text).state == "second"
 
 
-def test_a_file_cut_short_while_it_was_written_is_not_seen(
-    checkpoints: Checkpoints, tmp_path: Path
-) -> None:
+def test_in_a_folder_a_file_cut_short_while_it_was_written_is_not_seen(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(Storage(str(tmp_path)), "s", "search-3")
     checkpoints.write(b"whole", num_steps_done=64, attempt=1)
     folder = tmp_path / "cohorts/s/search-3"
     (folder / "000001-000000000000128.safetensors.partial-0f").write_bytes(b"who")
@@ -97,14 +96,14 @@ def test_cohorts_do_not_see_each_other(checkpoints: Checkpoints, storage: Storag
 
 
 def test_those_of_a_cohort_are_removed_once_or_twice(
-    checkpoints: Checkpoints, storage: Storage, tmp_path: Path
+    checkpoints: Checkpoints, storage: Storage
 ) -> None:
     checkpoints.write(b"", num_steps_done=64, attempt=1)
     other = Checkpoints(storage, "s", "search-4")
     other.write(b"four", num_steps_done=64, attempt=1)
     for _ in range(2):
         remove(storage, "s", "search-3")
-        assert not (tmp_path / "cohorts/s/search-3").exists()
+        assert storage.names("cohorts/s") == ["search-4"]
     assert other.adopt(text).state == "four"
 
 

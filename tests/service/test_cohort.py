@@ -29,15 +29,17 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def train(folder: Path, *trials: Trial, seconds: float = 60.0, **changes: Any) -> list[Result]:
-    training = begun(folder, *trials, **changes)
+def train(
+    storage: Path | str, *trials: Trial, seconds: float = 60.0, **changes: Any
+) -> list[Result]:
+    training = begun(storage, *trials, **changes)
     while not training.is_finished:
         training.advance(seconds)
     training.close()
     return training.results()
 
 
-def begun(folder: Path, *trials: Trial, **changes: Any) -> CohortTraining:
+def begun(storage: Path | str, *trials: Trial, **changes: Any) -> CohortTraining:
     values = {
         "sweep": "s",
         "cohort_id": "search-0",
@@ -46,7 +48,7 @@ def begun(folder: Path, *trials: Trial, **changes: Any) -> CohortTraining:
         "task": TASK,
         "training": TRAINING,
         "num_threads": 1,
-        "storage": str(folder),
+        "storage": str(storage),
         "checkpoint_s": 30.0,
     }
     training = CohortTraining(Cohort(**{**values, **changes}))  # type: ignore[arg-type]
@@ -205,13 +207,13 @@ def test_a_cohort_that_diverges_whole_still_has_files(tmp_path: Path, diverging:
     assert {row["trial_id"] for row in curves} == {"search/7"}
 
 
-def test_an_attempts_files_carry_its_number(tmp_path: Path, wide: Trial) -> None:
-    (first,) = train(tmp_path, wide)
-    (second,) = train(tmp_path, wide, attempt=2)
+def test_an_attempts_files_carry_its_number(storage_uri: str, wide: Trial) -> None:
+    (first,) = train(storage_uri, wide)
+    (second,) = train(storage_uri, wide, attempt=2)
     assert (second.attempt, second.curves) == (2, "results/s/search-0/curves-2.parquet")
-    names = {path.name for path in (tmp_path / "results/s/search-0").iterdir()}
+    storage = Storage(storage_uri)
+    names = set(storage.names("results/s/search-0"))
     assert names == {f"{what}-{n}.parquet" for what in ("curves", "neurons") for n in (1, 2)}
-    storage = Storage(str(tmp_path))
     again = storage.read_table(str(second.curves))
     assert again.equals(storage.read_table(str(first.curves)))
     assert second.metrics == first.metrics
@@ -272,9 +274,9 @@ def numbers(result: Result) -> dict[str, Any]:
     return {name: getattr(result, name) for name in NUMBERS}
 
 
-def interrupted(folder: Path, *trials: Trial, num_steps: int, **changes: Any) -> int:
+def interrupted(storage: Path | str, *trials: Trial, num_steps: int, **changes: Any) -> int:
     """Train so far and a little farther, and leave a checkpoint; the steps that were done."""
-    training = begun(folder, *trials, **changes)
+    training = begun(storage, *trials, **changes)
     while training.num_steps_done < num_steps:
         training.advance(0.0)
     training.close()
@@ -282,13 +284,13 @@ def interrupted(folder: Path, *trials: Trial, num_steps: int, **changes: Any) ->
 
 
 def test_the_next_attempt_goes_on_where_the_last_one_was(
-    tmp_path: Path, narrow: Trial, wide: Trial, diverging: Trial
+    tmp_path: Path, storage_uri: str, narrow: Trial, wide: Trial, diverging: Trial
 ) -> None:
     trials = narrow, wide, diverging
     expected = train(tmp_path / "whole", *trials)
-    done = interrupted(tmp_path, *trials, num_steps=64)
+    done = interrupted(storage_uri, *trials, num_steps=64)
     assert 64 <= done < 256
-    training = begun(tmp_path, *trials, attempt=2)
+    training = begun(storage_uri, *trials, attempt=2)
     assert training.num_steps_done == done
     while not training.is_finished:
         training.advance(60.0)
@@ -304,19 +306,21 @@ def test_a_first_attempt_takes_nothing_that_is_there(tmp_path: Path, narrow: Tri
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
-    tmp_path: Path, narrow: Trial
+    storage_uri: str, narrow: Trial
 ) -> None:
-    first = interrupted(tmp_path, narrow, num_steps=32)
-    interrupted(tmp_path, narrow, num_steps=128, attempt=2)
-    older, newer = sorted((tmp_path / "cohorts/s/search-0").iterdir())
-    newer.write_bytes(newer.read_bytes()[:-1])
-    training = begun(tmp_path, narrow, attempt=3)
+    first = interrupted(storage_uri, narrow, num_steps=32)
+    interrupted(storage_uri, narrow, num_steps=128, attempt=2)
+    storage = Storage(storage_uri)
+    older, newer = storage.names("cohorts/s/search-0")
+    newest = f"cohorts/s/search-0/{newer}"
+    storage.write_bytes(newest, storage.read_bytes(newest)[:-1])
+    training = begun(storage_uri, narrow, attempt=3)
     assert training.num_steps_done == first
     (warning,) = training.take_warnings()
-    assert f"a checkpoint was not used: cohorts/s/search-0/{newer.name}: " in warning
+    assert f"a checkpoint was not used: {newest}: " in warning
     assert "must be whole" in warning
     assert training.take_warnings() == []
-    assert older.exists()
+    assert storage.names("cohorts/s/search-0") == [older]
 
 
 def test_another_cohorts_checkpoint_is_not_taken(

@@ -81,6 +81,22 @@ def test_a_place_where_mlflow_keeps_no_runs_is_refused(
         Home.from_environment()
 
 
+@pytest.mark.parametrize(
+    "ledger_url", ["postgresql://db/x", "postgresql+psycopg://ada:hunter2@db/x?sslmode=require"]
+)
+def test_one_database_for_the_ledger_and_mlflow_is_refused(
+    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both keep a table ``alembic_version``, each its own."""
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", ledger_url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg2://bob:hunter2@db/x")
+    with pytest.raises(UserError, match="must have databases of their own") as refused:
+        Home.from_environment()
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:hunter2@db/y")
+    assert Home.from_environment().ledger_url == ledger_url
+
+
 def test_passwords_are_stars_where_urls_are_shown() -> None:
     text = "found postgresql+psycopg://ada:hunter2@db/x and http://m:5000/y (no server)"
     assert without_password(text) == (

@@ -1,18 +1,19 @@
-"""The life of a sweep without Ray: a real ledger, and results by formula instead of training."""
+"""The life of a sweep without Ray: a real ledger, and results by formula instead of training.
+
+The ledger is once on SQLite, once on PostgreSQL, and must say the same.
+"""
 
 import itertools
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.cohort import Cohort
@@ -80,10 +81,15 @@ def failed(trial: Trial) -> Result:
 
 
 @contextmanager
-def driver(folder: Path, text: str = SWEEP, num_trials: int | None = None) -> Iterator[Life]:
+def driver(
+    ledger_url: str,
+    text: str = SWEEP,
+    num_trials: int | None = None,
+    storage: Path | str = "unused",
+) -> Iterator[Life]:
     """A driver that holds the lease; the sweep is made if it is not there."""
     spec = parse_spec(text, origin="test")
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger = Ledger(ledger_url)
     if spec.name not in ledger.names():
         ledger.create_sweep(
             spec.name,
@@ -105,7 +111,7 @@ def driver(folder: Path, text: str = SWEEP, num_trials: int | None = None) -> It
                 ledger=ledger,
                 writer=writer,
                 resolved=resolved,
-                storage=str(folder),
+                storage=str(storage),
             )
         finally:
             release(ledger.engine, lease)
@@ -120,13 +126,13 @@ def train(life: Life, by: Train = by_formula, *, cohorts: int | None = None) -> 
     return trained
 
 
-def told(folder: Path) -> list[tuple[str, str, dict[str, object]]]:
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
-    return [(t.trial_id, t.state, dict(t.settings)) for t in ledger.trials("tiny")]
+def told(ledger_url: str) -> list[tuple[str, str, dict[str, object]]]:
+    with closing(Ledger(ledger_url)) as ledger:
+        return [(t.trial_id, t.state, dict(t.settings)) for t in ledger.trials("tiny")]
 
 
-def test_a_sweep_goes_from_baseline_to_a_verdict(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_sweep_goes_from_baseline_to_a_verdict(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
         assert life.is_done
         verdict = life.verdict()
@@ -139,8 +145,8 @@ def test_a_sweep_goes_from_baseline_to_a_verdict(tmp_path: Path) -> None:
     assert verdict["loss_ratio"]["high"] <= 1.02
 
 
-def test_confirmation_uses_seeds_that_the_search_never_saw(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_confirmation_uses_seeds_that_the_search_never_saw(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
         seeds = {
             phase: {s for t in life.trials if t.phase == phase for s in t.seeds}
@@ -150,11 +156,11 @@ def test_confirmation_uses_seeds_that_the_search_never_saw(tmp_path: Path) -> No
     assert not seeds["confirmation"] & (seeds["search"] | seeds["baseline"])
 
 
-def test_optuna_holds_three_studies_with_every_trial_ended(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_optuna_holds_three_studies_with_every_trial_ended(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
         num_confirmations = sum(t.phase == "confirmation" for t in life.trials)
-    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    storage = Ledger(ledger_url).storage
     found = {
         study.study_name: [trial.state.name for trial in storage.get_all_trials(study._study_id)]
         for study in storage.get_all_studies()
@@ -170,29 +176,32 @@ def test_optuna_holds_three_studies_with_every_trial_ended(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, object]]:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    with driver(folder) as life:
+    ledger_url = f"sqlite:///{tmp_path_factory.mktemp('uninterrupted') / 'ledger.db'}"
+    with driver(ledger_url) as life:
         train(life)
-    return told(folder)  # type: ignore[return-value]
+    return told(ledger_url)  # type: ignore[return-value]
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6))
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=4))
 def test_interrupted_anywhere_it_ends_as_if_it_never_was(
-    uninterrupted: list[tuple[str, str, object]], stops: list[tuple[int, bool]]
+    new_ledger_url: Callable[[], str],
+    uninterrupted: list[tuple[str, str, object]],
+    stops: list[tuple[int, bool]],
 ) -> None:
     """Each driver trains some cohorts, perhaps starts one more, and is gone."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for cohorts, starts_another in stops:
-            with driver(folder) as life:
-                train(life, cohorts=cohorts)
-                if starts_another and not life.is_done:
-                    life.next_cohort()
-        with driver(folder) as life:
-            train(life)
-            assert life.is_done
-        assert told(folder) == uninterrupted
+    ledger_url = new_ledger_url()
+    for cohorts, starts_another in stops:
+        with driver(ledger_url) as life:
+            train(life, cohorts=cohorts)
+            if starts_another and not life.is_done:
+                life.next_cohort()
+    with driver(ledger_url) as life:
+        train(life)
+        assert life.is_done
+    assert told(ledger_url) == uninterrupted
 
 
 def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
@@ -200,12 +209,14 @@ def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
     count = itertools.count()
     for engine in (writer.ledger.engine, writer._storage.engine):
 
-        def do_commit(connection: Any, commit: Any = engine.dialect.do_commit) -> None:
+        def do_commit(
+            connection: Any, engine: Any = engine, commit: Any = engine.dialect.do_commit
+        ) -> None:
             how = outages.get(next(count))
             if how != "lost":
                 commit(connection)
             if how is not None:
-                raise sqlite3.OperationalError("disk I/O error")
+                raise engine.dialect.loaded_dbapi.OperationalError("away")
 
         engine.dialect.do_commit = do_commit
 
@@ -235,8 +246,8 @@ def train_patiently(life: Life) -> None:
             patiently(lambda c=cohort, r=results: life.ended(c.cohort_id, r))
 
 
-def seen(folder: Path) -> list[tuple[object, ...]]:
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+def seen(ledger_url: str) -> list[tuple[object, ...]]:
+    ledger = Ledger(ledger_url)
     told = {
         (phase, number): (trial.state.name, trial.values, trial.constraints)
         for phase, study in (("search", "tiny"), ("baseline", "tiny/baseline"))
@@ -252,36 +263,40 @@ def seen(folder: Path) -> list[tuple[object, ...]]:
 
 @pytest.fixture(scope="module")
 def with_one_that_dies(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
-    folder = tmp_path_factory.mktemp("one-dies")
+    ledger_url = f"sqlite:///{tmp_path_factory.mktemp('one-dies') / 'ledger.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
-        with driver(folder) as life:
+        with driver(ledger_url) as life:
             train_patiently(life)
-    found = seen(folder)
+    found = seen(ledger_url)
     assert [row[1] for row in found].count("failed") == 1
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.dictionaries(st.integers(0, 150), st.sampled_from(["lost", "unheard"]), max_size=25))
 def test_a_ledger_that_is_away_at_any_commit_changes_nothing(
-    with_one_that_dies: list[tuple[object, ...]], outages: dict[int, str]
+    new_ledger_url: Callable[[], str],
+    with_one_that_dies: list[tuple[object, ...]],
+    outages: dict[int, str],
 ) -> None:
     """Also where a commit was done and nobody heard of it, and where a cohort is being split."""
-    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+    ledger_url = new_ledger_url()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
-        folder = Path(name)
-        with driver(folder) as life:
+        with driver(ledger_url) as life:
             make_flaky(life._writer, outages)
             train_patiently(life)
-        assert seen(folder) == with_one_that_dies
+    assert seen(ledger_url) == with_one_that_dies
 
 
 def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
-    tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after two of a cohort's three trials: the third is asked for before all else."""
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)  # the baseline
         add_trial, added = life._writer.add_trial, []
 
@@ -294,54 +309,54 @@ def test_a_driver_that_dies_while_it_asks_leaves_no_hole(
         monkeypatch.setattr(life._writer, "add_trial", add_two)
         with pytest.raises(KeyboardInterrupt):
             life.next_cohort()
-    assert len([t for t in told(tmp_path) if t[0].startswith("search")]) == 2
-    with driver(tmp_path) as life:
+    assert len([t for t in told(ledger_url) if t[0].startswith("search")]) == 2
+    with driver(ledger_url) as life:
         cohort = life.next_cohort()
         assert cohort is not None
         assert [t.trial_id for t in cohort.trials] == ["search/0", "search/1", "search/2"]
         life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
         train(life)
-    assert told(tmp_path) == uninterrupted
+    assert told(ledger_url) == uninterrupted
 
 
 def test_results_recorded_but_not_told_are_told_by_the_next_driver(
-    tmp_path: Path, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
+    ledger_url: str, uninterrupted: list[tuple[str, str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)
         cohort = life.next_cohort()
         assert cohort is not None
         monkeypatch.setattr(life._writer, "tell", _killed)
         with pytest.raises(KeyboardInterrupt):
             life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life)
-    assert told(tmp_path) == uninterrupted
+    assert told(ledger_url) == uninterrupted
 
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_extended_sweep_trains_only_what_is_new(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_an_extended_sweep_trains_only_what_is_new(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life)
-    before = told(tmp_path)
-    with driver(tmp_path, num_trials=9) as life:
+    before = told(ledger_url)
+    with driver(ledger_url, num_trials=9) as life:
         train(life)
         assert sum(t.phase == "search" for t in life.trials) == 9
         assert life.verdict()["winner"] is not None
-    after = told(tmp_path)
+    after = told(ledger_url)
     assert [t for t in after if t in before] == before
 
 
-def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, lambda t: failed(t) if t.trial_id == "search/1" else by_formula(t))
         states = {t.trial_id: t.state for t in life.trials if t.phase == "search"}
     assert states.pop("search/1") == "failed"
     assert set(states.values()) == {"complete"}
-    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    storage = Ledger(ledger_url).storage
     trial = storage.get_all_trials(storage.get_study_id_from_name("tiny"))[1]
     assert (trial.state.name, trial.constraints) == ("PRUNED", {"loss_ratio": 1e6})
 
@@ -379,11 +394,11 @@ def halved(folder: Path) -> Train:
 
 
 def test_only_the_searchs_cohorts_are_stopped_early_and_by_the_baselines_curves(
-    tmp_path: Path,
+    ledger_url: str, tmp_path: Path
 ) -> None:
     found = {}
     by = halved(tmp_path)
-    with driver(tmp_path, STOPPING) as life:
+    with driver(ledger_url, STOPPING, storage=tmp_path) as life:
         while (cohort := life.next_cohort()) is not None:
             found[cohort.cohort_id] = cohort.early_stopping
             life.ended(cohort.cohort_id, [by(trial) for trial in cohort.trials])
@@ -396,37 +411,40 @@ def test_only_the_searchs_cohorts_are_stopped_early_and_by_the_baselines_curves(
     assert {"baseline-0", "search-0", "search-2", "confirmation-0"} <= set(found)
 
 
-def test_a_stopped_trial_is_told_as_pruned_and_cannot_become_best(tmp_path: Path) -> None:
-    with driver(tmp_path, STOPPING) as life:
+def test_a_stopped_trial_is_told_as_pruned_and_cannot_become_best(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    with driver(ledger_url, STOPPING, storage=tmp_path) as life:
         train(life, halved(tmp_path))
         ends = {t.number: t for t in life.trials if t.phase == "search"}
         roles = {t.role for t in life.trials if t.phase == "confirmation"}
     assert [ends[n].state for n in (0, 3, 6)] == ["pruned"] * 3
     assert all(ends[n].result.loss_ratio is None for n in (0, 3, 6))  # type: ignore[union-attr]
     assert not {f"search/{n}" for n in (0, 3, 6)} & roles
-    storage = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").storage
+    storage = Ledger(ledger_url).storage
     told = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
     assert [(told[n].state.name, told[n].constraints) for n in (0, 3, 6)] == [("PRUNED", {})] * 3
 
 
-def test_stopped_trials_and_interruptions_go_together(tmp_path: Path) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    for folder in (whole, cut):
-        folder.mkdir()
-    with driver(whole, STOPPING) as life:
-        train(life, halved(whole))
+def test_stopped_trials_and_interruptions_go_together(
+    new_ledger_url: Callable[[], str], tmp_path: Path
+) -> None:
+    whole, cut = new_ledger_url(), new_ledger_url()
+    by = halved(tmp_path)
+    with driver(whole, STOPPING, storage=tmp_path) as life:
+        train(life, by)
     for cohorts in (2, 1, 1):
-        with driver(cut, STOPPING) as life:
-            train(life, halved(cut), cohorts=cohorts)
+        with driver(cut, STOPPING, storage=tmp_path) as life:
+            train(life, by, cohorts=cohorts)
             life.next_cohort()
-    with driver(cut, STOPPING) as life:
-        train(life, halved(cut))
+    with driver(cut, STOPPING, storage=tmp_path) as life:
+        train(life, by)
     assert told(cut) == told(whole)
     assert ("search/3", "pruned") in [(trial_id, state) for trial_id, state, _ in told(cut)]
 
 
-def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, lambda t: failed(t) if t.phase == "search" else by_formula(t))
         assert life.is_done
         verdict = life.verdict()
@@ -437,13 +455,13 @@ def test_a_sweep_without_a_feasible_trial_ends_without_a_winner(tmp_path: Path) 
     )
 
 
-def test_a_baseline_that_cannot_be_trained_ends_the_sweep(tmp_path: Path) -> None:
-    with driver(tmp_path) as life, pytest.raises(SweepFailedError, match="diverged: loss 99"):
+def test_a_baseline_that_cannot_be_trained_ends_the_sweep(ledger_url: str) -> None:
+    with driver(ledger_url) as life, pytest.raises(SweepFailedError, match="diverged: loss 99"):
         train(life, failed)
 
 
-def test_a_cohort_that_dies_is_tried_again(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_cohort_that_dies_is_tried_again(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         first = life.next_cohort()
         assert first is not None
         life.died(first.cohort_id, "worker gone")
@@ -472,12 +490,12 @@ def train_with(life: Life, dies: Callable[[Cohort], bool]) -> list[str]:
 
 @pytest.mark.usefixtures("_no_pauses")
 def test_the_trial_that_kills_its_worker_is_failed_alone_and_the_sweep_goes_on(
-    tmp_path: Path,
+    ledger_url: str,
 ) -> None:
     def dies(cohort: Cohort) -> bool:
         return any(trial.trial_id == "search/1" for trial in cohort.trials)
 
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         died = train_with(life, dies)
         assert life.is_done
         failed_trials = {t.trial_id: t.result for t in life.trials if t.state == "failed"}
@@ -492,7 +510,7 @@ def test_the_trial_that_kills_its_worker_is_failed_alone_and_the_sweep_goes_on(
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: Path) -> None:
+def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(ledger_url: str) -> None:
     """Every driver sees one death: deaths are counted in the ledger."""
 
     def dies(cohort: Cohort) -> bool:
@@ -501,7 +519,7 @@ def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: 
     died = []
     is_done = False
     while not is_done:
-        with driver(tmp_path) as life:
+        with driver(ledger_url) as life:
             while (cohort := life.next_cohort()) is not None:
                 if dies(cohort):
                     died.append(cohort.cohort_id)
@@ -510,13 +528,13 @@ def test_a_driver_that_dies_between_deaths_and_halves_changes_nothing(tmp_path: 
                 life.ended(cohort.cohort_id, [by_formula(trial) for trial in cohort.trials])
             is_done = life.is_done
     assert died == ["search-0"] * 3 + ["search-0b"] * 3 + ["search-0ba"] * 3
-    assert [t[0] for t in told(tmp_path) if t[1] == "failed"] == ["search/1"]
-    assert len([t for t in told(tmp_path) if t[0].startswith("search")]) == 7
+    assert [t[0] for t in told(ledger_url) if t[1] == "failed"] == ["search/1"]
+    assert len([t for t in told(ledger_url) if t[0].startswith("search")]) == 7
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_machines_may_die_as_often_as_they_like_while_there_is_progress(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_machines_may_die_as_often_as_they_like_while_there_is_progress(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)
         for death in range(1, 30):
             cohort = life.next_cohort()
@@ -532,9 +550,9 @@ def test_machines_may_die_as_often_as_they_like_while_there_is_progress(tmp_path
 
 @pytest.mark.usefixtures("_no_pauses")
 def test_machines_that_are_taken_away_before_any_progress_are_nobodys_fault_for_long(
-    tmp_path: Path,
+    ledger_url: str,
 ) -> None:
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)
         for _ in range(9):
             cohort = life.next_cohort()
@@ -546,8 +564,8 @@ def test_machines_that_are_taken_away_before_any_progress_are_nobodys_fault_for_
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_a_trial_that_takes_ten_machines_with_it_is_given_up(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_a_trial_that_takes_ten_machines_with_it_is_given_up(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, cohorts=1)
         while (cohort := life.next_cohort()) is not None:
             if any(trial.trial_id == "search/1" for trial in cohort.trials):
@@ -559,9 +577,9 @@ def test_a_trial_that_takes_ten_machines_with_it_is_given_up(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("_no_pauses")
-def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
+def test_a_death_without_a_word_is_told_too(ledger_url: str) -> None:
     """A worker that was killed may leave an empty file of reasons."""
-    with driver(tmp_path) as life:
+    with driver(ledger_url) as life:
         for _ in range(12):
             cohort = life.next_cohort()
             assert cohort is not None
@@ -570,20 +588,20 @@ def test_a_death_without_a_word_is_told_too(tmp_path: Path) -> None:
     assert reasons == {"its worker ended 3 times on this trial alone: no reason known"}
 
 
-def test_a_baseline_that_diverges_on_a_seed_of_the_search_ends_the_sweep(tmp_path: Path) -> None:
+def test_a_baseline_that_diverges_on_a_seed_of_the_search_ends_the_sweep(ledger_url: str) -> None:
     """Without it no trial has a loss ratio, and the search would find nothing feasible."""
-    with driver(tmp_path) as life, pytest.raises(SweepFailedError, match="1 of the search's"):
+    with driver(ledger_url) as life, pytest.raises(SweepFailedError, match="1 of the search's"):
         train(life, lambda t: failed(t) if t.trial_id == "baseline/0" else by_formula(t))
 
 
-def test_resuming_enters_the_first_phase_that_is_not_over(tmp_path: Path) -> None:
-    with driver(tmp_path) as life:
+def test_resuming_enters_the_first_phase_that_is_not_over(ledger_url: str) -> None:
+    with driver(ledger_url) as life:
         train(life, cohorts=5)
-    with driver(tmp_path):
-        assert Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").sweep("tiny").phase == "confirmation"
+    with driver(ledger_url):
+        assert Ledger(ledger_url).sweep("tiny").phase == "confirmation"
 
 
-def test_a_tuned_baseline_tries_every_rate_and_keeps_two(tmp_path: Path) -> None:
+def test_a_tuned_baseline_tries_every_rate_and_keeps_two(ledger_url: str) -> None:
     text = SWEEP.replace(
         "baseline: {num_seeds: 3}", "baseline: {num_seeds: 3, learning_rate: tuned}"
     )
@@ -595,7 +613,7 @@ def test_a_tuned_baseline_tries_every_rate_and_keeps_two(tmp_path: Path) -> None
         loss = sum(r["loss"] for r in replicates) / len(replicates)
         return replace(result, replicates=replicates, metrics={**result.metrics, "loss": loss})
 
-    with driver(tmp_path, text) as life:
+    with driver(ledger_url, text) as life:
         train(life, best_at_0_007)
         baseline = [t for t in life.trials if t.phase == "baseline"]
         search = [t for t in life.trials if t.phase == "search"]

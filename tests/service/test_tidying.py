@@ -1,6 +1,5 @@
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ MakeTrial = Callable[..., Trial]
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    found = Storage(str(tmp_path))
+def storage(storage_uri: str) -> Storage:
+    found = Storage(storage_uri)
     for cohort_id in ("baseline-0", "search-0", "search-1"):
         Checkpoints(found, "s", cohort_id).write(b"", num_steps_done=1, attempt=1)
     return found

@@ -4,13 +4,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import create_engine, delete, update
 from sqlalchemy.exc import OperationalError
 
-from service.errors import LeaseHeldError, LeaseLostError
+from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError
 from service.home import Home
 from service.ledger import Ledger, Renewal, Writer, release, tables, take
 from service.ledger.lease import Holder, renew
@@ -18,10 +20,10 @@ from service.trials import Point
 
 
 @pytest.fixture
-def ledger(home: Home) -> Ledger:
-    ledger = Ledger(home.ledger_url)
-    ledger.create_sweep("s", spec_text="", settings={}, versions={}, num_trials=1)
-    return ledger
+def ledger(home: Home) -> Iterator[Ledger]:
+    with closing(Ledger(home.ledger_url)) as ledger:
+        ledger.create_sweep("s", spec_text="", settings={}, versions={}, num_trials=1)
+        yield ledger
 
 
 def held_by(ledger: Ledger, **changes: object) -> None:
@@ -142,9 +144,27 @@ def test_what_a_write_has_read_stays_true_until_it_commits(ledger: Ledger) -> No
     """A driver in the middle of a write cannot lose the sweep before its commit."""
     lease = take(ledger.engine, "s")
     held_by(ledger, boot_id="before")
-    other = create_engine(ledger.url, connect_args={"timeout": 0.1})
+    impatient = {"sqlite": {"timeout": 0.1}, "postgresql": {"options": "-c lock_timeout=100"}}
+    other = create_engine(ledger.url, connect_args=impatient[ledger.engine.dialect.name])
     with tables.writing(ledger.engine) as connection:
         lease.check(connection)
-        with pytest.raises(OperationalError, match="locked"), other.begin() as taker:
+        with pytest.raises(OperationalError, match="lock"), other.begin() as taker:
             taker.execute(delete(tables.leases))
+    other.dispose()
     take(ledger.engine, "s")
+
+
+@pytest.mark.parametrize("new_ledger_url", ["postgresql"], indirect=True)
+def test_a_driver_that_is_paused_in_a_write_does_not_keep_the_next_one_out(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL holds a lock until its owner's end; on SQLite the next one gives up in a while."""
+    lease = take(ledger.engine, "s")
+    held_by(ledger, boot_id="before")
+    monkeypatch.setattr("service.ledger.connections.IDLE_TIMEOUT_S", 0.2)
+    ledger.engine.dispose()
+    with pytest.raises(LedgerAwayError), tables.writing(ledger.engine) as paused:
+        lease.check(paused)
+        paused.execute(update(tables.sweeps).values(phase="search"))
+        take(ledger.engine, "s")
+    assert ledger.sweep("s").phase == "baseline"

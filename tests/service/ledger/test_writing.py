@@ -1,11 +1,20 @@
-import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from optuna.storages import RDBStorage
+from postgres import Postgres
+from sqlalchemy import create_engine, inspect, update
 
-from service.errors import LedgerError, SweepExistsError, SweepNotFoundError, UserError
+from service.errors import (
+    LedgerAwayError,
+    LedgerError,
+    SweepExistsError,
+    SweepNotFoundError,
+    UserError,
+)
 from service.home import Home
 from service.ledger import Ledger, Writer, release, tables, take
 from service.trials import Point, Result
@@ -14,18 +23,19 @@ POINT = Point(settings={"num_neurons": 64, "learning_rate": 0.1}, seeds=(3, 4), 
 
 
 @pytest.fixture
-def ledger(home: Home) -> Ledger:
-    ledger = Ledger(home.ledger_url)
-    ledger.create_sweep(
-        "s", spec_text="name: s", settings={"a": 1}, versions={"torch": "2"}, num_trials=5
-    )
-    return ledger
+def ledger(home: Home) -> Iterator[Ledger]:
+    with closing(Ledger(home.ledger_url)) as ledger:
+        ledger.create_sweep(
+            "s", spec_text="name: s", settings={"a": 1}, versions={"torch": "2"}, num_trials=5
+        )
+        yield ledger
 
 
 @pytest.fixture
 def writer(ledger: Ledger) -> Iterator[Writer]:
     lease = take(ledger.engine, "s")
-    yield Writer(ledger, lease)
+    with closing(Writer(ledger, lease)) as writer:
+        yield writer
     release(ledger.engine, lease)
 
 
@@ -145,7 +155,7 @@ def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> N
         Ledger(home.ledger_url)
 
 
-def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_damaged_sqlite_ledger_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
     with pytest.raises(LedgerError, match=r"file is not a database.*Check that the database"):
@@ -158,13 +168,82 @@ def test_an_impossible_url_is_refused() -> None:
         Ledger("nonsense")
 
 
-def test_reading_makes_no_ledger(tmp_path: Path) -> None:
+def test_reading_makes_no_ledger(home: Home) -> None:
+    with pytest.raises(UserError, match="must be a ledger to read, found none"):
+        Ledger(home.ledger_url, create=False)
+    with closing(create_engine(home.ledger_url).connect()) as connection:
+        assert inspect(connection).get_table_names() == []
+
+
+def test_reading_makes_no_sqlite_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must be a ledger to read, found none"):
         Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}", create=False)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_readers_do_not_wait_for_the_writer(ledger: Ledger, home: Home) -> None:
-    path = home.ledger_url.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as other:
-        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+def test_readers_do_not_wait_for_the_writer(ledger: Ledger, writer: Writer, home: Home) -> None:
+    """A transaction that writes the very row which they read."""
+    with tables.writing(ledger.engine) as connection:
+        connection.execute(update(tables.sweeps).values(phase="search"))
+        with closing(Ledger(home.ledger_url, create=False)) as other:
+            assert other.sweep("s").phase == "baseline"
+            assert other.trials("s") == []
+
+
+def test_a_database_of_mlflow_is_refused_before_anything_is_made_in_it(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    SqlAlchemyStore(ledger_url, str(tmp_path)).engine.dispose()
+    engine = create_engine(ledger_url)
+    before = inspect(engine).get_table_names()
+    with pytest.raises(UserError, match="a database of its own, found MLflow's tables in it"):
+        Ledger(ledger_url)
+    assert inspect(engine).get_table_names() == before
+    engine.dispose()
+
+
+def test_a_database_with_optunas_studies_takes_a_ledger(ledger_url: str) -> None:
+    RDBStorage(ledger_url).engine.dispose()
+    with closing(Ledger(ledger_url)) as ledger:
+        assert ledger.names() == []
+
+
+def test_what_a_broken_worker_said_can_be_kept(ledger: Ledger, writer: Writer) -> None:
+    """Anything may stand in what a dying process wrote last."""
+    writer.begin_attempt("search-0")
+    writer.end_attempt("search-0", 1, "killed\x00\n\ud800é")
+    (attempt,) = ledger.attempts("s", "search-0")
+    assert attempt.outcome == "killed\n?é"
+
+
+only_postgresql = pytest.mark.parametrize("new_ledger_url", ["postgresql"], indirect=True)
+
+
+@only_postgresql
+def test_a_server_that_was_restarted_is_noticed(
+    ledger: Ledger, writer: Writer, postgres: Postgres
+) -> None:
+    writer.add_trial("search", 0, POINT, "search-0")
+    assert len(ledger.trials("s")) == 1
+    postgres.stop()
+    postgres.start()
+    # Nobody heard of it; each of the connections to the old one is replaced.
+    writer.add_trial("search", 1, POINT, "search-0")
+    writer.begin_attempt("search-0")
+    assert len(ledger.trials("s")) == 2
+    postgres.stop()
+    with pytest.raises(LedgerAwayError, match="the ledger does not answer"):
+        ledger.trials("s")
+    postgres.start()
+    assert len(ledger.trials("s")) == 2
+
+
+@only_postgresql
+def test_a_server_that_is_away_is_told_without_the_password(home: Home, postgres: Postgres) -> None:
+    postgres.stop()
+    try:
+        with pytest.raises(LedgerAwayError, match=r"cannot be opened: .*connection") as refused:
+            Ledger(home.ledger_url.replace("postgres@", "postgres:hunter2@"))
+    finally:
+        postgres.start()
+    assert "hunter2" not in str(refused.value)

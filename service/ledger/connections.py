@@ -1,0 +1,94 @@
+"""How the ledger's kinds of database are spoken to, by our engine and by Optuna's alike."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from service.errors import LedgerAwayError
+from service.home import without_password
+
+BUSY_TIMEOUT_S = 30.0
+IDLE_TIMEOUT_S = 30.0
+
+
+def tune(engine: Engine) -> None:
+    """Have every connection that an engine opens from now on set up for its kind of database."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _tune_sqlite)
+    else:
+        event.listen(engine, "connect", _tune_postgresql)
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    """Readers that never block the writer, and one fsync a checkpoint instead of one a commit.
+
+    With write-ahead logging and ``synchronous=NORMAL`` a killed process loses nothing; only a
+    power cut can lose the last commits, never the database's consistency.
+    """
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _tune_postgresql(connection: Any, _record: Any) -> None:
+    """A driver that stops within a transaction cannot hold its locks for ever.
+
+    One that is paused, or whose machine is gone without a word, would keep the next one from the
+    lease for hours: nobody tells the server.
+    """
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TIMEOUT_S * 1000)}")
+    cursor.close()
+    connection.commit()
+
+
+def begin_sqlite_ourselves(engine: Engine, *, always_writes: bool = False) -> None:
+    """Let transactions on SQLite begin where they say they do.
+
+    Python's driver begins one only at the first write, so that what was read before it (a lease's
+    token, say) could be out of date by then.
+
+    Args:
+        engine: The engine to change.
+        always_writes: Take the write lock in every transaction, not only in those of ``writing``.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def leave_it_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = always_writes or connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def tell_outages(engine: Engine) -> None:
+    """Raise ``LedgerAwayError`` wherever the database does not answer, and nothing of SQLAlchemy's.
+
+    A server that is down or restarts, a lock that is never given back, a disk that is full: each
+    may pass. Optuna leaves an error alone that is not SQLAlchemy's, instead of trying again where
+    it cannot know whether its commit was heard.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def tell(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if context.is_pre_ping:
+            return  # a connection of before a restart, which the pool replaces by itself
+        if context.is_disconnect or isinstance(error, OperationalError | InterfaceError):
+            raise LedgerAwayError(
+                f"the ledger does not answer: {without_password(cause(error))}. "
+                "Check that its database is running, and that its disk is not full."
+            ) from error
+
+
+def cause(error: BaseException | None) -> str:
+    """What the database itself said, on one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

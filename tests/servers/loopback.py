@@ -1,0 +1,40 @@
+"""What the servers of the tests share: a free port, and waiting until they answer on it."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HOST = "127.0.0.1"
+START_S = 60.0
+STOP_S = 20.0
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections."""
+    with socket.socket() as caller:
+        return caller.connect_ex((HOST, port)) == 0
+
+
+def wait_until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a server that was just started answers.
+
+    Raises:
+        RuntimeError: If it ends before that, or takes too long; with the end of its log.
+    """
+    until = time.monotonic() + START_S
+    while not answers():
+        if process.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(
+                f"{process.args!r} must answer within {START_S:.0f} s, found it "
+                f"{'silent' if process.poll() is None else 'ended'}:\n{log.read_text()[-2000:]}"
+            )
+        time.sleep(0.05)
