@@ -10,6 +10,7 @@ import pytest
 import torch
 from ray.tune.search import Searcher
 
+from service import stopping
 from service.cohort import Cohort
 from service.errors import LedgerAwayError
 from service.scheduler import CohortTrainable, _CohortSearcher
@@ -188,3 +189,15 @@ def test_at_the_end_of_a_run_the_ledger_is_waited_for(
     searcher.died("a", "killed")
     searcher.tell_the_rest()
     assert agenda.heard[-1] == "ended"
+
+
+def test_nothing_is_handed_out_once_somebody_asked_for_the_end(
+    make_cohort: Callable[..., dict[str, Any]],
+) -> None:
+    """Tune would ask for a cohort again and again, and never look whether it is to stop."""
+    agenda = AwayLedger(make_cohort()["cohort"])
+    with stopping.listening():
+        stopping.ask()
+        assert _CohortSearcher(agenda).suggest("a") == Searcher.FINISHED
+    with stopping.listening():
+        assert _CohortSearcher(agenda).suggest("a") == make_cohort()
