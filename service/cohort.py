@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from trainers import CohortState, Curve, Member, Outcome, Task, TrainingSettings
 
 CHECKPOINT_S = 30.0
+# Of curves and neurons, below the storage.
+FOLDER = "results"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,7 @@ class CohortTraining:
 
         cohort = self._cohort
         outcomes = list(_by_trial(cohort.trials, trainers.outcomes(self._state)))
-        folder = f"results/{cohort.sweep}/{cohort.cohort_id}"
+        folder = f"{FOLDER}/{cohort.sweep}/{cohort.cohort_id}"
         curves = f"{folder}/curves-{cohort.attempt}.parquet"
         neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
         storage = Storage(cohort.storage)

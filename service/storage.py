@@ -106,6 +106,15 @@ class Storage:
         names = (one.base_name for one in self._files.get_file_info(selector))
         return sorted(name for name in names if _PARTIAL not in name)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file below a folder by path, partial ones too; none if it is not there."""
+        selector = pyarrow.fs.FileSelector(self._full(folder), allow_not_found=True, recursive=True)
+        return {
+            str(PurePosixPath(one.path).relative_to(self._root)): one.size
+            for one in self._files.get_file_info(selector)
+            if one.is_file
+        }
+
     def remove_file(self, path: str) -> None:
         """Remove a file; one that is gone already is as good."""
         with suppress(FileNotFoundError):

@@ -3,19 +3,22 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.errors import (
     InterruptedSweepError,
+    SweepDeletingError,
     SweepExistsError,
     SweepFailedError,
     UserError,
     WorkerError,
 )
 from service.home import Home
-from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
+from service.ledger import Ledger, SweepRecord, Writer, being_deleted, held
 from service.machine import available_cpus, memory_bytes, versions
 from service.planning import Calibration, Machine, Resolved, Room, resolve
+from service.remains import refuse_remains
 from service.spec import Spec, differences
 from service.storage import Storage
 from service.verdict import Json, open_verdict
@@ -48,7 +51,7 @@ def run(
         SweepFailedError: If the baseline cannot be trained.
         InterruptedSweepError: If it was asked to stop; it can be resumed.
     """
-    ledger = Ledger(home.ledger_url)
+    ledger = Ledger(home.ledger_url, on_missing=partial(refuse_remains, home))
     try:
         ledger.create_sweep(
             spec.name,
@@ -65,12 +68,14 @@ def run(
         except UserError:
             # Found before the first training: the same name must be free for the mended call.
             if not ledger.trials(spec.name):
-                writer.withdraw()
+                writer.erase()
             raise
 
 
 def _already_there(record: SweepRecord, spec: Spec) -> str:
     name = spec.name
+    if record.deleting_at is not None:
+        return being_deleted(name)
     changed = differences(dict(record.settings), spec.settings())
     if changed:
         return "\n".join(
@@ -109,8 +114,9 @@ def resume(
         UserError: If ``num_trials`` is below the present budget, or versions differ.
         LeaseHeldError: If another driver is at work on it.
     """
-    ledger = Ledger(home.ledger_url)
+    ledger = Ledger(home.ledger_url, create=False, bring_up_to_date=True)
     record = ledger.sweep(name)
+    check_is_kept(record)
     extends = num_trials is not None and num_trials != record.num_trials
     if extends:
         _check_budget(record, num_trials)
@@ -163,6 +169,16 @@ def _fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
         tracking.finished(dict(record.verdict or {}))
 
 
+def check_is_kept(record: SweepRecord) -> None:
+    """Refuse a sweep of which a part may be gone already.
+
+    Raises:
+        SweepDeletingError: If its deletion was begun.
+    """
+    if record.deleting_at is not None:
+        raise SweepDeletingError(being_deleted(record.name))
+
+
 def spec_of(record: SweepRecord) -> Spec:
     """The sweep's file as it was recorded."""
     return Spec.from_settings(record.settings, record.spec_text)
@@ -178,12 +194,8 @@ def verdict_of(record: SweepRecord) -> Json:
 @contextmanager
 def _writing(ledger: Ledger, name: str) -> Iterator[Writer]:
     """Hold the lease, renewed, and the pen."""
-    lease = take(ledger.engine, name)
-    try:
-        with Renewal(ledger.engine, lease), closing(Writer(ledger, lease)) as writer:
-            yield writer
-    finally:
-        release(ledger.engine, lease)
+    with held(ledger.engine, name) as lease, closing(Writer(ledger, lease)) as writer:
+        yield writer
 
 
 def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":

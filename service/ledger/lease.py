@@ -9,6 +9,8 @@ write, however long it slept.
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,8 @@ import psutil
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from service.errors import LeaseHeldError, LeaseLostError
-from service.ledger.tables import leases, now, writing
+from service.errors import LeaseHeldError, LeaseLostError, SweepDeletingError
+from service.ledger.tables import leases, now, sweeps, writing
 
 DURATION_S = 30.0
 RENEWAL_S = 5.0
@@ -99,11 +101,17 @@ class Lease:
             )
 
 
-def take(engine: Engine, sweep: str) -> Lease:
+def take(engine: Engine, sweep: str, *, to_delete: bool = False) -> Lease:
     """Take the sweep for this process.
+
+    Args:
+        engine: The ledger's database.
+        sweep: The sweep's name.
+        to_delete: Take it also if its deletion was begun.
 
     Raises:
         LeaseHeldError: If a live driver, or one on another host whose lease still runs, has it.
+        SweepDeletingError: If it is being deleted, and is not taken for that.
     """
     lease = Lease(sweep, uuid4().hex)
     try:
@@ -115,6 +123,9 @@ def take(engine: Engine, sweep: str) -> Lease:
             ).one_or_none()
             if row is not None:
                 _check_is_free(sweep, row)
+            if not to_delete:
+                _check_is_kept(connection, sweep)
+            if row is not None:
                 connection.execute(delete(leases).where(leases.c.token == row.token))
             connection.execute(
                 insert(leases).values(
@@ -130,6 +141,22 @@ def take(engine: Engine, sweep: str) -> Lease:
             f"See it with: monosweep status {sweep}"
         ) from error
     return lease
+
+
+def _check_is_kept(connection: Connection, sweep: str) -> None:
+    """Refuse a sweep whose deletion was begun; a lock keeps it from being begun meanwhile."""
+    deleting_at = connection.scalar(
+        select(sweeps.c.deleting_at).where(sweeps.c.name == sweep).with_for_update(read=True)
+    )
+    if deleting_at is not None:
+        raise SweepDeletingError(being_deleted(sweep))
+
+
+def being_deleted(sweep: str) -> str:
+    """What is said of a sweep whose deletion was begun."""
+    return (
+        f"the sweep {sweep!r} is being deleted. Delete it to the end with: monosweep delete {sweep}"
+    )
 
 
 def _check_is_free(sweep: str, row: Any) -> None:
@@ -198,3 +225,19 @@ class Renewal:
                     return
             except OperationalError:
                 continue
+
+
+@contextmanager
+def held(engine: Engine, sweep: str, *, to_delete: bool = False) -> Iterator[Lease]:
+    """Hold a sweep, renewed, for as long as the block takes.
+
+    Raises:
+        LeaseHeldError: As ``take``.
+        SweepDeletingError: As ``take``.
+    """
+    lease = take(engine, sweep, to_delete=to_delete)
+    try:
+        with Renewal(engine, lease):
+            yield lease
+    finally:
+        release(engine, lease)

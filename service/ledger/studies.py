@@ -76,9 +76,10 @@ class Studies:
                 self._storage.create_new_study([direction], name)
 
     def delete(self) -> None:
-        """Remove the studies and their trials."""
-        for phase in DIRECTIONS:
-            self._storage.delete_study(self._study_id(phase))
+        """Remove the studies and their trials; those that are gone already are as good."""
+        for study in self._storage.get_all_studies():
+            if study.study_name in {study_name(self._sweep, phase) for phase in DIRECTIONS}:
+                self._storage.delete_study(study._study_id)
         self._ids.clear()
 
     def trials(self, phase: Phase) -> list[FrozenTrial]:

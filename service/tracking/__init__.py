@@ -2,5 +2,6 @@
 
 from service.tracking.backlog import Tracking
 from service.tracking.projection import Projection
+from service.tracking.removal import check_answers, remove
 
-__all__ = ["Projection", "Tracking"]
+__all__ = ["Projection", "Tracking", "check_answers", "remove"]

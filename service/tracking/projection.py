@@ -39,6 +39,11 @@ RUNS_A_PAGE = 1000
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
+def experiment_name(sweep: str) -> str:
+    """What MLflow calls a sweep."""
+    return f"monosweep/{sweep}"
+
+
 class Projection:
     """One sweep's experiment in MLflow. For one thread at a time.
 
@@ -97,7 +102,7 @@ class Projection:
     def experiment_id(self) -> str:
         """The sweep's experiment: found, restored if a user deleted it, or made."""
         if self._found_experiment is None:
-            name = f"monosweep/{self._sweep}"
+            name = experiment_name(self._sweep)
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 location = (self._artifacts / self._sweep).as_uri() if self._artifacts else None
