@@ -146,7 +146,7 @@ def export(
 
     ledger = ledger_here()
     record = ledger.sweep(name)
-    sweep.check_is_kept(record)
+    record.check_is_kept()
     spec = sweep.spec_of(record)
     for path in tables.export(ledger, spec, Storage(home_here().storage), output):
         out.print(str(path), soft_wrap=True, markup=False, highlight=False)
@@ -218,6 +218,7 @@ def ui(
 
 
 app.command()(upkeep.delete)
+app.command()(upkeep.doctor)
 
 
 def main() -> None:

@@ -73,6 +73,15 @@ class Storage:
         """
         return pq.read_table(self._full(path), filesystem=self._files)
 
+    def check_table(self, path: str) -> None:
+        """Make sure that a table is there and was written to its end.
+
+        Raises:
+            FileNotFoundError: If there is none at this path.
+            pyarrow.ArrowInvalid: If it is not whole.
+        """
+        pq.read_metadata(self._full(path), filesystem=self._files)
+
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a file all or nothing: whoever reads meanwhile finds the old one, or none.
 

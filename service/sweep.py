@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from service.errors import (
     InterruptedSweepError,
-    SweepDeletingError,
     SweepExistsError,
     SweepFailedError,
     UserError,
@@ -116,12 +115,12 @@ def resume(
     """
     ledger = Ledger(home.ledger_url, create=False, bring_up_to_date=True)
     record = ledger.sweep(name)
-    check_is_kept(record)
+    record.check_is_kept()
     extends = num_trials is not None and num_trials != record.num_trials
     if extends:
         _check_budget(record, num_trials)
     elif record.verdict is not None:
-        _fill_in_tracking(ledger, record, home)
+        fill_in_tracking(ledger, record, home)
         return dict(record.verdict)
     if not accept_changes:
         _check_versions(record)
@@ -162,21 +161,12 @@ def _check_versions(record: SweepRecord) -> None:
         )
 
 
-def _fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+def fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
     """Bring to MLflow what an outage kept from it, or what is gone there."""
     with _writing(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
         tracking.fill_in(ledger.trials(record.name))
-        tracking.finished(dict(record.verdict or {}))
-
-
-def check_is_kept(record: SweepRecord) -> None:
-    """Refuse a sweep of which a part may be gone already.
-
-    Raises:
-        SweepDeletingError: If its deletion was begun.
-    """
-    if record.deleting_at is not None:
-        raise SweepDeletingError(being_deleted(record.name))
+        if record.verdict is not None:
+            tracking.finished(dict(record.verdict))
 
 
 def spec_of(record: SweepRecord) -> Spec:

@@ -1,4 +1,4 @@
-"""The commands that look after sweeps that are there: delete."""
+"""The commands that look after what is there: delete, doctor."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.errors import MonosweepError, UserError
-from service.terminal import NameArgument, err, home_here, ledger_here
+from service.terminal import (
+    JsonOption,
+    NameArgument,
+    err,
+    home_here,
+    ledger_here,
+    out,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from service.deletion import Extent
@@ -44,3 +52,22 @@ def _ask(name: str, what: str) -> None:
     err.print(f"The sweep {name}: {what}", markup=False, highlight=False)
     if not typer.confirm("Delete it for good?", err=True):
         raise MonosweepError("Nothing was deleted.")
+
+
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look ledger, storage, checkpoints and MLflow over, and say what takes room."""
+    from service import doctor as examination
+
+    home = home_here()
+    report = examination.mend_all(home) if fix else examination.examine(home)
+    if as_json:
+        print_json(examination.report_json(report))
+    else:
+        out.print(examination.report_view(report), soft_wrap=True)
+    if not report.is_well:
+        sys.exit(MonosweepError.exit_code)

@@ -9,9 +9,9 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import SweepExistsError, SweepNotFoundError
+from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
 from service.ledger import tables
-from service.ledger.lease import is_live
+from service.ledger.lease import being_deleted, is_live
 from service.ledger.studies import Studies, open_storage
 from service.trials import ENDED, PHASES, Phase, Result, State, Trial
 
@@ -60,6 +60,15 @@ class SweepRecord:
         if self.finished_at is not None:
             return "finished"
         return "running" if self.is_live else "interrupted"
+
+    def check_is_kept(self) -> None:
+        """Refuse a sweep of which a part may be gone already.
+
+        Raises:
+            SweepDeletingError: If its deletion was begun.
+        """
+        if self.deleting_at is not None:
+            raise SweepDeletingError(being_deleted(self.name))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from service.ledger.damage import name_damage
 from service.ledger.lease import Lease
 from service.ledger.tables import begin_sqlite_ourselves, tune_sqlite
 from service.trials import Phase, Point
@@ -44,6 +45,7 @@ def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
     storage.engine.dispose()
     tune_sqlite(storage.engine)
     begin_sqlite_ourselves(storage.engine, always_writes=always_writes)
+    name_damage(storage.engine)
     return storage
 
 

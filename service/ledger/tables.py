@@ -38,6 +38,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import LedgerError, OlderLedgerError, UserError
 from service.home import without_password
+from service.ledger.damage import name_damage
 
 VERSION = 3
 # Any number that no other program takes as its lock on PostgreSQL.
@@ -156,6 +157,7 @@ def connect(
         )
     tune_sqlite(engine)
     begin_sqlite_ourselves(engine)
+    name_damage(engine)
     try:
         if not create:
             _check_is_there(engine, shown, on_missing)

@@ -44,6 +44,16 @@ def experiment_name(sweep: str) -> str:
     return f"monosweep/{sweep}"
 
 
+def all_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """Every run of an experiment but those in the trash."""
+    found, token = [], None
+    while token != "":
+        page = client.search_runs([experiment_id], max_results=RUNS_A_PAGE, page_token=token)
+        found += list(page)
+        token = page.token or ""
+    return found
+
+
 class Projection:
     """One sweep's experiment in MLflow. For one thread at a time.
 
@@ -88,15 +98,13 @@ class Projection:
         self._found_experiment = None
 
     def trial_ids(self) -> set[str]:
-        """The trials that have a run."""
-        found, token = set(), None
-        while token != "":
-            page = self._client.search_runs(
-                [self.experiment_id], max_results=RUNS_A_PAGE, page_token=token
-            )
-            found |= {run.data.tags[TRIAL_TAG] for run in page if TRIAL_TAG in run.data.tags}
-            token = page.token or ""
-        return found
+        """The trials that have a whole run: it is ended once all of it is there."""
+        runs = all_runs(self._client, self.experiment_id)
+        return {
+            run.data.tags[TRIAL_TAG]
+            for run in runs
+            if TRIAL_TAG in run.data.tags and run.info.status != "RUNNING"
+        }
 
     @property
     def experiment_id(self) -> str:

@@ -29,8 +29,8 @@ def check_answers(tracking_uri: str) -> None:
     Raises:
         TrackingError: If it does not.
     """
-    if _is_there(tracking_uri):
-        with _said(tracking_uri):
+    if is_there(tracking_uri):
+        with answering(tracking_uri):
             MlflowClient(tracking_uri).search_experiments(max_results=1)
 
 
@@ -40,9 +40,9 @@ def remove(tracking_uri: str, sweep: str) -> None:
     Raises:
         TrackingError: If MLflow does not answer, or refuses.
     """
-    if not _is_there(tracking_uri):
+    if not is_there(tracking_uri):
         return
-    with _said(tracking_uri):
+    with answering(tracking_uri):
         client = MlflowClient(tracking_uri)
         for experiment in _experiments(client, sweep):
             repository = get_artifact_repository(
@@ -57,13 +57,19 @@ def remove(tracking_uri: str, sweep: str) -> None:
                 _put_away(client, experiment)
 
 
-def _is_there(tracking_uri: str) -> bool:
+def is_there(tracking_uri: str) -> bool:
+    """Whether there is anything to ask: a file of ours that is not there would be made."""
     path = tracking_uri.removeprefix(SQLITE)
     return path == tracking_uri or Path(path).exists()
 
 
 @contextmanager
-def _said(tracking_uri: str) -> Iterator[None]:
+def answering(tracking_uri: str) -> Iterator[None]:
+    """Name an MLflow that does not answer.
+
+    Raises:
+        TrackingError: Instead of whatever MLflow raises.
+    """
     try:
         yield
     except (MlflowException, OSError, SQLAlchemyError) as error:

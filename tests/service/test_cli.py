@@ -109,7 +109,18 @@ def files(folder: Path) -> dict[str, int]:
     }
 
 
-COMMANDS = ("run", "resume", "status", "best", "export", "validate", "schema", "ui", "delete")
+COMMANDS = (
+    "run",
+    "resume",
+    "status",
+    "best",
+    "export",
+    "validate",
+    "schema",
+    "ui",
+    "delete",
+    "doctor",
+)
 
 
 def test_a_process_of_its_own_lists_the_commands_and_quickly(tmp_path: Path) -> None:
@@ -236,6 +247,7 @@ READING = (
     ["resume", "tiny"],
     ["delete", "tiny", "--yes"],
 )
+DOCTOR = (["doctor"], ["doctor", "--fix"], ["doctor", "--json"])
 
 
 @pytest.mark.parametrize("words", READING)
@@ -542,3 +554,66 @@ def test_an_older_ledger_is_brought_up_to_date_by_resume(
     # Its driver, this process, is at work.
     refused(monosweep("resume", "tiny", "--accept-changes"), "must have one driver only")
     assert monosweep("status", "tiny").code == 0
+
+
+def test_a_home_in_good_order_is_well(monosweep: Call, interrupted: Ledger) -> None:
+    said = monosweep("doctor")
+    assert (said.code, said.err) == (0, "")
+    assert len(re.findall(r"^ok +(ledger|storage|checkpoints|tracking) ", said.out, re.M)) == 4
+    assert re.search(r"files of tiny +0\.0", said.out)
+    found = monosweep("doctor", "--json").json()
+    assert found["is_well"] is True
+    assert {each["part"] for each in found["findings"]} >= {"ledger", "storage", "tracking"}
+    assert found["bytes"]["by_sweep"]["tiny"] > 50_000
+
+
+def test_what_is_wrong_is_said_with_what_would_mend_it_and_then_mended(
+    monosweep: Call, interrupted: Ledger, home: Home
+) -> None:
+    Storage(home.storage).write_bytes("results/tiny/search-0/curves-1.parquet", b"x")
+    said = monosweep("doctor")
+    assert (said.code, said.err) == (1, "")
+    assert re.search(
+        r"^wrong +storage +1 files of tiny .* With --fix: Removes them", said.out, re.M
+    )
+    assert monosweep("doctor", "--json").json()["is_well"] is False
+    said = monosweep("doctor", "--fix")
+    assert (said.code, said.err) == (0, "")
+    assert re.search(r"^mended +storage +1 files of tiny", said.out, re.M)
+    assert monosweep("doctor").code == 0
+
+
+@pytest.mark.parametrize("words", DOCTOR)
+def test_what_cannot_be_mended_ends_with_1(
+    monosweep: Call, interrupted: Ledger, home: Home, words: list[str]
+) -> None:
+    (home.path / "results/tiny/baseline-0/curves-1.parquet").unlink()
+    said = monosweep(*words)
+    assert (said.code, said.err) == (1, "")
+    assert "1 tables of tiny are missing" in said.out
+
+
+@pytest.mark.parametrize("words", DOCTOR)
+@pytest.mark.parametrize("ledger", ["missing", "damaged", "no place for one"])
+def test_whatever_is_broken_the_doctor_says_so(
+    monosweep: Call,
+    home: Home,
+    ledger: str,
+    words: list[str],
+) -> None:
+    if ledger == "no place for one":
+        home.path.write_text("a file")
+    else:
+        (home.path / "results" / "tiny").mkdir(parents=True)
+    if ledger == "damaged":
+        (home.path / "ledger.db").write_bytes(b"this is no database" * 100)
+    said = monosweep(*words)
+    assert (said.code, said.err) == (1, "")
+    assert "ledger" in said.out
+
+
+def test_without_a_ledger_there_is_nothing_to_examine(monosweep: Call, tmp_path: Path) -> None:
+    said = monosweep("doctor")
+    assert said.code == 1
+    assert "there must be a ledger to read, found none" in said.out
+    assert list(tmp_path.iterdir()) == []

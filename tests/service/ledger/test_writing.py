@@ -148,7 +148,7 @@ def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> N
 def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
-    with pytest.raises(LedgerError, match=r"file is not a database.*Check that the database"):
+    with pytest.raises(LedgerError, match=r"file is not a database.*Put back a copy of"):
         Ledger(f"sqlite:///{path}")
     assert path.read_bytes().startswith(b"this is no database")
 
