@@ -362,6 +362,22 @@ def test_a_ledger_with_damaged_pages_is_named_by_who_meets_them(copied: Home) ->
         status(Ledger(copied.ledger_url, create=False), "tiny")
 
 
+def test_a_table_with_a_damaged_page_is_named_by_who_meets_it(copied: Home) -> None:
+    """The ledger opens; only who reads the results meets the damage."""
+    path = copied.path / "ledger.db"
+    with closing(sqlite3.connect(path)) as database:
+        ((page,),) = database.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'monosweep_results'"
+        )
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match=r"found it damaged: .*Put back a copy of"):
+        status(Ledger(copied.ledger_url, create=False), "tiny")
+    (said,) = wrong(mend_all(copied))
+    assert "ledger.db is damaged" in said
+
+
 def test_damage_that_only_a_thorough_look_finds_is_found(copied: Home) -> None:
     """An index that lacks a row: every query works, and some forget it."""
     with closing(sqlite3.connect(copied.path / "ledger.db")) as database:
