@@ -1,5 +1,6 @@
 """A database file that is damaged: found before it misleads, and named where it is met."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +33,21 @@ def how_to_restore(path: Path) -> str:
         f"Put back a copy of {path} (without the files {path.name}-wal and {path.name}-shm beside "
         f"it), or save what can be read with: sqlite3 {path} .recover | sqlite3 new.db"
     )
+
+
+def read_json(text: str | bytes) -> Any:
+    """A JSON column's value.
+
+    Raises:
+        LedgerError: If it was damaged in place, which SQLite does not notice.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise LedgerError(
+            f"the ledger must hold JSON where it was written, found {text[:60]!r} ({error}). "
+            "Put back a copy of the ledger."
+        ) from error
 
 
 def name_damage(engine: Engine) -> None:

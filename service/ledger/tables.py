@@ -38,7 +38,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import LedgerError, OlderLedgerError, UserError
 from service.home import without_password
-from service.ledger.damage import name_damage
+from service.ledger.damage import name_damage, read_json
 
 VERSION = 3
 # Any number that no other program takes as its lock on PostgreSQL.
@@ -143,7 +143,7 @@ def connect(
     shown = without_password(url)
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, json_deserializer=read_json)
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "

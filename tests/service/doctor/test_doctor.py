@@ -378,6 +378,13 @@ def test_a_table_with_a_damaged_page_is_named_by_who_meets_it(copied: Home) -> N
     assert "ledger.db is damaged" in said
 
 
+def test_a_value_that_is_no_json_is_named_by_who_meets_it(copied: Home) -> None:
+    ledger = Ledger(copied.ledger_url, create=False)
+    rows_that_are_no_json(ledger, copied)
+    with pytest.raises(LedgerError, match="must hold JSON where it was written"):
+        status(ledger, "tiny")
+
+
 def test_damage_that_only_a_thorough_look_finds_is_found(copied: Home) -> None:
     """An index that lacks a row: every query works, and some forget it."""
     with closing(sqlite3.connect(copied.path / "ledger.db")) as database:
