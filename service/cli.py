@@ -1,6 +1,5 @@
 """The command line. Results go to standard output, progress and messages to standard error."""
 
-import json
 import logging
 import os
 import socket
@@ -11,14 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 
+from service import upkeep
 from service.errors import InterruptedSweepError, MonosweepError, UserError
-from service.home import Home, without_password
+from service.home import without_password
+from service.terminal import (
+    AddressOption,
+    JsonOption,
+    NameArgument,
+    SpecArgument,
+    err,
+    home_here,
+    ledger_here,
+    out,
+    print_json,
+)
 
 if TYPE_CHECKING:
-    from service.ledger import Ledger
     from service.spec import Spec
 
 app = typer.Typer(
@@ -30,18 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-out = Console(soft_wrap=False)
-err = Console(stderr=True)
-
-SpecArgument = Annotated[
-    str, typer.Argument(metavar="SPEC", help="A sweep file, or a packaged sweep: quickstart.")
-]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
-AddressOption = Annotated[
-    str | None, typer.Option(help="A running Ray cluster; without it Ray is started here.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 
 
 @app.command()
@@ -57,7 +54,9 @@ def run(
     loaded = load_spec(spec)
     if name is not None:
         loaded = loaded.with_name(name)
-    _watched(loaded, loaded.search.num_trials, partial(sweep.run, loaded, _home(), address=address))
+    _watched(
+        loaded, loaded.search.num_trials, partial(sweep.run, loaded, home_here(), address=address)
+    )
 
 
 @app.command()
@@ -74,14 +73,14 @@ def resume(
     """Go on with a sweep after any interruption, or extend a finished one."""
     from service import sweep
 
-    record = _ledger().sweep(name)
+    record = ledger_here(bring_up_to_date=True).sweep(name)
     _watched(
         sweep.spec_of(record),
         num_trials or record.num_trials,
         partial(
             sweep.resume,
             name,
-            _home(),
+            home_here(),
             num_trials=num_trials,
             address=address,
             accept_changes=accept_changes,
@@ -97,7 +96,7 @@ def _watched(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]])
 
     with stopping.listening(), ProgressView(spec, num_trials, err) as view:
         verdict = work(watchers=[view])
-    out.print(verdict_view(verdict, _home().tracking_uri))
+    out.print(verdict_view(verdict, home_here().tracking_uri))
 
 
 @app.command()
@@ -109,14 +108,14 @@ def status(
     from service.display import status_view, statuses_table
     from service.status import status as status_of
 
-    ledger = _ledger()
+    ledger = ledger_here()
     if name is not None:
         found = status_of(ledger, name)
-        _print_json(found) if as_json else out.print(status_view(found))
+        print_json(found) if as_json else out.print(status_view(found))
         return
     all_found = [status_of(ledger, each) for each in ledger.names()]
     if as_json:
-        _print_json(all_found)
+        print_json(all_found)
     elif all_found:
         out.print(statuses_table(all_found))
     else:
@@ -129,11 +128,11 @@ def best(name: NameArgument, as_json: JsonOption = False) -> None:
     from service import sweep
     from service.display import verdict_view
 
-    verdict = sweep.verdict_of(_ledger().sweep(name))
+    verdict = sweep.verdict_of(ledger_here().sweep(name))
     if as_json:
-        _print_json(verdict)
+        print_json(verdict)
     else:
-        out.print(verdict_view(verdict, _home().tracking_uri))
+        out.print(verdict_view(verdict, home_here().tracking_uri))
 
 
 @app.command()
@@ -145,9 +144,11 @@ def export(
     from service import sweep, tables
     from service.storage import Storage
 
-    ledger = _ledger()
-    spec = sweep.spec_of(ledger.sweep(name))
-    for path in tables.export(ledger, spec, Storage(_home().storage), output):
+    ledger = ledger_here()
+    record = ledger.sweep(name)
+    record.check_is_kept()
+    spec = sweep.spec_of(record)
+    for path in tables.export(ledger, spec, Storage(home_here().storage), output):
         out.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
 
@@ -179,7 +180,7 @@ def schema() -> None:
     """Print the JSON Schema of the sweep file."""
     from service.spec import json_schema
 
-    _print_json(json_schema())
+    print_json(json_schema())
 
 
 @app.command()
@@ -187,7 +188,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where MLflow listens.")] = 5000,
 ) -> None:
     """Open MLflow's pages on this home's runs; only this machine can reach them."""
-    home = _home()
+    home = home_here()
     if home.tracking_uri.startswith(("http:", "https:")):
         out.print(f"MLflow is at {without_password(home.tracking_uri)}", markup=False)
         return
@@ -216,20 +217,8 @@ def ui(
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
 
 
-def _home() -> Home:
-    return Home.from_environment()
-
-
-def _ledger() -> "Ledger":
-    """The home's ledger, to read; a command that only looks makes nothing."""
-    from service.ledger import Ledger
-
-    return Ledger(_home().ledger_url, create=False)
-
-
-def _print_json(value: Any) -> None:
-    """Strict JSON: what is unknown is null, and nothing is infinite."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+app.command()(upkeep.delete)
+app.command()(upkeep.doctor)
 
 
 def main() -> None:

@@ -16,6 +16,9 @@ from service.trials import Phase, Result, State, Trial, by_trial
 if TYPE_CHECKING:
     from trainers import CohortState, Outcome, TrainingSettings
 
+# Of curves and neurons, below the storage.
+FOLDER = "results"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
@@ -192,7 +195,7 @@ class CohortTraining:
 
         cohort = self._cohort
         outcomes = list(by_trial(cohort.trials, trainers.outcomes(state)))
-        folder = f"results/{cohort.sweep}/{cohort.cohort_id}"
+        folder = f"{FOLDER}/{cohort.sweep}/{cohort.cohort_id}"
         curves = f"{folder}/curves-{cohort.attempt}.parquet"
         neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
         self._storage.write_table(curves, curves_table(outcomes))

@@ -111,6 +111,8 @@ def status_view(status: Json) -> Group:
         lines.append(Text(status["verdict"]))
     if status["state"] == "interrupted":
         lines.append(Text(f"Go on with it: monosweep resume {status['name']}"))
+    if status["state"] == "deleting":
+        lines.append(Text(f"Delete it to the end with: monosweep delete {status['name']}"))
     return Group(*lines)
 
 

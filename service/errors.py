@@ -66,6 +66,10 @@ class SweepNotFoundError(UserError):
     """No sweep of this name is in the ledger."""
 
 
+class SweepDeletingError(UserError):
+    """The sweep is being deleted, and nothing else can be done with it."""
+
+
 class LeaseHeldError(UserError):
     """Another live driver works on the sweep."""
 
@@ -78,8 +82,16 @@ class LedgerError(MonosweepError):
     """The ledger's database cannot be opened or read."""
 
 
+class OlderLedgerError(LedgerError):
+    """The ledger was written by an earlier version, and can be brought up to date."""
+
+
 class StorageError(MonosweepError):
-    """A file that the ledger names is not in the storage."""
+    """The storage does not answer, or a file that the ledger names is not in it."""
+
+
+class TrackingError(MonosweepError):
+    """MLflow does not answer, or refuses what it was asked for."""
 
 
 class AwayError(MonosweepError):

@@ -128,7 +128,7 @@ class Life:
         if not self._writer.record_results(cohort_id, cohort.attempt, judged):
             raise RuntimeError(f"results of {cohort_id} came twice, or from an older attempt")
         for result in judged:
-            self._tell(self._trial(result.trial_id), result)
+            tell(self._writer, self._spec, self._trial(result.trial_id), result)
         del self._running[cohort_id]
         for result in judged:
             self._settle(cohort, result)
@@ -268,7 +268,7 @@ class Life:
         """Tell Optuna the results that an earlier driver recorded and did not tell."""
         for trial in self.trials:
             if trial.result is not None:
-                self._tell(trial, trial.result)
+                tell(self._writer, self._spec, trial, trial.result)
 
     def _judged(self, result: Result) -> Result:
         """A search trial's result with its loss ratio against the baseline's replicates."""
@@ -286,15 +286,17 @@ class Life:
         for watcher in self._watchers:
             watcher.trial_ended(trial)
 
-    def _tell(self, trial: Trial, result: Result) -> None:
-        if trial.phase == "search":
-            objective = self._spec.objective
-            value, limit = told(result, objective.maximize, objective.loss_margin)
-        else:
-            name = "loss" if trial.phase == "baseline" else self._spec.objective.maximize
-            value, limit = result.metrics.get(name), None
-        self._writer.tell(trial.phase, trial.number, value, limit)
-
     def _trial(self, trial_id: str) -> Trial:
         phase, number = trial_id.split("/")
         return self._trials[phase][int(number)]  # type: ignore[index]
+
+
+def tell(writer: Writer, spec: Spec, trial: Trial, result: Result) -> None:
+    """Tell Optuna what came of a trial; replaying changes nothing."""
+    if trial.phase == "search":
+        objective = spec.objective
+        value, limit = told(result, objective.maximize, objective.loss_margin)
+    else:
+        name = "loss" if trial.phase == "baseline" else spec.objective.maximize
+        value, limit = result.metrics.get(name), None
+    writer.tell(trial.phase, trial.number, value, limit)

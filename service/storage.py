@@ -80,6 +80,15 @@ class Storage:
         """
         return pq.read_table(self._full(path), filesystem=self._files)
 
+    def check_table(self, path: str) -> None:
+        """Make sure that a table is there and was written to its end.
+
+        Raises:
+            FileNotFoundError: If there is none at this path.
+            pyarrow.ArrowInvalid: If it is not whole.
+        """
+        pq.read_metadata(self._full(path), filesystem=self._files)
+
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a file all or nothing: whoever reads meanwhile finds the old one, or none.
 
@@ -111,6 +120,15 @@ class Storage:
         selector = pyarrow.fs.FileSelector(self._full(folder), allow_not_found=True)
         names = (one.base_name for one in self._files.get_file_info(selector))
         return sorted(name for name in names if _PARTIAL not in name)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file below a folder by path, partial ones too; none if it is not there."""
+        selector = pyarrow.fs.FileSelector(self._full(folder), allow_not_found=True, recursive=True)
+        return {
+            str(PurePosixPath(one.path).relative_to(self._root)): one.size
+            for one in self._files.get_file_info(selector)
+            if one.is_file
+        }
 
     def remove_file(self, path: str) -> None:
         """Remove a file; one that is gone already is as good."""

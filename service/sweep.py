@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service import stopping
@@ -15,10 +16,11 @@ from service.errors import (
     WorkerError,
 )
 from service.home import Home
-from service.ledger import Ledger, Renewal, SweepRecord, Writer, release, take
+from service.ledger import Ledger, SweepRecord, Writer, being_deleted, held
 from service.machine import versions
 from service.outages import Outage
 from service.planning import Calibration, Resolved, resolve
+from service.remains import refuse_remains
 from service.room import Machine, Room
 from service.spec import Spec, differences
 from service.storage import Storage
@@ -52,7 +54,7 @@ def run(
         SweepFailedError: If the baseline cannot be trained.
         InterruptedSweepError: If it was asked to stop; it can be resumed.
     """
-    ledger = Ledger(home.ledger_url)
+    ledger = Ledger(home.ledger_url, on_missing=partial(refuse_remains, home))
     try:
         ledger.create_sweep(
             spec.name,
@@ -69,12 +71,14 @@ def run(
         except UserError:
             # Found before the first training: the same name must be free for the mended call.
             if not ledger.trials(spec.name):
-                writer.withdraw()
+                writer.erase()
             raise
 
 
 def _already_there(record: SweepRecord, spec: Spec) -> str:
     name = spec.name
+    if record.deleting_at is not None:
+        return being_deleted(name)
     changed = differences(dict(record.settings), spec.settings())
     if changed:
         return "\n".join(
@@ -113,13 +117,15 @@ def resume(
         UserError: If ``num_trials`` is below the present budget, or versions differ.
         LeaseHeldError: If another driver is at work on it.
     """
-    ledger = Ledger(home.ledger_url)
+    ledger = Ledger(home.ledger_url, create=False, bring_up_to_date=True)
     record = ledger.sweep(name)
+    record.check_is_kept()
     extends = num_trials is not None and num_trials != record.num_trials
     if extends:
         _check_budget(record, num_trials)
     elif record.verdict is not None:
-        _bring_up_to_date(ledger, record, home)
+        fill_in_tracking(ledger, record, home)
+        _tidy(ledger, record, home)
         return dict(record.verdict)
     if not accept_changes:
         _check_versions(record)
@@ -160,15 +166,20 @@ def _check_versions(record: SweepRecord) -> None:
         )
 
 
-def _bring_up_to_date(ledger: Ledger, record: SweepRecord, home: Home) -> None:
-    """Bring to MLflow what an outage kept from it, or is gone there; remove what nobody needs."""
+def fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Bring to MLflow what an outage kept from it, or what is gone there."""
+    with _writing(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
+        tracking.fill_in(ledger.trials(record.name))
+        if record.verdict is not None:
+            tracking.finished(dict(record.verdict))
+
+
+def _tidy(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Remove what a driver left behind that was killed in its last moments."""
     from service.tidying import Tidying  # noqa: PLC0415 - seconds of imports
 
-    trials = ledger.trials(record.name)
-    with _writing(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
-        tracking.fill_in(trials)
-        tracking.finished(dict(record.verdict or {}))
-        Tidying(Storage(home.storage), record.name).clear(trials)
+    with _writing(ledger, record.name):
+        Tidying(Storage(home.storage), record.name).clear(ledger.trials(record.name))
 
 
 def spec_of(record: SweepRecord) -> Spec:
@@ -186,10 +197,9 @@ def verdict_of(record: SweepRecord) -> Json:
 @contextmanager
 def _writing(ledger: Ledger, name: str) -> Iterator[Writer]:
     """Hold the lease, renewed, and the pen."""
-    lease = take(ledger.engine, name, stopping.pause)
     try:
         with (
-            Renewal(ledger.engine, lease, stopping.ask),
+            held(ledger.engine, name, pause=stopping.pause, lost=stopping.ask) as lease,
             closing(Writer(ledger, lease)) as writer,
         ):
             yield writer
@@ -197,10 +207,6 @@ def _writing(ledger: Ledger, name: str) -> Iterator[Writer]:
         raise InterruptedSweepError(
             f"{error} Nothing that ended is lost. When it answers: monosweep resume {name}"
         ) from error
-    finally:
-        # Without it the lease runs out, or is taken from a process that is known to be gone.
-        with suppress(LedgerAwayError):
-            release(ledger.engine, lease)
 
 
 def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":

@@ -1,5 +1,6 @@
 """What the tests share: servers, a small sweep file, and trials made by hand."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
@@ -14,10 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent / "servers"))
 from object_store import VENV, ObjectStore
 from postgres import Postgres
 
+from service.checkpoints import Checkpoints
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
 from service.search import distributions
 from service.spec import Spec, parse_spec
+from service.storage import Storage
 from service.trials import Phase, Point, Result, Trial
 
 # 64 features in 16 inputs: the effect hardly shows, but every part of a sweep is at work.
@@ -219,3 +223,53 @@ def _record(writer: Writer, *trials: Trial) -> None:
         attempt = writer.begin_attempt(cohort_id)
         if trial.result is not None:
             writer.record_results(cohort_id, attempt, [replace(trial.result, attempt=attempt)])
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow's without experiments, to be copied: to make one takes seconds."""
+    from service.tracking.database import make_database
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    make_database(path, path.parent / "artifacts")
+    return path
+
+
+@pytest.fixture
+def interrupted(
+    home: Home, tiny_writer: Writer, make_trial: MakeTrial, empty_mlflow: Path
+) -> Iterator[Ledger]:
+    """The tiny sweep, interrupted: two ended trials with tables and runs, a cohort half way."""
+    from service.tracking import Projection
+
+    projection = Projection(home.tracking_uri, home.artifacts, "tiny", 0.5, {})
+    shutil.copy(empty_mlflow, home.path / "mlflow.db")
+    storage = Storage(home.storage)
+    for number in (0, 1):
+        path = f"results/tiny/baseline-{number}/curves-1.parquet"
+        storage.write_table(path, pa.table({"trial_id": [f"baseline/{number}"], "step": [1]}))
+        trial = make_trial("baseline", number, seeds=(number,), loss=1.0)
+        trial = replace(trial, result=replace(trial.result, curves=path))  # type: ignore[type-var]
+        _record(tiny_writer, trial)
+        tiny_writer.tell("baseline", number, 1.0, None)
+        tiny_writer.record_mlflow_run(trial.trial_id, projection.project_trial(trial, None))
+    projection.project_summary(TINY, None, "KILLED")
+    at_work = make_trial("search", 0, settings={"initial_bias": -0.5, "bias_decay": 1.0})
+    _record(tiny_writer, replace(at_work, state="running", result=None))
+    tiny_writer.end_open_attempts()
+    Checkpoints(storage, "tiny", "search-0").write(_checkpoint(), num_steps_done=1, attempt=1)
+    (home.tune / "tiny").mkdir(parents=True)
+    (home.tune / "tiny" / "experiment_state.json").write_text("{}")
+    release(tiny_writer.ledger.engine, tiny_writer._lease)
+    yield tiny_writer.ledger
+
+
+def _checkpoint() -> bytes:
+    """Of a cohort that the trainers can go on with."""
+    import trainers
+
+    task = trainers.Task(
+        kind="feature_decoder", num_features=64, num_inputs=16, feature_density=0.03125
+    )
+    training = trainers.TrainingSettings(num_steps=8, batch_size=32, precision="float32")
+    return trainers.to_bytes(trainers.begin(task, training, [trainers.Member(seed=0, **SETTINGS)]))

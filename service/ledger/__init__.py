@@ -1,6 +1,6 @@
 """The ledger: the durable truth of a sweep, in one relational database."""
 
-from service.ledger.lease import Lease, Renewal, release, take
+from service.ledger.lease import Lease, Renewal, being_deleted, held, release, take
 from service.ledger.reading import Attempt, Ledger, SweepRecord, unfinished
 from service.ledger.writing import Writer
 
@@ -11,6 +11,8 @@ __all__ = [
     "Renewal",
     "SweepRecord",
     "Writer",
+    "being_deleted",
+    "held",
     "release",
     "take",
     "unfinished",

@@ -12,7 +12,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -21,8 +22,8 @@ import psutil
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError
-from service.ledger.tables import leases, now, writing
+from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError, SweepDeletingError
+from service.ledger.tables import leases, now, sweeps, writing
 
 DURATION_S = 30.0
 RENEWAL_S = 5.0
@@ -119,39 +120,47 @@ class _Held:
     left_s: float
 
 
-def take(engine: Engine, sweep: str, pause: Callable[[float], object] = time.sleep) -> Lease:
+def take(
+    engine: Engine,
+    sweep: str,
+    pause: Callable[[float], object] = time.sleep,
+    *,
+    to_delete: bool = False,
+) -> Lease:
     """Take the sweep for this process.
 
     A holder on another host is waited for until its lease has run out, or is seen to be renewed.
 
     Args:
         engine: The ledger's database.
-        sweep: The sweep.
+        sweep: The sweep's name.
         pause: Waits so many seconds; may raise to give up.
+        to_delete: Take it also if its deletion was begun.
 
     Raises:
         LeaseHeldError: If a live driver has it.
+        SweepDeletingError: If it is being deleted, and is not taken for that.
     """
     lease = Lease(sweep, uuid4().hex)
-    first = held = _try_to_take(engine, lease)
-    while first is not None and held is not None:
-        if held.holder.is_here or held.expires_at != first.expires_at:
-            raise _at_work(sweep, held)
-        if held is first:
+    first = found = _try_to_take(engine, lease, to_delete=to_delete)
+    while first is not None and found is not None:
+        if found.holder.is_here or found.expires_at != first.expires_at:
+            raise _at_work(sweep, found)
+        if found is first:
             logger.warning(
                 "The last driver of %s, process %d on %s, gave no sign of its end: its lease is "
                 "waited for (%.0f s).",
                 sweep,
-                held.holder.pid,
-                held.holder.host,
-                held.left_s,
+                found.holder.pid,
+                found.holder.host,
+                found.left_s,
             )
-        pause(min(LOOK_S, held.left_s))
-        held = _try_to_take(engine, lease)
+        pause(min(LOOK_S, found.left_s))
+        found = _try_to_take(engine, lease, to_delete=to_delete)
     return lease
 
 
-def _try_to_take(engine: Engine, lease: Lease) -> _Held | None:
+def _try_to_take(engine: Engine, lease: Lease, *, to_delete: bool) -> _Held | None:
     """None if it is taken."""
     try:
         with writing(engine) as connection:
@@ -164,6 +173,9 @@ def _try_to_take(engine: Engine, lease: Lease) -> _Held | None:
                 holder = Holder(row.host, row.boot_id, row.pid, row.process_start)
                 if row.expires_at > row.now and not holder.is_dead():
                     return _Held(holder, row.expires_at, row.expires_at - row.now)
+            if not to_delete:
+                _check_is_kept(connection, lease.sweep)
+            if row is not None:
                 connection.execute(delete(leases).where(leases.c.token == row.token))
             connection.execute(
                 insert(leases).values(
@@ -179,6 +191,22 @@ def _try_to_take(engine: Engine, lease: Lease) -> _Held | None:
             f"See it with: monosweep status {lease.sweep}"
         ) from error
     return None
+
+
+def _check_is_kept(connection: Connection, sweep: str) -> None:
+    """Refuse a sweep whose deletion was begun; a lock keeps it from being begun meanwhile."""
+    deleting_at = connection.scalar(
+        select(sweeps.c.deleting_at).where(sweeps.c.name == sweep).with_for_update(read=True)
+    )
+    if deleting_at is not None:
+        raise SweepDeletingError(being_deleted(sweep))
+
+
+def being_deleted(sweep: str) -> str:
+    """What is said of a sweep whose deletion was begun."""
+    return (
+        f"the sweep {sweep!r} is being deleted. Delete it to the end with: monosweep delete {sweep}"
+    )
 
 
 def _at_work(sweep: str, held: _Held) -> LeaseHeldError:
@@ -251,3 +279,39 @@ class Renewal:
                     return
             except LedgerAwayError:
                 continue
+
+
+def _nothing() -> None:
+    """For those who find a lost lease at their next write."""
+
+
+@contextmanager
+def held(
+    engine: Engine,
+    sweep: str,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+    lost: Callable[[], None] = _nothing,
+    to_delete: bool = False,
+) -> Iterator[Lease]:
+    """Hold a sweep, renewed, for as long as the block takes.
+
+    Args:
+        engine: The ledger's database.
+        sweep: The sweep's name.
+        pause: As for ``take``.
+        lost: As for ``Renewal``.
+        to_delete: As for ``take``.
+
+    Raises:
+        LeaseHeldError: As ``take``.
+        SweepDeletingError: As ``take``.
+    """
+    lease = take(engine, sweep, pause, to_delete=to_delete)
+    try:
+        with Renewal(engine, lease, lost):
+            yield lease
+    finally:
+        # Otherwise it runs out, or is taken from a process that is known to be gone.
+        with suppress(LedgerAwayError):
+            release(engine, lease)

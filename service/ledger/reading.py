@@ -1,6 +1,6 @@
 """Reading the ledger: sweeps and their trials, for everybody, with or without the lease."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,9 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import SweepExistsError, SweepNotFoundError
+from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
 from service.ledger import tables
-from service.ledger.lease import is_live
+from service.ledger.lease import being_deleted, is_live
 from service.ledger.studies import Studies, open_storage
 from service.trials import ENDED, PHASES, Phase, Result, State, Trial
 
@@ -32,6 +32,7 @@ class SweepRecord:
         failure: Why the sweep could not go on, or None.
         created_at: Seconds since 1970, by the database's clock.
         finished_at: The same, or None while it is not finished.
+        deleting_at: The same, or None unless its deletion was begun.
         is_live: Whether a driver is at work on it now.
     """
 
@@ -46,16 +47,28 @@ class SweepRecord:
     failure: str | None
     created_at: float
     finished_at: float | None
+    deleting_at: float | None
     is_live: bool
 
     @property
     def state(self) -> str:
-        """``running``, ``interrupted``, ``finished`` or ``failed``."""
+        """``running``, ``interrupted``, ``finished``, ``failed`` or ``deleting``."""
+        if self.deleting_at is not None:
+            return "deleting"
         if self.failure is not None:
             return "failed"
         if self.finished_at is not None:
             return "finished"
         return "running" if self.is_live else "interrupted"
+
+    def check_is_kept(self) -> None:
+        """Refuse a sweep of which a part may be gone already.
+
+        Raises:
+            SweepDeletingError: If its deletion was begun.
+        """
+        if self.deleting_at is not None:
+            raise SweepDeletingError(being_deleted(self.name))
 
 
 @dataclass(frozen=True)
@@ -88,16 +101,27 @@ class Ledger:
 
     Args:
         url: A SQLAlchemy URL, SQLite or PostgreSQL.
-        create: Make the tables that are not there; otherwise change nothing.
+        create: Make the tables that are not there; otherwise refuse a database without them.
+        bring_up_to_date: Bring the tables of an earlier version up to date.
+        on_missing: Called where there is no ledger, before one is made; may raise to prevent it.
 
     Raises:
         UserError: If there is no such database, or no ledger in it to read.
         LedgerError: If it cannot be opened or read.
     """
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = True,
+        bring_up_to_date: bool = False,
+        on_missing: Callable[[], None] = lambda: None,
+    ) -> None:
         self.url = url
-        self.engine = tables.connect(url, create=create)
+        self.engine = tables.connect(
+            url, create=create, bring_up_to_date=bring_up_to_date, on_missing=on_missing
+        )
         self._storage: RDBStorage | None = None
 
     @property

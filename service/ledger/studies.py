@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import LedgerAwayError
 from service.ledger.connections import begin_sqlite_ourselves, tell_outages, tune
+from service.ledger.damage import name_damage
 from service.ledger.lease import Lease
 from service.trials import Phase, Point
 
@@ -50,6 +51,7 @@ def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
     storage.engine.dispose()
     tune(storage.engine)
     begin_sqlite_ourselves(storage.engine, always_writes=always_writes)
+    name_damage(storage.engine)
     tell_outages(storage.engine)
     return storage
 
@@ -85,9 +87,10 @@ class Studies:
                 self._storage.create_new_study([direction], name)
 
     def delete(self) -> None:
-        """Remove the studies and their trials."""
-        for phase in DIRECTIONS:
-            self._storage.delete_study(self._study_id(phase))
+        """Remove the studies and their trials; those that are gone already are as good."""
+        for study in self._storage.get_all_studies():
+            if study.study_name in {study_name(self._sweep, phase) for phase in DIRECTIONS}:
+                self._storage.delete_study(study._study_id)
         self._ids.clear()
 
     def trials(self, phase: Phase) -> list[FrozenTrial]:

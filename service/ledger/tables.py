@@ -4,7 +4,7 @@ Optuna keeps the trials and their parameters; these keep the sweep, the lease, t
 the results. ``alembic_version`` is Optuna's; ours have a version table of their own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,11 +34,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.sql.elements import ColumnElement
 
-from service.errors import LedgerAwayError, LedgerError, UserError
+from service.errors import LedgerAwayError, LedgerError, OlderLedgerError, UserError
 from service.home import without_password
 from service.ledger.connections import begin_sqlite_ourselves, cause, tell_outages, tune
+from service.ledger.damage import name_damage, read_json
 
-VERSION = 2
+VERSION = 3
 # Any number that no other program takes as its lock on PostgreSQL.
 _CREATION_LOCK = 0x6D6F6E6F
 
@@ -64,6 +65,8 @@ sweeps = Table(
     Column("verdict", JSON),
     Column("failure", Text),
     Column("finished_at", Float),
+    # When its deletion was begun, which is then always brought to its end.
+    Column("deleting_at", Float),
 )
 
 leases = Table(
@@ -115,14 +118,27 @@ results = Table(
     Column("mlflow_run_id", String(64)),
 )
 
+# What brings a ledger to each version from the one before it.
+_MIGRATIONS: Mapping[int, str] = {
+    2: f"ALTER TABLE {attempts.name} ADD COLUMN first_step INTEGER",
+    3: f"ALTER TABLE {sweeps.name} ADD COLUMN deleting_at FLOAT",
+}
 
-def connect(url: str, *, create: bool = True) -> Engine:
+
+def connect(
+    url: str,
+    *,
+    create: bool = True,
+    bring_up_to_date: bool = False,
+    on_missing: Callable[[], None] = lambda: None,
+) -> Engine:
     """The database at ``url``, with our tables and Optuna's in it; see ``tell_outages``.
 
     Args:
         url: A SQLAlchemy URL, SQLite or PostgreSQL.
-        create: Make the tables that are not there; otherwise change nothing, and refuse a
-            database without them.
+        create: Make the tables that are not there; otherwise refuse a database without them.
+        bring_up_to_date: Bring the tables of an earlier version up to date.
+        on_missing: Called where there is no ledger, before one is made; may raise to prevent it.
 
     Raises:
         UserError: If the URL is none, the database is another program's, or there is no ledger to
@@ -132,7 +148,7 @@ def connect(url: str, *, create: bool = True) -> Engine:
     shown = without_password(url)
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_pre_ping=True, json_deserializer=read_json)
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
@@ -147,14 +163,17 @@ def connect(url: str, *, create: bool = True) -> Engine:
         )
     tune(engine)
     begin_sqlite_ourselves(engine)
+    name_damage(engine)
     tell_outages(engine)
     try:
-        if create:
+        if not create:
+            _check_is_there(engine, shown, on_missing)
+        if create or bring_up_to_date:
             with _alone(engine):
                 _check_is_no_other_programs(engine, shown)
+                if not _is_there(engine):
+                    on_missing()
                 _create_tables(engine)
-        else:
-            _check_is_there(engine, shown)
         _check_version(engine)
     except (DatabaseError, OSError) as error:
         raise LedgerError(_not_opened(error, shown)) from error
@@ -190,10 +209,16 @@ def _alone(engine: Engine) -> Iterator[None]:
         yield
 
 
-def _check_is_there(engine: Engine, shown: str) -> None:
-    path = Path(str(engine.url.database))
-    is_missing = engine.dialect.name == "sqlite" and not path.exists()
-    if is_missing or not inspect(engine).has_table(version.name):
+def _is_there(engine: Engine) -> bool:
+    # To connect would make the file.
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        return False
+    return inspect(engine).has_table(version.name)
+
+
+def _check_is_there(engine: Engine, shown: str, on_missing: Callable[[], None]) -> None:
+    if not _is_there(engine):
+        on_missing()
         raise UserError(
             f"there must be a ledger to read, found none ({shown}). Start a sweep with: monosweep "
             "run quickstart; or name the home of an earlier one: MONOSWEEP_HOME=DIR monosweep ..."
@@ -237,8 +262,9 @@ def _create_tables(engine: Engine) -> None:
         found = connection.scalar(select(version.c.version))
         if found is None:
             connection.execute(insert(version).values(version=VERSION))
-        elif found == 1:
-            connection.exec_driver_sql(f"ALTER TABLE {attempts.name} ADD COLUMN first_step INTEGER")
+        elif found < VERSION:
+            for step in range(found + 1, VERSION + 1):
+                connection.exec_driver_sql(_MIGRATIONS[step])
             connection.execute(update(version).values(version=VERSION))
 
 
@@ -246,9 +272,9 @@ def _check_version(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.scalar(select(version.c.version))
     if found is not None and found < VERSION:
-        raise LedgerError(
+        raise OlderLedgerError(
             f"the ledger must have table version {VERSION}, found {found}, an older one. "
-            "Bring it up to date with: monosweep resume NAME"
+            "Bring it up to date with: monosweep doctor --fix (or monosweep resume NAME)"
         )
     if found != VERSION:
         raise LedgerError(

@@ -75,11 +75,32 @@ class Writer:
             num_trials=num_trials, phase="search", verdict=None, failure=None, finished_at=None
         )
 
-    def withdraw(self) -> None:
-        """Forget a sweep that has no trial yet, so that its name is free again."""
+    def erase(self) -> None:
+        """Forget the sweep and all that the ledger holds of it, so that its name is free again.
+
+        Its own row goes last: killed before, it is still known and can be erased to the end.
+        """
         self._studies.delete()
         with self._writing() as connection:
             connection.execute(delete(tables.sweeps).where(tables.sweeps.c.name == self.sweep))
+
+    def begin_deletion(self) -> None:
+        """From here on the sweep can only be deleted to its end."""
+        with self._writing() as connection:
+            connection.execute(
+                update(tables.sweeps)
+                .where(tables.sweeps.c.name == self.sweep, tables.sweeps.c.deleting_at.is_(None))
+                .values(deleting_at=tables.now(connection))
+            )
+
+    def end_open_attempts(self) -> None:
+        """End the attempts that a dead driver left at work; this one has begun none yet."""
+        with self._writing() as connection:
+            connection.execute(
+                update(tables.attempts)
+                .where(tables.attempts.c.sweep == self.sweep, tables.attempts.c.ended_at.is_(None))
+                .values(ended_at=tables.now(connection), outcome=tables.ABANDONED)
+            )
 
     def record_versions(self, versions: Mapping[str, str]) -> None:
         """The versions that the sweep goes on with, accepted by the user."""

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 # Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
@@ -38,6 +38,21 @@ RUNS_A_PAGE = 1000
 
 # It announces every table that it makes in a new database.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+
+def experiment_name(sweep: str) -> str:
+    """What MLflow calls a sweep."""
+    return f"monosweep/{sweep}"
+
+
+def all_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """Every run of an experiment but those in the trash."""
+    found, token = [], None
+    while token != "":
+        page = client.search_runs([experiment_id], max_results=RUNS_A_PAGE, page_token=token)
+        found += list(page)
+        token = page.token or ""
+    return found
 
 
 class Projection:
@@ -84,8 +99,12 @@ class Projection:
         self._found_experiment = None
 
     def trial_ids(self) -> set[str]:
-        """The trials that have a run."""
-        return {run.data.tags[TRIAL_TAG] for run in self._runs() if TRIAL_TAG in run.data.tags}
+        """The trials that have a whole run: it is ended once all of it is there."""
+        return {
+            run.data.tags[TRIAL_TAG]
+            for run in all_runs(self._client, self.experiment_id)
+            if TRIAL_TAG in run.data.tags and run.info.status != "RUNNING"
+        }
 
     def remove_doubles(self, kept: Collection[str | None]) -> None:
         """Delete all runs of a trial, or of the summary, but one.
@@ -96,7 +115,7 @@ class Projection:
             kept: Ids of runs that the ledger names.
         """
         by_tag: dict[str, list[str]] = defaultdict(list)
-        for run in self._runs():
+        for run in all_runs(self._client, self.experiment_id):
             tag = run.data.tags.get(TRIAL_TAG, SUMMARY_TAG if SUMMARY_TAG in run.data.tags else "")
             if tag:
                 by_tag[tag].append(run.info.run_id)
@@ -106,20 +125,11 @@ class Projection:
                 if run_id != one:
                     self._client.delete_run(run_id)
 
-    def _runs(self) -> Iterator[Run]:
-        token = None
-        while token != "":
-            page = self._client.search_runs(
-                [self.experiment_id], max_results=RUNS_A_PAGE, page_token=token
-            )
-            yield from page
-            token = page.token or ""
-
     @property
     def experiment_id(self) -> str:
         """The sweep's experiment: found, restored if a user deleted it, or made."""
         if self._found_experiment is None:
-            name = f"monosweep/{self._sweep}"
+            name = experiment_name(self._sweep)
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 location = (self._artifacts / self._sweep).as_uri() if self._artifacts else None

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from service import cli
 from service.home import Home
-from service.ledger import Ledger, Writer
+from service.ledger import Ledger, Writer, release, take
 from service.spec import Spec, parse_spec
 from service.storage import Storage
 from service.trials import Trial
@@ -108,7 +109,18 @@ def files(folder: Path) -> dict[str, int]:
     }
 
 
-COMMANDS = ("run", "resume", "status", "best", "export", "validate", "schema", "ui")
+COMMANDS = (
+    "run",
+    "resume",
+    "status",
+    "best",
+    "export",
+    "validate",
+    "schema",
+    "ui",
+    "delete",
+    "doctor",
+)
 
 
 def test_a_process_of_its_own_lists_the_commands_and_quickly(tmp_path: Path) -> None:
@@ -164,6 +176,7 @@ def test_every_command_explains_itself(monosweep: Call, command: str) -> None:
         ["export", "tiny"],
         ["export", "--output", "x"],
         ["validate"],
+        ["delete"],
         ["status", "--nonsense"],
         ["resume", "tiny", "--num-trials", "0"],
         ["resume", "tiny", "--num-trials", "many"],
@@ -232,7 +245,9 @@ READING = (
     ["best", "tiny"],
     ["export", "tiny", "--output", "out"],
     ["resume", "tiny"],
+    ["delete", "tiny", "--yes"],
 )
+DOCTOR = (["doctor"], ["doctor", "--fix"], ["doctor", "--json"])
 
 
 @pytest.mark.parametrize("words", READING)
@@ -452,3 +467,153 @@ def test_ui_is_mlflow_on_this_homes_runs_for_this_machine_only(monosweep: Call, 
     # Every user of a machine can read command lines; the URI may hold a password.
     assert home.tracking_uri not in command
     assert uri == home.tracking_uri
+
+
+def test_a_deletion_says_what_is_gone(monosweep: Call, interrupted: Ledger, tmp_path: Path) -> None:
+    said = monosweep("delete", "tiny", "--yes")
+    assert (said.code, said.out) == (0, "")
+    assert "Deleted the sweep tiny: 3 trials, 0.1 MiB of files. There is no verdict" in said.message
+    refused(monosweep("status", "tiny"), "'tiny'", "found none at all")
+    assert monosweep("status", "--json").json() == []
+
+
+def test_without_a_terminal_nobody_can_say_yes(monosweep: Call, interrupted: Ledger) -> None:
+    refused(monosweep("delete", "tiny"), "found no terminal", "monosweep delete tiny --yes")
+    assert interrupted.sweep("tiny").state == "interrupted"
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
+def test_at_a_terminal_it_asks(
+    interrupted: Ledger, environment: None, answer: str, code: int
+) -> None:
+    terminal, ours = os.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "delete", "tiny"],
+        stdin=ours,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (code, "")
+    assert "The sweep tiny: 3 trials" in done.stderr
+    assert "Delete it for good?" in done.stderr
+    assert ("Nothing was deleted." in done.stderr) == (code == 1)
+    assert interrupted.names() == ([] if code == 0 else ["tiny"])
+
+
+def test_a_sweep_that_is_being_deleted_says_so_and_no_more_is_asked(
+    monosweep: Call, interrupted: Ledger, tmp_path: Path, tiny_text: str
+) -> None:
+    lease = take(interrupted.engine, "tiny")
+    with closing(Writer(interrupted, lease)) as writer:
+        writer.begin_deletion()
+    release(interrupted.engine, lease)
+    assert monosweep("status", "tiny", "--json").json()["state"] == "deleting"
+    assert "monosweep delete tiny" in monosweep("status", "tiny").out
+    (tmp_path / "tiny.yaml").write_text(tiny_text)
+    for words in (["resume", "tiny"], ["export", "tiny", "--output", "x"], ["run", "tiny.yaml"]):
+        refused(monosweep(*words), "is being deleted", "monosweep delete tiny")
+    assert monosweep("delete", "tiny").code == 0
+    assert interrupted.names() == []
+
+
+def test_without_mlflow_nothing_is_deleted(
+    monosweep: Call, interrupted: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    said = monosweep("delete", "tiny", "--yes")
+    assert (said.code, said.out) == (1, "")
+    assert "MLflow must answer" in said.message
+    assert "Nothing was deleted." in said.message
+
+
+@pytest.mark.parametrize("words", [*READING, ["run", "quickstart"]])
+@pytest.mark.parametrize("kept", ["results", "cohorts", "artifacts", "mlflow.db"])
+def test_where_the_ledger_is_lost_nothing_is_begun_anew(
+    monosweep: Call, home: Home, kept: str, words: list[str]
+) -> None:
+    (home.path / kept / "tiny").mkdir(parents=True)
+    said = monosweep(*words)
+    assert (said.code, said.out) == (1, "")
+    assert "the ledger is missing, but the home holds what sweeps left" in said.message
+    assert kept in said.message
+    assert not (home.path / "ledger.db").exists()
+
+
+def test_an_older_ledger_is_brought_up_to_date_by_resume(
+    monosweep: Call, tiny_writer: Writer
+) -> None:
+    engine = tiny_writer.ledger.engine
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
+        connection.exec_driver_sql("UPDATE monosweep_version SET version = 2")
+    assert "monosweep resume NAME" in monosweep("status", "tiny").message
+    # Its driver, this process, is at work.
+    refused(monosweep("resume", "tiny", "--accept-changes"), "must have one driver only")
+    assert monosweep("status", "tiny").code == 0
+
+
+def test_a_home_in_good_order_is_well(monosweep: Call, interrupted: Ledger) -> None:
+    said = monosweep("doctor")
+    assert (said.code, said.err) == (0, "")
+    assert len(re.findall(r"^ok +(ledger|storage|checkpoints|tracking) ", said.out, re.M)) == 4
+    assert re.search(r"files of tiny +0\.0", said.out)
+    found = monosweep("doctor", "--json").json()
+    assert found["is_well"] is True
+    assert {each["part"] for each in found["findings"]} >= {"ledger", "storage", "tracking"}
+    assert found["bytes"]["by_sweep"]["tiny"] > 50_000
+
+
+def test_what_is_wrong_is_said_with_what_would_mend_it_and_then_mended(
+    monosweep: Call, interrupted: Ledger, home: Home
+) -> None:
+    Storage(home.storage).write_bytes("results/tiny/search-0/curves-1.parquet", b"x")
+    said = monosweep("doctor")
+    assert (said.code, said.err) == (1, "")
+    assert re.search(
+        r"^wrong +storage +1 files of tiny .* With --fix: Removes them", said.out, re.M
+    )
+    assert monosweep("doctor", "--json").json()["is_well"] is False
+    said = monosweep("doctor", "--fix")
+    assert (said.code, said.err) == (0, "")
+    assert re.search(r"^mended +storage +1 files of tiny", said.out, re.M)
+    assert monosweep("doctor").code == 0
+
+
+@pytest.mark.parametrize("words", DOCTOR)
+def test_what_cannot_be_mended_ends_with_1(
+    monosweep: Call, interrupted: Ledger, home: Home, words: list[str]
+) -> None:
+    (home.path / "results/tiny/baseline-0/curves-1.parquet").unlink()
+    said = monosweep(*words)
+    assert (said.code, said.err) == (1, "")
+    assert "1 tables of tiny are missing" in said.out
+
+
+@pytest.mark.parametrize("words", DOCTOR)
+@pytest.mark.parametrize("ledger", ["missing", "damaged", "no place for one"])
+def test_whatever_is_broken_the_doctor_says_so(
+    monosweep: Call,
+    home: Home,
+    ledger: str,
+    words: list[str],
+) -> None:
+    if ledger == "no place for one":
+        home.path.write_text("a file")
+    else:
+        (home.path / "results" / "tiny").mkdir(parents=True)
+    if ledger == "damaged":
+        (home.path / "ledger.db").write_bytes(b"this is no database" * 100)
+    said = monosweep(*words)
+    assert (said.code, said.err) == (1, "")
+    assert "ledger" in said.out
+
+
+def test_without_a_ledger_there_is_nothing_to_examine(monosweep: Call, tmp_path: Path) -> None:
+    said = monosweep("doctor")
+    assert said.code == 1
+    assert "there must be a ledger to read, found none" in said.out
+    assert list(tmp_path.iterdir()) == []

@@ -198,3 +198,22 @@ def test_what_is_gone_is_as_good_as_removed(storage: Storage) -> None:
     for _ in range(2):
         storage.remove_folder("a")
         assert storage.names("a") == []
+
+
+def test_sizes_are_of_every_file_below_partial_ones_too(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_bytes("a/b/c", b"123")
+    (tmp_path / "a" / "d.partial-1").write_bytes(b"1")
+    assert storage.sizes("a") == {"a/b/c": 3, "a/d.partial-1": 1}
+    assert storage.sizes("nowhere") == {}
+
+
+def test_a_table_that_was_cut_short_is_not_whole(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_table("t.parquet", pa.table({"x": [1, 2, 3]}))
+    storage.check_table("t.parquet")
+    (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-1])
+    with pytest.raises(pa.ArrowInvalid):
+        storage.check_table("t.parquet")
+    with pytest.raises(FileNotFoundError):
+        storage.check_table("nowhere.parquet")

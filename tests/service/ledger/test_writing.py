@@ -141,6 +141,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
 ) -> None:
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN first_step")
+        connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
         connection.execute(update(tables.version).values(version=1))
     with pytest.raises(LedgerError, match="found 1, an older one"):
         Ledger(home.ledger_url, create=False)
@@ -151,14 +152,14 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 2, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 3, found 99"):
         Ledger(home.ledger_url)
 
 
 def test_a_damaged_sqlite_ledger_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
-    with pytest.raises(LedgerError, match=r"file is not a database.*Check that the database"):
+    with pytest.raises(LedgerError, match=r"file is not a database.*Put back a copy of"):
         Ledger(f"sqlite:///{path}")
     assert path.read_bytes().startswith(b"this is no database")
 

@@ -1,0 +1,118 @@
+"""Deleting a sweep: everywhere or nowhere.
+
+First the ledger is told, in one transaction, that the sweep is being deleted. From then on nothing
+else can be done with it, and whoever deletes it again goes on where the one before was stopped:
+the projections go first, and the ledger's own rows last.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import checkpoints, cohort
+from service.errors import StorageError, TrackingError, UserError
+from service.home import Home
+from service.ledger import Ledger, SweepRecord, Writer, held
+from service.storage import Storage
+
+# Of the folders below the storage those that have one for each sweep.
+FOLDERS = (cohort.FOLDER, checkpoints.FOLDER)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What goes with a sweep.
+
+    Attributes:
+        num_trials: Its trials.
+        num_bytes: Its files, those of MLflow on this machine included.
+        verdict: The verdict in words, or None.
+    """
+
+    num_trials: int
+    num_bytes: int
+    verdict: str | None
+
+
+def extent(ledger: Ledger, record: SweepRecord, home: Home) -> Extent:
+    """What deleting the sweep would take away."""
+    storage = Storage(home.storage)
+    try:
+        num_bytes = sum(
+            sum(storage.sizes(f"{folder}/{record.name}").values()) for folder in FOLDERS
+        )
+    except OSError as error:
+        raise _unreachable(error) from error
+    local = [home.tune / record.name]
+    if home.artifacts is not None:
+        local.append(home.artifacts / record.name)
+    return Extent(
+        num_trials=len(ledger.trials(record.name)),
+        num_bytes=num_bytes + sum(folder_bytes(folder) for folder in local),
+        verdict=record.verdict["sentence"] if record.verdict is not None else None,
+    )
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder of this machine; 0 if it is not there."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def delete(ledger: Ledger, name: str, home: Home) -> None:
+    """Delete a sweep, or go on with a deletion that was stopped.
+
+    Raises:
+        SweepNotFoundError: If there is none of that name.
+        LeaseHeldError: If a driver is at work on it.
+        StorageError: If the storage does not answer.
+        TrackingError: If MLflow does not. Asked before anything is touched, as the storage is.
+    """
+    # Seconds of imports, which no other command of the ledger alone needs.
+    from service import tracking  # noqa: PLC0415
+
+    record = ledger.sweep(name)
+    with held(ledger.engine, name, to_delete=True) as lease:
+        storage = Storage(home.storage)
+        is_begun = record.deleting_at is not None
+        left = f"A part is left: delete it to the end with: monosweep delete {name}"
+        with _ending_with(left if is_begun else "Nothing was deleted."):
+            _check_storage(storage)
+            tracking.check_answers(home.tracking_uri)
+        with closing(Writer(ledger, lease)) as writer:
+            writer.begin_deletion()
+            with _ending_with(left):
+                _remove_files(storage, name, home.tune / name)
+                tracking.remove(home.tracking_uri, name)
+            writer.erase()
+
+
+@contextmanager
+def _ending_with(sentence: str) -> Iterator[None]:
+    """Say at the end of an error how far it got."""
+    try:
+        yield
+    except (StorageError, TrackingError) as error:
+        raise type(error)(f"{error} {sentence}") from error
+
+
+def _check_storage(storage: Storage) -> None:
+    try:
+        storage.check()
+    except UserError as error:
+        raise StorageError(str(error)) from error
+
+
+def _remove_files(storage: Storage, name: str, tune: Path) -> None:
+    try:
+        for folder in FOLDERS:
+            storage.remove_folder(f"{folder}/{name}")
+        if tune.exists():
+            shutil.rmtree(tune)
+    except OSError as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: OSError) -> StorageError:
+    return StorageError(f"the storage must answer, found: {error}. Mend MONOSWEEP_STORAGE.")

@@ -1,0 +1,56 @@
+"""The checkpoints' part: what unfinished cohorts go on from can be read."""
+
+from functools import partial
+
+from service import checkpoints
+from service.doctor.finding import Finding, Known
+from service.ledger import Ledger, held, unfinished
+from service.storage import Storage
+
+PART = "checkpoints"
+
+
+def examine_checkpoints(known: Known, storage: Storage) -> list[Finding]:
+    """Those of cohorts at work are left to their driver.
+
+    Raises:
+        OSError: If the storage does not answer.
+    """
+    findings, num_whole = [], 0
+    for name, trials in known.trials.items():
+        for cohort_id in sorted({trial.cohort_id for trial in unfinished(trials)}):
+            folder = f"{checkpoints.FOLDER}/{name}/{cohort_id}"
+            for path in [f"{folder}/{each}" for each in storage.names(folder)]:
+                finding = _unreadable(known.ledger, storage, name, path)
+                findings += [finding] if finding is not None else []
+                num_whole += finding is None
+    said = f"{num_whole} of unfinished cohorts, all whole."
+    return findings or [Finding(PART, said, is_well=True)]
+
+
+def _unreadable(ledger: Ledger, storage: Storage, name: str, path: str) -> Finding | None:
+    # Takes a second to import, which only unfinished sweeps cost.
+    from trainers.checkpoint import (  # noqa: PLC0415
+        CheckpointError,
+        ForeignCheckpointError,
+        TruncatedCheckpointError,
+        versions,
+    )
+
+    try:
+        versions(storage.read_bytes(path))
+    except (TruncatedCheckpointError, ForeignCheckpointError) as error:
+        return Finding(
+            PART,
+            f"{path}: {error}",
+            "Removes it; the cohort goes on from the one before it, or begins anew.",
+            partial(_remove, ledger, storage, name, path),
+        )
+    except CheckpointError as error:
+        return Finding(PART, f"{path}: {error}")
+    return None
+
+
+def _remove(ledger: Ledger, storage: Storage, name: str, path: str) -> None:
+    with held(ledger.engine, name):
+        storage.remove_file(path)

@@ -1,0 +1,127 @@
+"""The storage's part: it can be written, holds what the ledger names, and little else."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import pyarrow as pa
+
+from service import checkpoints, cohort
+from service.deletion import FOLDERS
+from service.doctor.finding import Finding, Known, listed
+from service.errors import UserError
+from service.home import Home
+from service.ledger import Ledger, held, unfinished
+from service.storage import Storage
+from service.trials import Trial
+
+PART = "storage"
+
+
+def open_storage(home: Home) -> Storage | Finding:
+    """The home's storage, if it can be written; otherwise why not."""
+    try:
+        storage = Storage(home.storage)
+        storage.check()
+    except UserError as error:
+        return Finding(PART, str(error))
+    return storage
+
+
+def examine_storage(known: Known, storage: Storage) -> list[Finding]:
+    """Everything but what the checkpoints say inside.
+
+    Raises:
+        OSError: If the storage does not answer.
+    """
+    findings = _strangers(known, storage)
+    for name, trials in known.trials.items():
+        findings += _unreadable(storage, name, trials)
+        findings += _leftovers(known.ledger, storage, name, trials)
+    if all(finding.is_well for finding in findings):
+        said = "Writable, with every table that the ledger names."
+        findings.insert(0, Finding(PART, said, is_well=True))
+    return findings
+
+
+def _tables(trials: Iterable[Trial]) -> set[str]:
+    results = [trial.result for trial in trials if trial.result is not None]
+    return {path for result in results for path in (result.curves, result.neurons) if path}
+
+
+def _unreadable(storage: Storage, name: str, trials: Sequence[Trial]) -> list[Finding]:
+    """Tables that the ledger names and nobody can read: they cannot be made again."""
+    missing, damaged = [], []
+    for path in sorted(_tables(trials)):
+        try:
+            storage.check_table(path)
+        except FileNotFoundError:
+            missing.append(path)
+        except pa.ArrowInvalid:
+            damaged.append(path)
+    restore = "Restore it from a copy of the storage; its scalars are in the ledger."
+    return [
+        Finding(PART, f"{len(paths)} tables of {name} are {what}: {listed(paths)}", restore)
+        for what, paths in (("missing", missing), ("damaged", damaged))
+        if paths
+    ]
+
+
+def _leftovers(
+    ledger: Ledger, storage: Storage, name: str, trials: Sequence[Trial]
+) -> list[Finding]:
+    found = leftovers(storage, name, trials)
+    if not found:
+        return []
+    num_bytes = sum(found.values())
+    return [
+        Finding(
+            PART,
+            f"{len(found)} files of {name} are of no use any more ({num_bytes / 2**20:.1f} MiB): "
+            f"{listed(sorted(found))}",
+            "Removes them.",
+            partial(_clear, ledger, storage, name),
+        )
+    ]
+
+
+def leftovers(storage: Storage, name: str, trials: Sequence[Trial]) -> dict[str, int]:
+    """Files that nobody will read: of attempts that died, of cohorts that ended, cut short."""
+    named = _tables(trials)
+    needed = {trial.cohort_id for trial in unfinished(trials)}
+    results = storage.sizes(f"{cohort.FOLDER}/{name}")
+    states = storage.sizes(f"{checkpoints.FOLDER}/{name}")
+    return {
+        **{path: size for path, size in results.items() if path not in named},
+        **{
+            path: size
+            for path, size in states.items()
+            if path.split("/")[2] not in needed or not path.endswith(checkpoints.SUFFIX)
+        },
+    }
+
+
+def _clear(ledger: Ledger, storage: Storage, name: str) -> None:
+    """Under the lease, and looked up again: a driver may have come and gone."""
+    with held(ledger.engine, name):
+        for path in leftovers(storage, name, ledger.trials(name)):
+            storage.remove_file(path)
+
+
+def _strangers(known: Known, storage: Storage) -> list[Finding]:
+    """Folders of sweeps that this ledger does not know; another one may, so they stay."""
+    found = [f"{folder}/{name}" for folder in FOLDERS for name in storage.names(folder)]
+    # Asked after the storage: a sweep that begins meanwhile is known by now.
+    names = set(known.ledger.names())
+    strange = [path for path in found if path.split("/")[1] not in names]
+    if not strange:
+        return []
+    return [
+        Finding(
+            PART,
+            f"{len(strange)} folders are of sweeps that the ledger does not know: "
+            f"{listed(strange)} (below {known.home.storage})",
+            "If no other ledger knows them, remove them yourself.",
+            # In a place that several ledgers may share they are to be expected.
+            is_well=known.home.storage != str(known.home.path),
+        )
+    ]

@@ -1,0 +1,66 @@
+"""A database file that is damaged: found before it misleads, and named where it is met."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from service.errors import LedgerError
+
+# Rows that are not readable, and a header that is none.
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+def damage(path: Path) -> list[str]:
+    """What SQLite finds wrong in a file, row by row; nothing where it is whole."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+            strays = connection.execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    # SQLite's word for a file that is whole.
+    problems = [problem for problem in found if problem != "ok"]
+    return problems + [f"a row of {table} belongs to none of {of}" for table, _, of, _ in strays]
+
+
+def how_to_restore(path: Path) -> str:
+    """What a person can do about a damaged ledger."""
+    return (
+        f"Put back a copy of {path} (without the files {path.name}-wal and {path.name}-shm beside "
+        f"it), or save what can be read with: sqlite3 {path} .recover | sqlite3 new.db"
+    )
+
+
+def read_json(text: str | bytes) -> Any:
+    """A JSON column's value.
+
+    Raises:
+        LedgerError: If it was damaged in place, which SQLite does not notice.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise LedgerError(
+            f"the ledger must hold JSON where it was written, found {text[:60]!r} ({error}). "
+            "Put back a copy of the ledger."
+        ) from error
+
+
+def name_damage(engine: Engine) -> None:
+    """Let damage that is met anywhere be an error of the ledger's, not one of the program's."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "handle_error")
+    def name(context: Any) -> None:
+        error = context.original_exception
+        if getattr(error, "sqlite_errorname", "").startswith(_DAMAGE):
+            path = Path(str(engine.url.database))
+            raise LedgerError(
+                f"the ledger must be whole, found it damaged: {error} ({path}). "
+                f"{how_to_restore(path)}"
+            ) from error

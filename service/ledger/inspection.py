@@ -1,0 +1,88 @@
+"""Where the halves of the ledger disagree, or a dead driver left something open."""
+
+from dataclasses import dataclass
+
+from optuna.exceptions import StorageInternalError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.ledger import tables
+from service.ledger.reading import Ledger
+from service.ledger.studies import DIRECTIONS, Studies, study_name
+from service.trials import PHASES
+
+# What a database that is away or refuses raises, through our half and through Optuna's.
+DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discrepancies:
+    """What of a sweep does not fit together.
+
+    Attributes:
+        without_trial: Results whose trial is not among Optuna's.
+        without_attempt: Results of an attempt that was never recorded.
+        untold: Trials that have a result which Optuna was not told.
+        ended_without_result: Trials that are ended for Optuna, but have no result.
+        num_open_attempts: Attempts without an end.
+        is_leased: Whether a lease is there, live or dead.
+    """
+
+    without_trial: tuple[str, ...]
+    without_attempt: tuple[str, ...]
+    untold: tuple[str, ...]
+    ended_without_result: tuple[str, ...]
+    num_open_attempts: int
+    is_leased: bool
+
+
+def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
+    """Compare the two halves of the ledger."""
+    with ledger.engine.connect() as connection:
+        results = {
+            row.trial_id: row.attempt
+            for row in connection.execute(
+                select(tables.results.c.trial_id, tables.results.c.attempt).where(
+                    tables.results.c.sweep == sweep
+                )
+            )
+        }
+        attempts = connection.execute(
+            select(
+                tables.attempts.c.cohort_id,
+                tables.attempts.c.attempt,
+                tables.attempts.c.ended_at,
+            ).where(tables.attempts.c.sweep == sweep)
+        ).all()
+        is_leased = connection.scalar(
+            select(tables.leases.c.sweep).where(tables.leases.c.sweep == sweep)
+        )
+    studies = Studies(ledger.storage, sweep)
+    trials = {
+        f"{phase}/{trial.number}": trial for phase in PHASES for trial in studies.trials(phase)
+    }
+    begun = {(row.cohort_id, row.attempt) for row in attempts}
+    both = [trial_id for trial_id in results if trial_id in trials]
+    return Discrepancies(
+        without_trial=tuple(sorted(set(results) - set(trials))),
+        without_attempt=tuple(
+            trial_id
+            for trial_id in both
+            if (trials[trial_id].user_attrs["cohort_id"], results[trial_id]) not in begun
+        ),
+        untold=tuple(trial_id for trial_id in both if not trials[trial_id].state.is_finished()),
+        ended_without_result=tuple(
+            trial_id
+            for trial_id, trial in trials.items()
+            if trial.state.is_finished() and trial_id not in results
+        ),
+        num_open_attempts=sum(row.ended_at is None for row in attempts),
+        is_leased=is_leased is not None,
+    )
+
+
+def strange_studies(ledger: Ledger) -> list[str]:
+    """Optuna's studies in the ledger's database that belong to no sweep."""
+    found = {study.study_name for study in ledger.storage.get_all_studies()}
+    known = {study_name(sweep, phase) for sweep in ledger.names() for phase in DIRECTIONS}
+    return sorted(found - known)

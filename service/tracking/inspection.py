@@ -1,0 +1,61 @@
+"""What MLflow shows of a sweep, to be compared with the ledger."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlflow import MlflowClient
+
+from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG, all_runs, experiment_name
+from service.tracking.removal import answering, is_there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The experiment of a sweep.
+
+    Attributes:
+        is_there: Whether there is one, and not in the trash.
+        runs: The runs of each trial, oldest first; those of the summary as ``summary``.
+        unended: Runs that nobody ended.
+    """
+
+    is_there: bool
+    runs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unended: frozenset[str] = frozenset()
+
+
+def look(tracking_uri: str, sweep: str) -> Shown:
+    """What MLflow shows of a sweep; looking makes and restores nothing.
+
+    Raises:
+        TrackingError: If MLflow does not answer.
+    """
+    if not is_there(tracking_uri):
+        return Shown(is_there=False)
+    with answering(tracking_uri):
+        client = MlflowClient(tracking_uri)
+        experiment = client.get_experiment_by_name(experiment_name(sweep))
+        if experiment is None or experiment.lifecycle_stage == "deleted":
+            return Shown(is_there=False)
+        found = all_runs(client, experiment.experiment_id)
+    runs: dict[str, list[str]] = defaultdict(list)
+    for run in sorted(found, key=lambda run: run.info.start_time):
+        tags = run.data.tags
+        # Runs of the user's own have neither tag.
+        if TRIAL_TAG in tags or SUMMARY_TAG in tags:
+            runs[tags.get(TRIAL_TAG, "summary")].append(run.info.run_id)
+    unended = frozenset(run.info.run_id for run in found if run.info.status == "RUNNING")
+    return Shown(is_there=True, runs=runs, unended=unended)
+
+
+def put_runs_away(tracking_uri: str, run_ids: Sequence[str]) -> None:
+    """Runs into MLflow's trash, from which a user can restore them.
+
+    Raises:
+        TrackingError: If MLflow does not answer.
+    """
+    with answering(tracking_uri):
+        client = MlflowClient(tracking_uri)
+        for run_id in run_ids:
+            client.delete_run(run_id)

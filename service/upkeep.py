@@ -1,0 +1,73 @@
+"""The commands that look after what is there: delete, doctor."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.errors import MonosweepError, UserError
+from service.terminal import (
+    JsonOption,
+    NameArgument,
+    err,
+    home_here,
+    ledger_here,
+    out,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from service.deletion import Extent
+
+
+def delete(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a sweep everywhere: ledger, MLflow, curves, neurons and checkpoints."""
+    from service import deletion
+
+    home = home_here()
+    ledger = ledger_here(bring_up_to_date=True)
+    record = ledger.sweep(name)
+    what = _described(deletion.extent(ledger, record, home))
+    # Who began a deletion was asked then.
+    if not yes and record.deleting_at is None:
+        _ask(name, what)
+    deletion.delete(ledger, name, home)
+    err.print(f"Deleted the sweep {name}: {what}", markup=False, highlight=False)
+
+
+def _described(extent: "Extent") -> str:
+    verdict = extent.verdict or "There is no verdict yet."
+    return f"{extent.num_trials} trials, {extent.num_bytes / 2**20:.1f} MiB of files. {verdict}"
+
+
+def _ask(name: str, what: str) -> None:
+    if not sys.stdin.isatty():
+        raise UserError(
+            "somebody at a terminal must say yes to a deletion, found no terminal. "
+            f"Say it with: monosweep delete {name} --yes"
+        )
+    err.print(f"The sweep {name}: {what}", markup=False, highlight=False)
+    if not typer.confirm("Delete it for good?", err=True):
+        raise MonosweepError("Nothing was deleted.")
+
+
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look ledger, storage, checkpoints and MLflow over, and say what takes room."""
+    from service import doctor as examination
+
+    home = home_here()
+    report = examination.mend_all(home) if fix else examination.examine(home)
+    if as_json:
+        print_json(examination.report_json(report))
+    else:
+        out.print(examination.report_view(report), soft_wrap=True)
+    if not report.is_well:
+        sys.exit(MonosweepError.exit_code)
