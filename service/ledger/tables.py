@@ -170,9 +170,9 @@ def connect(
             _check_is_there(engine, shown, on_missing)
         if create or bring_up_to_date:
             with _alone(engine):
-                _check_is_no_other_programs(engine, shown)
                 if not _is_there(engine):
                     on_missing()
+                _check_is_no_other_programs(engine, shown)
                 _create_tables(engine)
         _check_version(engine)
     except (DatabaseError, OSError) as error:
