@@ -72,10 +72,11 @@ def resume(
 ) -> None:
     """Go on with a sweep after any interruption, or extend a finished one."""
     from service import sweep
+    from service.recorded import spec_of
 
     record = ledger_here(bring_up_to_date=True).sweep(name)
     _watched(
-        sweep.spec_of(record),
+        spec_of(record),
         num_trials or record.num_trials,
         partial(
             sweep.resume,
@@ -125,10 +126,10 @@ def status(
 @app.command()
 def best(name: NameArgument, as_json: JsonOption = False) -> None:
     """The verdict."""
-    from service import sweep
     from service.display import verdict_view
+    from service.recorded import verdict_of
 
-    verdict = sweep.verdict_of(ledger_here().sweep(name))
+    verdict = verdict_of(ledger_here().sweep(name))
     if as_json:
         print_json(verdict)
     else:
@@ -141,13 +142,14 @@ def export(
     output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)],
 ) -> None:
     """Write trials, curves and neurons as Parquet."""
-    from service import sweep, tables
+    from service import tables
+    from service.recorded import spec_of
     from service.storage import Storage
 
     ledger = ledger_here()
     record = ledger.sweep(name)
     record.check_is_kept()
-    spec = sweep.spec_of(record)
+    spec = spec_of(record)
     for path in tables.export(ledger, spec, Storage(home_here().storage), output):
         out.print(str(path), soft_wrap=True, markup=False, highlight=False)
 

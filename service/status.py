@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from service.ledger import Ledger
 from service.objective import baseline_losses, baseline_rate, ranked
+from service.recorded import spec_of
 from service.spec import Spec
-from service.sweep import spec_of
 from service.trials import PHASES, Trial
 from service.verdict import Json
 

@@ -20,8 +20,8 @@ from service.ledger.inspection import (
 )
 from service.ledger.tables import VERSION
 from service.life import tell
+from service.recorded import spec_of
 from service.remains import refuse_remains
-from service.sweep import spec_of
 from service.trials import Trial
 
 PART = "ledger"

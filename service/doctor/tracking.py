@@ -5,11 +5,11 @@ from functools import partial
 
 from service import tracking
 from service.doctor.finding import Finding, Known, listed
+from service.driver import fill_in_tracking
 from service.errors import TrackingError
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, held
 from service.ledger.damage import damage
-from service.sweep import fill_in_tracking
 from service.tracking import Shown
 from service.trials import Trial
 
@@ -81,13 +81,7 @@ def _missing(record: SweepRecord, ended: Sequence[Trial], shown: Shown) -> list[
 
 
 def _doubles(ended: Sequence[Trial], shown: Shown) -> list[str]:
-    """All but one run of each: the one that the ledger names, or the oldest."""
-    named = {trial.mlflow_run_id for trial in ended}
-    return [
-        run_id
-        for run_ids in shown.runs.values()
-        for run_id in sorted(run_ids, key=lambda run_id: run_id not in named)[1:]
-    ]
+    return tracking.doubled(shown.runs, {trial.mlflow_run_id for trial in ended})
 
 
 def _remove_doubles(home: Home, ledger: Ledger, name: str) -> None:

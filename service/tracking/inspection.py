@@ -1,12 +1,11 @@
 """What MLflow shows of a sweep, to be compared with the ledger."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
 
-from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG, all_runs, experiment_name
+from service.tracking.projection import all_runs, by_trial, experiment_name
 from service.tracking.removal import answering, is_there
 
 
@@ -39,14 +38,8 @@ def look(tracking_uri: str, sweep: str) -> Shown:
         if experiment is None or experiment.lifecycle_stage == "deleted":
             return Shown(is_there=False)
         found = all_runs(client, experiment.experiment_id)
-    runs: dict[str, list[str]] = defaultdict(list)
-    for run in sorted(found, key=lambda run: run.info.start_time):
-        tags = run.data.tags
-        # Runs of the user's own have neither tag.
-        if TRIAL_TAG in tags or SUMMARY_TAG in tags:
-            runs[tags.get(TRIAL_TAG, "summary")].append(run.info.run_id)
     unended = frozenset(run.info.run_id for run in found if run.info.status == "RUNNING")
-    return Shown(is_there=True, runs=runs, unended=unended)
+    return Shown(is_there=True, runs=by_trial(found), unended=unended)
 
 
 def put_runs_away(tracking_uri: str, run_ids: Sequence[str]) -> None:

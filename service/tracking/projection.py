@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 # Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
@@ -53,6 +53,30 @@ def all_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
         found += list(page)
         token = page.token or ""
     return found
+
+
+def by_trial(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Run ids by trial id, oldest first, the summary's by ``summary``; a user's own are none."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.info.start_time):
+        tags = run.data.tags
+        if TRIAL_TAG in tags or SUMMARY_TAG in tags:
+            found[tags.get(TRIAL_TAG, "summary")].append(run.info.run_id)
+    return found
+
+
+def doubled(runs: Mapping[str, Sequence[str]], named: Collection[str | None]) -> list[str]:
+    """All but one run of each trial: the one that the ledger names, or the oldest.
+
+    Args:
+        runs: See ``by_trial``.
+        named: Ids of runs that the ledger names.
+    """
+    return [
+        run_id
+        for run_ids in runs.values()
+        for run_id in sorted(run_ids, key=lambda run_id: run_id not in named)[1:]
+    ]
 
 
 class Projection:
@@ -114,16 +138,9 @@ class Projection:
         Args:
             kept: Ids of runs that the ledger names.
         """
-        by_tag: dict[str, list[str]] = defaultdict(list)
-        for run in all_runs(self._client, self.experiment_id):
-            tag = run.data.tags.get(TRIAL_TAG, SUMMARY_TAG if SUMMARY_TAG in run.data.tags else "")
-            if tag:
-                by_tag[tag].append(run.info.run_id)
-        for run_ids in by_tag.values():
-            one = next((run_id for run_id in run_ids if run_id in kept), run_ids[0])
-            for run_id in run_ids:
-                if run_id != one:
-                    self._client.delete_run(run_id)
+        runs = by_trial(all_runs(self._client, self.experiment_id))
+        for run_id in doubled(runs, kept):
+            self._client.delete_run(run_id)
 
     @property
     def experiment_id(self) -> str:

@@ -1,0 +1,209 @@
+"""The driver of a sweep: holds its lease, has its cohorts trained, records the verdict."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING
+
+from service import stopping
+from service.errors import (
+    InterruptedSweepError,
+    LedgerAwayError,
+    SweepFailedError,
+    UserError,
+    WorkerError,
+)
+from service.home import Home
+from service.ledger import Ledger, SweepRecord, Writer, held
+from service.outages import Outage
+from service.planning import Calibration, Resolved, resolve
+from service.recorded import spec_of
+from service.room import Machine, Room
+from service.spec import Spec
+from service.storage import Storage
+from service.verdict import Json
+
+if TYPE_CHECKING:
+    from service.life import Life
+    from service.tracking import Tracking
+    from service.watching import Watcher
+
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def driving(ledger: Ledger, name: str) -> Iterator[Writer]:
+    """Be a sweep's driver: hold its lease, renewed, and the pen.
+
+    Raises:
+        LeaseHeldError: If there is another one.
+        InterruptedSweepError: If the ledger went away and did not come back.
+    """
+    try:
+        with (
+            held(ledger.engine, name, pause=stopping.pause, lost=stopping.ask) as lease,
+            closing(Writer(ledger, lease)) as writer,
+        ):
+            yield writer
+    except LedgerAwayError as error:
+        raise InterruptedSweepError(
+            f"{error} Nothing that ended is lost. When it answers: monosweep resume {name}"
+        ) from error
+
+
+def train(
+    ledger: Ledger,
+    writer: Writer,
+    home: Home,
+    address: str | None,
+    watchers: Sequence["Watcher"],
+) -> Json:
+    """Have a sweep's cohorts trained until there is a verdict.
+
+    Args:
+        ledger: To read from.
+        writer: The pen of the sweep.
+        home: Where everything is written.
+        address: A Ray cluster, or None to run on this machine.
+        watchers: Who wants to know what happens.
+
+    Raises:
+        UserError: If this is no place to train it.
+        SweepFailedError: If the baseline cannot be trained.
+        InterruptedSweepError: If it was asked to stop; it can be resumed.
+    """
+    # Seconds of imports, after the sweep is safely in the ledger.
+    from service import cluster, scheduler  # noqa: PLC0415
+    from service.life import Life  # noqa: PLC0415
+    from service.tidying import Tidying  # noqa: PLC0415
+
+    storage = Storage(home.storage)
+    storage.check()
+    record = ledger.sweep(writer.sweep)
+    spec = spec_of(record)
+    for watcher in watchers:
+        watcher.workers_starting()
+    with ExitStack() as stack:
+        room = cluster.connect(address, Room((Machine.here(),)))
+        stack.callback(cluster.disconnect)
+        _check_is_shared(home, len(room.machines))
+        room.check_takes(spec.compute.cpus, spec.compute.gpus)
+        resolved = _resolved(record, spec, writer, room)
+        for watcher in watchers:
+            watcher.planned(resolved)
+        tracking = stack.enter_context(_tracking(record, writer, home))
+        tidying = Tidying(storage, spec.name)
+        try:
+            life = Life(
+                spec,
+                num_trials=record.num_trials,
+                ledger=ledger,
+                writer=writer,
+                resolved=resolved,
+                storage=home.storage,
+                watchers=[*watchers, tracking, tidying],
+            )
+            stack.callback(lambda: tidying.clear(life.trials))
+            tracking.fill_in(life.trials)
+            scheduler.run(life, resolved, home.tune / spec.name)
+        except SweepFailedError as error:
+            writer.fail(str(error))
+            raise
+        return _finished(spec, life, writer, tracking)
+
+
+def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
+    """The verdict, recorded; or the interruption, if the life is not at its end."""
+    if not life.is_done:
+        writer.check_lease()
+        raise InterruptedSweepError(
+            f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
+            f"Go on with it: monosweep resume {spec.name}"
+        )
+    verdict = life.verdict()
+    _patiently(lambda: writer.finish(verdict))
+    tracking.finished(verdict)
+    return verdict
+
+
+def _patiently(write: Callable[[], None]) -> None:
+    """Write to the ledger, and wait for it while it is away.
+
+    Raises:
+        InterruptedSweepError: If somebody asked for the end meanwhile.
+    """
+    outage = Outage()
+    while True:
+        try:
+            write()
+        except LedgerAwayError as error:
+            outage.met(error, "It is waited for.")
+            stopping.pause(outage.pause_s)
+        else:
+            outage.is_over()
+            return
+
+
+def _check_is_shared(home: Home, num_machines: int) -> None:
+    """Workers on other machines must be able to write where the driver reads."""
+    if num_machines > 1 and home.storage == str(home.path):
+        raise UserError(
+            f"the storage of a cluster must be one that all its {num_machines} machines share, "
+            f"found this machine's home ({home.path}). Set MONOSWEEP_STORAGE to s3://..., gs://... "
+            "or a shared folder."
+        )
+
+
+def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Resolved:
+    """The ``auto`` choices as recorded; settled and recorded if this is the first time."""
+    if record.resolved is not None:
+        return Resolved(**record.resolved)
+    # Ray is here already, and nothing else needs these where the choices are recorded.
+    from service import cluster  # noqa: PLC0415
+    from service.calibration import step_seconds  # noqa: PLC0415
+
+    def measure(calibration: Calibration) -> dict[int, float]:
+        compute = spec.compute
+        try:
+            found: dict[int, float] = cluster.on_worker(
+                step_seconds, calibration, cpus=compute.cpus, gpus=compute.gpus
+            )
+        except WorkerError as error:
+            logger.warning("cohorts could not be measured, and get one trial each: %s", error)
+            return {}
+        return found
+
+    resolved = resolve(spec, room, measure)
+    writer.record_resolved(resolved.as_json())
+    return resolved
+
+
+def fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Bring to MLflow what an outage kept from it, or what is gone there."""
+    with driving(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
+        tracking.fill_in(ledger.trials(record.name))
+        if record.verdict is not None:
+            tracking.finished(dict(record.verdict))
+
+
+def tidy(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Remove what a driver left behind that was killed in its last moments."""
+    from service.tidying import Tidying  # noqa: PLC0415 - seconds of imports
+
+    with driving(ledger, record.name):
+        Tidying(Storage(home.storage), record.name).clear(ledger.trials(record.name))
+
+
+def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
+    # Seconds of imports, after the sweep is safely in the ledger.
+    from service.tracking import Projection, Tracking  # noqa: PLC0415
+
+    projection = Projection(
+        home.tracking_uri,
+        home.artifacts,
+        record.name,
+        float(record.settings["objective"]["loss_margin"]),
+        record.versions,
+    )
+    return Tracking(projection, writer, home.storage, record.spec_text)

@@ -1,0 +1,51 @@
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from service import stopping
+from service.errors import InterruptedSweepError
+
+# A program that finishes its work when it is asked to stop, but slowly.
+SLOW = """
+import time
+from service import stopping
+with stopping.listening():
+    print("ready", flush=True)
+    while not stopping.is_asked():
+        time.sleep(0.01)
+    print("asked", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_leaves_at_once(number: signal.Signals) -> None:
+    slow = subprocess.Popen(
+        [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert slow.stdout is not None
+    assert slow.stdout.readline() == "ready\n"
+    slow.send_signal(number)
+    assert slow.stdout.readline() == "asked\n"
+    slow.send_signal(number)
+    _, said = slow.communicate(timeout=20)
+    assert slow.returncode == 75
+    assert said == "Left at once. Nothing that ended is lost; monosweep resume goes on.\n"
+
+
+def test_whoever_waits_is_woken_when_the_end_is_asked_for() -> None:
+    with stopping.listening():
+        stopping.pause(0.0)
+        stopping.ask()
+        with pytest.raises(InterruptedSweepError):
+            stopping.pause(60.0)
+
+
+def test_handlers_are_given_back() -> None:
+    before: Callable[..., object] | int | None = signal.getsignal(signal.SIGTERM)
+    with stopping.listening():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
