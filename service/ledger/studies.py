@@ -11,10 +11,11 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from service.errors import LedgerAwayError
-from service.ledger.connections import begin_sqlite_ourselves, tell_outages, tune
+from service.ledger.connections import begin_sqlite_ourselves, options, tell_outages, tune
 from service.ledger.damage import name_damage
 from service.ledger.lease import Lease
 from service.trials import Phase, Point
@@ -43,7 +44,7 @@ def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
     """
     storage = RDBStorage(
         url,
-        engine_kwargs={"pool_pre_ping": True},
+        engine_kwargs=options(make_url(url)),
         skip_table_creation=True,
         skip_compatibility_check=True,
     )

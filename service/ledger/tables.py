@@ -36,7 +36,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import LedgerAwayError, LedgerError, OlderLedgerError, UserError
 from service.home import without_password
-from service.ledger.connections import begin_sqlite_ourselves, cause, tell_outages, tune
+from service.ledger.connections import begin_sqlite_ourselves, cause, options, tell_outages, tune
 from service.ledger.damage import name_damage, read_json
 
 VERSION = 3
@@ -148,7 +148,7 @@ def connect(
     shown = without_password(url)
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed, pool_pre_ping=True, json_deserializer=read_json)
+        engine = create_engine(parsed, json_deserializer=read_json, **options(parsed))
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
