@@ -95,7 +95,7 @@ def _watched(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]])
     from service.display import verdict_view
     from service.progress import ProgressView
 
-    with stopping.listening(), ProgressView(spec, num_trials, err) as view:
+    with stopping.listening(spec.name), ProgressView(spec, num_trials, err) as view:
         verdict = work(watchers=[view])
     out.print(verdict_view(verdict, home_here().tracking_uri))
 

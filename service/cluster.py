@@ -46,7 +46,7 @@ def connect(address: str | None, here: Room) -> Room:
     except SystemExit as error:
         # Ray's own handler of SIGTERM, which it puts in place of ours while it starts.
         raise InterruptedSweepError(
-            "Interrupted while Ray was starting; monosweep resume goes on."
+            f"Interrupted while Ray was starting. Go on with: {stopping.how_to_resume()}"
         ) from error
     stopping.take_signals()
     if address is None:
@@ -120,7 +120,7 @@ def _leave_with_ray() -> None:
     """
     _leaving.clear()
     this = psutil.Process()
-    servers = [one for one in this.children(recursive=True) if one.name() in RAY_SERVERS]
+    servers = [one for one in this.children(recursive=True) if _name(one) in RAY_SERVERS]
 
     def watch() -> None:
         family = this.children(recursive=True)
@@ -129,8 +129,8 @@ def _leave_with_ray() -> None:
                 family = this.children(recursive=True)
                 continue
             print(
-                "Ray has ended on this machine before the sweep did. Nothing that ended is "
-                "lost; monosweep resume goes on.",
+                "Ray has ended on this machine before the sweep did. Nothing that ended is lost. "
+                f"Go on with: {stopping.how_to_resume()}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -140,6 +140,14 @@ def _leave_with_ray() -> None:
             os._exit(InterruptedSweepError.exit_code)
 
     threading.Thread(target=watch, name="ray-watch", daemon=True).start()
+
+
+def _name(process: psutil.Process) -> str:
+    """Empty for one that is gone by now, as Ray's helpers soon are."""
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _is_alive(process: psutil.Process) -> bool:
@@ -161,7 +169,9 @@ def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus:
     while not ray.wait([reference], timeout=WAIT_S)[0]:
         if stopping.is_asked():
             ray.cancel(reference, force=True)
-            raise InterruptedSweepError("Interrupted before training; monosweep resume goes on.")
+            raise InterruptedSweepError(
+                f"Interrupted before training. Go on with: {stopping.how_to_resume()}"
+            )
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:

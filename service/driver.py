@@ -104,19 +104,20 @@ def train(
                 storage=home.storage,
                 watchers=[*watchers, tracking, tidying],
             )
-            stack.callback(lambda: tidying.clear(life.trials))
             tracking.fill_in(life.trials)
             scheduler.run(life, resolved, home.tune / spec.name)
         except SweepFailedError as error:
             writer.fail(str(error))
             raise
+        # Never on the way out of a lost lease: what is there by now is another driver's.
+        writer.check_lease()
+        tidying.clear(life.trials)
         return _finished(spec, life, writer, tracking)
 
 
 def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
-        writer.check_lease()
         raise InterruptedSweepError(
             f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
             f"Go on with it: monosweep resume {spec.name}"

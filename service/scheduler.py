@@ -121,7 +121,8 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         self._cohort_ids: dict[str, str] = {}
         self._begun: set[str] = set()
         self._agenda = agenda
-        self._outage = Outage()
+        self._asking = Outage()
+        self._telling = Outage()
         self._untold: deque[Callable[[], None]] = deque()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -130,11 +131,11 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         # Without a cohort at work Tune asks for one before it looks whether it is to stop.
         if is_over or self.error is not None or stopping.is_asked():
             return str(Searcher.FINISHED)
-        if self._untold or self._outage.pause_s:
+        if self._untold or self._asking.pause_s:
             return None
-        with self._keeping_errors():
+        with self._keeping_errors(self._asking):
             cohort = self._agenda.next_cohort()
-            self._outage.is_over()
+            self._asking.is_over()
             if cohort is None:
                 return None
             self._cohort_ids[trial_id] = cohort.cohort_id
@@ -146,7 +147,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         if result["first_step"] is not None and trial_id not in self._begun:
             self._begun.add(trial_id)
             self._happened(partial(self._agenda.began, cohort_id, result["first_step"]))
-        with self._keeping_errors():
+        with self._keeping_errors(self._telling):
             self._warn(cohort_id, result)
             self._agenda.progressed(cohort_id, result["num_steps_done"])
 
@@ -155,7 +156,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         if result is not None and "results" in result:
             cohort_id = self._cohort_ids[trial_id]
-            with self._keeping_errors():
+            with self._keeping_errors(self._telling):
                 self._warn(cohort_id, result)
             self._happened(partial(self._agenda.ended, cohort_id, result["results"]))
 
@@ -173,7 +174,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         """
         until = time.monotonic() + LAST_WORDS_S
         while self._untold and self.error is None and time.monotonic() < until:
-            time.sleep(self._outage.pause_s)
+            time.sleep(self._telling.pause_s)
             self._tell()
         if self.error is not None:
             raise self.error
@@ -188,10 +189,10 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
     def _tell(self) -> None:
         """Tell the agenda what happened, in its order, as far as the ledger takes it."""
-        while self._untold and self.error is None and not self._outage.pause_s:
-            with self._keeping_errors():
+        while self._untold and self.error is None and not self._telling.pause_s:
+            with self._keeping_errors(self._telling):
                 self._untold[0]()
-                self._outage.is_over()
+                self._telling.is_over()
                 self._untold.popleft()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -205,11 +206,11 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         """Nothing: the ledger holds it all."""
 
     @contextmanager
-    def _keeping_errors(self) -> Iterator[None]:
+    def _keeping_errors(self, outage: Outage) -> Iterator[None]:
         try:
             yield
         except AwayError as error:
-            self._outage.met(error, "Trials at work go on; what ended is kept and told then.")
+            outage.met(error, "Trials at work go on; what ended is kept and told then.")
         except Exception as error:  # noqa: BLE001 - raised again by run()
             self.error = error
             stopping.ask()

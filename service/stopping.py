@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from service.errors import InterruptedSweepError
 
 _asked = threading.Event()
+_sweep = "NAME"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -28,6 +29,11 @@ def is_asked() -> bool:
     return _asked.is_set()
 
 
+def how_to_resume() -> str:
+    """The command that goes on with the sweep that signals ask the end of."""
+    return f"monosweep resume {_sweep}"
+
+
 def pause(seconds: float) -> None:
     """Wait so long.
 
@@ -35,12 +41,13 @@ def pause(seconds: float) -> None:
         InterruptedSweepError: If somebody asked for the end before or meanwhile.
     """
     if _asked.wait(seconds):
-        raise InterruptedSweepError("Interrupted while waiting; monosweep resume goes on.")
+        raise InterruptedSweepError(f"Interrupted while waiting. Go on with: {how_to_resume()}")
 
 
 def _on_signal(_signum: int, _frame: object) -> None:
     if is_asked():
-        os.write(2, b"Left at once. Nothing that ended is lost; monosweep resume goes on.\n")
+        said = f"Left at once. Nothing that ended is lost. Go on with: {how_to_resume()}\n"
+        os.write(2, said.encode())
         os._exit(InterruptedSweepError.exit_code)
     ask()
 
@@ -53,8 +60,10 @@ def take_signals() -> None:
 
 
 @contextmanager
-def listening() -> Iterator[None]:
-    """Let signals ask for the end while this lasts; those of earlier sweeps are forgotten."""
+def listening(sweep: str) -> Iterator[None]:
+    """Let signals ask for a sweep's end while this lasts; those of earlier ones are forgotten."""
+    global _sweep  # noqa: PLW0603 - a process has one set of signals
+    _sweep = sweep
     _asked.clear()
     previous = {number: signal.getsignal(number) for number in _SIGNALS}
     take_signals()

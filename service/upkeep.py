@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.errors import MonosweepError, UserError
+from service.errors import InterruptedSweepError, MonosweepError, UserError
 from service.terminal import (
     JsonOption,
     NameArgument,
@@ -34,7 +34,13 @@ def delete(
     # Who began a deletion was asked then.
     if not yes and record.deleting_at is None:
         _ask(name, what)
-    deletion.delete(ledger, name, home)
+    try:
+        deletion.delete(ledger, name, home)
+    except KeyboardInterrupt as error:
+        raise InterruptedSweepError(
+            f"Interrupted while {name} was being deleted. If monosweep status still knows it, "
+            f"delete it to the end with: monosweep delete {name}"
+        ) from error
     err.print(f"Deleted the sweep {name}: {what}", markup=False, highlight=False)
 
 

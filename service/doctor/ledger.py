@@ -8,7 +8,12 @@ from sqlalchemy.engine import make_url
 
 from service import deletion
 from service.doctor.finding import Finding, Known, listed
-from service.errors import MonosweepError, OlderLedgerError
+from service.errors import (
+    LedgerAwayError,
+    MonosweepError,
+    OlderLedgerError,
+    SweepNotFoundError,
+)
 from service.home import Home, without_password
 from service.ledger import Ledger, SweepRecord, Writer, held
 from service.ledger.damage import damage, how_to_restore
@@ -77,6 +82,10 @@ def know(home: Home, ledger: Ledger) -> tuple[Known, list[Finding]]:
                 # Where rows are lost, what they named is not to be taken for a leftover.
                 if all(finding.mend is not None for finding in disagreements):
                     trials[name] = found
+        except SweepNotFoundError:
+            continue  # deleted since its name was read
+        except LedgerAwayError:
+            raise
         except UNREADABLE as error:
             findings.append(
                 Finding(

@@ -1,5 +1,6 @@
 """How the ledger's kinds of database are spoken to, by our engine and by Optuna's alike."""
 
+import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -11,6 +12,8 @@ from service.home import without_password
 
 BUSY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 30.0
+# SQLite's names for a lock that is held, a disk that is full, and one that fails.
+_PASSES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")
 # PostgreSQL's own words: seconds, but for the last one's milliseconds.
 _PATIENCE = {
     "connect_timeout": 10,
@@ -103,11 +106,19 @@ def tell_outages(engine: Engine) -> None:
         error = context.sqlalchemy_exception
         if context.is_pre_ping:
             return  # a connection of before a restart, which the pool replaces by itself
-        if context.is_disconnect or isinstance(error, OperationalError | InterfaceError):
+        if context.is_disconnect or _may_pass(error):
             raise LedgerAwayError(
                 f"the ledger does not answer: {without_password(cause(error))}. "
                 "Check that its database is running, and that its disk is not full."
             ) from error
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether the same may be asked again; SQLite calls a missing table operational, too."""
+    if isinstance(getattr(error, "orig", None), sqlite3.Error):
+        name = getattr(error.orig, "sqlite_errorname", "")  # type: ignore[union-attr]
+        return name.startswith(_PASSES)
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def cause(error: BaseException | None) -> str:

@@ -3,6 +3,8 @@
 import os
 import socket
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -23,16 +25,21 @@ class Holder:
         return cls(socket.gethostname(), _boot_id(), os.getpid(), _process_start(os.getpid()))
 
     @property
-    def is_here(self) -> bool:
-        """Whether it runs, or ran, on this host."""
-        return self.host == socket.gethostname()
+    def is_visible(self) -> bool:
+        """Whether its process can be looked for from here."""
+        return (self.host, self.boot_id) == (socket.gethostname(), _boot_id())
 
     def is_dead(self) -> bool:
-        """Whether it ran on this host and is gone; False where that cannot be known."""
-        if not self.is_here:
-            return False
-        if self.boot_id != _boot_id():
-            return True
+        """Whether it is known to be gone; False where that cannot be known.
+
+        A host's name says little: machines are called ``localhost``, and containers of one machine
+        do not see each other's processes.
+        """
+        if not self.is_visible:
+            boot, _, machine = self.boot_id.partition("@")
+            here, _, this_machine = _boot_id().partition("@")
+            was_rebooted = boot.partition(":")[0] != here.partition(":")[0]
+            return bool(machine) and machine == this_machine and was_rebooted
         try:
             is_same = abs(_process_start(self.pid) - self.process_start) < 1.0
             return not is_same or psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
@@ -40,10 +47,23 @@ class Holder:
             return True
 
 
+@cache
 def _boot_id() -> str:
-    """Names this boot of the machine; on Linux a step of the clock does not change it."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
+    """Names this boot, the processes that can be seen, and the machine: ``BOOT:PROCESSES@MACHINE``.
+
+    On Linux a step of the clock does not change it. The machine is empty where it has no id.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    processes = Path("/proc/self/ns/pid")
+    machine = Path("/etc/machine-id")
+    return "{}:{}@{}".format(
+        boot.read_text().strip() if boot.exists() else int(psutil.boot_time()),
+        processes.stat().st_ino if processes.exists() else "",
+        # Too long for its column, and nobody's business.
+        sha256(machine.read_bytes()).hexdigest()[:8]
+        if machine.exists() and machine.read_text().strip()
+        else "",
+    )
 
 
 def _process_start(pid: int) -> float:

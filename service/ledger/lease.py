@@ -18,7 +18,13 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError, SweepDeletingError
+from service.errors import (
+    LeaseHeldError,
+    LeaseLostError,
+    LedgerAwayError,
+    LedgerError,
+    SweepDeletingError,
+)
 from service.ledger.holder import Holder
 from service.ledger.tables import leases, now, sweeps, writing
 
@@ -87,7 +93,7 @@ def take(
     lease = Lease(sweep, uuid4().hex)
     first = found = _try_to_take(engine, lease, to_delete=to_delete)
     while first is not None and found is not None:
-        if found.holder.is_here or found.expires_at != first.expires_at:
+        if found.holder.is_visible or found.expires_at != first.expires_at:
             raise _at_work(sweep, found)
         if found is first:
             logger.warning(
@@ -196,7 +202,7 @@ class Renewal:
     Args:
         engine: The ledger's database.
         lease: The lease.
-        lost: Called, in that thread, when it is found that somebody has.
+        lost: Called, in that thread, when somebody has, or the ledger cannot be read any more.
     """
 
     def __init__(self, engine: Engine, lease: Lease, lost: Callable[[], None]) -> None:
@@ -222,6 +228,10 @@ class Renewal:
                     return
             except LedgerAwayError:
                 continue
+            except LedgerError:
+                # The driver's own next look at it says what is the matter.
+                self._lost()
+                return
 
 
 def _nothing() -> None:

@@ -141,13 +141,17 @@ class Tracking(Watcher):
                 self._do(partial(self._project, trial))
 
     def _remove_doubles(self) -> None:
+        self._writer.check_lease()
         trials = self._writer.ledger.trials(self._sweep)
         self._projection.remove_doubles({trial.mlflow_run_id for trial in trials})
 
     def _summarise(self, status: str) -> None:
+        self._writer.check_lease()
         self._projection.project_summary(self._spec_text, self._verdict, status)
 
     def _project(self, trial: Trial) -> None:
+        # Before anything is made: the sweep may be another driver's by now, or deleted.
+        self._writer.check_lease()
         run_id = self._projection.project_trial(trial, self._curves(trial))
         self._writer.record_mlflow_run(trial.trial_id, run_id)
 

@@ -5,18 +5,28 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from shell import Shell, write_spec
+from shell import Shell, Started, wait_until, write_spec
 
 LONGER = {"num_steps: 512": "num_steps: 16384", "learning_rate: 0.02": "learning_rate: 0.005"}
 
 
 def everything(home: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table of the ledger."""
-    with closing(sqlite3.connect(home / "ledger.db")) as ledger:
-        names = [
-            row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        ]
-        return {name: ledger.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+    """Every row of every table of the ledger and of MLflow."""
+    found = {}
+    for database in ("ledger.db", "mlflow.db"):
+        with closing(sqlite3.connect(home / database)) as connection:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for (name,) in names.fetchall():
+                rows = connection.execute(f"SELECT * FROM {name}").fetchall()
+                found[f"{database}/{name}"] = rows
+    return found
+
+
+def sleep_past_its_lease(home: Path, sleeper: Started) -> None:
+    """As half a minute of sleep would do."""
+    sleeper.process.send_signal(signal.SIGSTOP)
+    with closing(sqlite3.connect(home / "ledger.db", timeout=30)) as ledger, ledger:
+        ledger.execute("UPDATE monosweep_leases SET expires_at = 0")
 
 
 def test_of_two_drivers_that_start_at_once_one_works_and_one_is_refused(tmp_path: Path) -> None:
@@ -39,11 +49,8 @@ def test_a_driver_that_slept_past_its_lease_writes_nothing_more(tmp_path: Path) 
     sleeper.until("search: 0 of")
     refused = shell.run("resume", "tiny", code=2).stderr
     assert f"process {sleeper.process.pid} on" in refused
-    sleeper.process.send_signal(signal.SIGSTOP)
+    sleep_past_its_lease(shell.home, sleeper)
     try:
-        # As half a minute of sleep would do.
-        with closing(sqlite3.connect(shell.home / "ledger.db", timeout=30)) as ledger, ledger:
-            ledger.execute("UPDATE monosweep_leases SET expires_at = 0")
         shell.run("resume", "tiny")
         before = everything(shell.home)
     finally:
@@ -52,3 +59,23 @@ def test_a_driver_that_slept_past_its_lease_writes_nothing_more(tmp_path: Path) 
     assert "another driver has taken the sweep 'tiny': this one writes no more" in said
     assert everything(shell.home) == before
     assert shell.json("status", "tiny")["state"] == "finished"
+
+
+def test_a_driver_that_slept_past_its_lease_leaves_the_next_ones_checkpoints_alone(
+    tmp_path: Path,
+) -> None:
+    shell = Shell(tmp_path / "home")
+    long = {"num_steps: 512": "num_steps: 262144", "learning_rate: 0.02": "learning_rate: 0.005"}
+    often = {"max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 1"}
+    sleeper = shell.start("run", str(write_spec(tmp_path, **long, **often)))
+    cohort = shell.home / "cohorts" / "tiny" / "baseline-0"
+    wait_until(lambda: any(cohort.glob("000001-*.safetensors")))
+    sleep_past_its_lease(shell.home, sleeper)
+    second = shell.start("resume", "tiny")
+    wait_until(lambda: any(cohort.glob("000002-*.safetensors")))
+    sleeper.process.send_signal(signal.SIGCONT)
+    sleeper.ends(1)
+    assert second.process.poll() is None
+    assert any(cohort.glob("000002-*.safetensors"))
+    second.stop(signal.SIGTERM)
+    assert any(cohort.glob("000002-*.safetensors"))

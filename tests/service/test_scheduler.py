@@ -196,8 +196,8 @@ def test_nothing_is_handed_out_once_somebody_asked_for_the_end(
 ) -> None:
     """Tune would ask for a cohort again and again, and never look whether it is to stop."""
     agenda = AwayLedger(make_cohort()["cohort"])
-    with stopping.listening():
+    with stopping.listening("s"):
         stopping.ask()
         assert _CohortSearcher(agenda).suggest("a") == Searcher.FINISHED
-    with stopping.listening():
+    with stopping.listening("s"):
         assert _CohortSearcher(agenda).suggest("a") == make_cohort()

@@ -12,7 +12,7 @@ from service.errors import InterruptedSweepError
 SLOW = """
 import time
 from service import stopping
-with stopping.listening():
+with stopping.listening("tiny"):
     print("ready", flush=True)
     while not stopping.is_asked():
         time.sleep(0.01)
@@ -33,11 +33,11 @@ def test_the_first_signal_asks_and_the_second_leaves_at_once(number: signal.Sign
     slow.send_signal(number)
     _, said = slow.communicate(timeout=20)
     assert slow.returncode == 75
-    assert said == "Left at once. Nothing that ended is lost; monosweep resume goes on.\n"
+    assert said == "Left at once. Nothing that ended is lost. Go on with: monosweep resume tiny\n"
 
 
 def test_whoever_waits_is_woken_when_the_end_is_asked_for() -> None:
-    with stopping.listening():
+    with stopping.listening("tiny"):
         stopping.pause(0.0)
         stopping.ask()
         with pytest.raises(InterruptedSweepError):
@@ -46,6 +46,6 @@ def test_whoever_waits_is_woken_when_the_end_is_asked_for() -> None:
 
 def test_handlers_are_given_back() -> None:
     before: Callable[..., object] | int | None = signal.getsignal(signal.SIGTERM)
-    with stopping.listening():
+    with stopping.listening("tiny"):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before

@@ -32,6 +32,11 @@ def held_by(ledger: Ledger, **changes: object) -> None:
         connection.execute(update(tables.leases).values(**changes))
 
 
+def rebooted() -> str:
+    """An earlier boot of this very machine."""
+    return "before:1@" + Holder.here().boot_id.partition("@")[2]
+
+
 def test_a_live_driver_is_not_disturbed(ledger: Ledger) -> None:
     take(ledger.engine, "s")
     with pytest.raises(LeaseHeldError, match=rf"process {os.getpid()} on {socket.gethostname()}"):
@@ -53,9 +58,27 @@ def test_a_process_that_got_a_dead_ones_id_is_not_taken_for_it(ledger: Ledger) -
     take(ledger.engine, "s")
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        # Another machine that is called the same, one of before there were ids, and a container
+        # beside this one whose processes cannot be seen.
+        "before:1@00000000",
+        "before",
+        Holder.here().boot_id.partition(":")[0] + ":1@" + Holder.here().boot_id.partition("@")[2],
+    ],
+)
+def test_a_host_of_the_same_name_may_be_another_one(ledger: Ledger, elsewhere: str) -> None:
+    take(ledger.engine, "s")
+    held_by(ledger, boot_id=elsewhere)
+    assert ledger.sweep("s").is_live
+    with pytest.raises(LeaseHeldError, match="at work"):
+        take(ledger.engine, "s", lambda _: held_by(ledger, expires_at=time.time() + 31.0))
+
+
 def test_a_boot_that_is_over_leaves_nobody_alive(ledger: Ledger) -> None:
     take(ledger.engine, "s")
-    held_by(ledger, boot_id="before")
+    held_by(ledger, boot_id=rebooted())
     take(ledger.engine, "s")
 
 
@@ -117,7 +140,7 @@ def test_a_driver_is_told_soon_that_its_lease_was_taken(
 
 def test_who_lost_the_lease_cannot_write_and_is_told(ledger: Ledger) -> None:
     lost = Writer(ledger, take(ledger.engine, "s"))
-    held_by(ledger, boot_id="before")
+    held_by(ledger, boot_id=rebooted())
     take(ledger.engine, "s")
     with pytest.raises(LeaseLostError, match="another driver has taken the sweep 's'"):
         lost.enter_phase("search")
@@ -143,7 +166,7 @@ def test_a_released_sweep_is_free(ledger: Ledger) -> None:
 def test_what_a_write_has_read_stays_true_until_it_commits(ledger: Ledger) -> None:
     """A driver in the middle of a write cannot lose the sweep before its commit."""
     lease = take(ledger.engine, "s")
-    held_by(ledger, boot_id="before")
+    held_by(ledger, boot_id=rebooted())
     impatient = {"sqlite": {"timeout": 0.1}, "postgresql": {"options": "-c lock_timeout=100"}}
     other = create_engine(ledger.url, connect_args=impatient[ledger.engine.dialect.name])
     with tables.writing(ledger.engine) as connection:
@@ -160,7 +183,7 @@ def test_a_driver_that_is_paused_in_a_write_does_not_keep_the_next_one_out(
 ) -> None:
     """PostgreSQL holds a lock until its owner's end; on SQLite the next one gives up in a while."""
     lease = take(ledger.engine, "s")
-    held_by(ledger, boot_id="before")
+    held_by(ledger, boot_id=rebooted())
     monkeypatch.setattr("service.ledger.connections.IDLE_TIMEOUT_S", 0.2)
     ledger.engine.dispose()
     with pytest.raises(LedgerAwayError), tables.writing(ledger.engine) as paused:
