@@ -46,7 +46,7 @@ bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at 
 bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 finds; an hour on one core
 	$(BIN)/python tests/benchmarks/bench_equivalence.py
 
-chaos: $(VENV)/.installed  ## kill sweeps at 100 random moments and see that they end whole (25 minutes)
+chaos: $(VENV)/.installed  ## kill sweeps 100 times, in every phase and inside writes, and a cluster's nodes (30 minutes)
 	$(BIN)/python tests/chaos/chaos.py
 
 check: $(VENV)/.installed  ## format, lint, types, import rule

@@ -1,6 +1,6 @@
 """What a cohort leaves in the storage: the curves and the neurons of its networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -61,3 +61,9 @@ def _labelled(trial: Trial, replicate: int, columns: Mapping[str, Any]) -> pa.Ta
 
 def _stacked(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables) if tables else pa.table({})
+
+
+def named_tables(trials: Iterable[Trial]) -> set[str]:
+    """Paths of the tables that the results of trials name: those that people can read."""
+    results = [trial.result for trial in trials if trial.result is not None]
+    return {path for result in results for path in (result.curves, result.neurons) if path}

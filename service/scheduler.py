@@ -27,6 +27,7 @@ from ray.tune.search import Searcher
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
+from service.deaths import MACHINE_LOST, survive_out_of_memory
 from service.errors import AwayError
 from service.outages import Outage
 from service.planning import Resolved
@@ -37,9 +38,6 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
-# Ray's words, which it has in its messages only, for a worker that ended with its machine, or that
-# never began since there was none any more.
-MACHINE_LOST = ("the actor's node was", "its node has died", "The actor never ran")
 # How long the end of a run waits for a ledger that is away, to keep what ended meanwhile.
 LAST_WORDS_S = 15.0
 
@@ -257,6 +255,7 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
     Raises:
         Exception: What the agenda raised.
     """
+    survive_out_of_memory()
     searcher = _CohortSearcher(agenda)
     tuner = tune.Tuner(
         tune.with_resources(CohortTrainable, {"cpu": resolved.cpus, "gpu": resolved.gpus}),

@@ -1,11 +1,12 @@
-"""Removes checkpoints that nobody will need again."""
+"""Removes files that nobody will need again."""
 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from service import checkpoints
-from service.cohort import Cohort
+from service.cohort import FOLDER, Cohort
+from service.cohort_tables import named_tables
 from service.ledger import unfinished
 from service.storage import Storage
 from service.trials import Trial
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tidying(Watcher):
-    """Removes a cohort's checkpoints once its results are in the ledger.
+    """Removes checkpoints once results are in the ledger, and tables that none of them names.
 
     A storage that refuses is no reason to stop: what is left is removed when the sweep is next
     resumed.
@@ -34,6 +35,10 @@ class Tidying(Watcher):
         with _going_on():
             needed = {trial.cohort_id for trial in unfinished(trials)}
             checkpoints.remove_all_but(self._storage, self._sweep, needed)
+            for path in unread_tables(self._storage, self._sweep, trials):
+                # One of an unfinished cohort may be being written.
+                if path.split("/")[2] not in needed:
+                    self._storage.remove_file(path)
 
     def cohort_ended(self, cohort: Cohort) -> None:
         """The results of all its trials are in the ledger."""
@@ -48,9 +53,16 @@ class Tidying(Watcher):
             checkpoints.remove(self._storage, self._sweep, cohort_id)
 
 
+def unread_tables(storage: Storage, sweep: str, trials: Sequence[Trial]) -> dict[str, int]:
+    """Bytes of each table that no result names: its attempt died before it was recorded."""
+    named = named_tables(trials)
+    found = storage.sizes(f"{FOLDER}/{sweep}")
+    return {path: size for path, size in found.items() if path not in named}
+
+
 @contextmanager
 def _going_on() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        logger.warning("checkpoints that are no longer needed could not be removed: %s", error)
+        logger.warning("files that are no longer needed could not be removed: %s", error)

@@ -1,17 +1,19 @@
 """The storage's part: it can be written, holds what the ledger names, and little else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import pyarrow as pa
 
-from service import checkpoints, cohort
+from service import checkpoints
+from service.cohort_tables import named_tables
 from service.deletion import FOLDERS
 from service.doctor.finding import Finding, Known, listed
 from service.errors import UserError
 from service.home import Home
 from service.ledger import Ledger, held, unfinished
 from service.storage import Storage
+from service.tidying import unread_tables
 from service.trials import Trial
 
 PART = "storage"
@@ -43,15 +45,10 @@ def examine_storage(known: Known, storage: Storage) -> list[Finding]:
     return findings
 
 
-def _tables(trials: Iterable[Trial]) -> set[str]:
-    results = [trial.result for trial in trials if trial.result is not None]
-    return {path for result in results for path in (result.curves, result.neurons) if path}
-
-
 def _unreadable(storage: Storage, name: str, trials: Sequence[Trial]) -> list[Finding]:
     """Tables that the ledger names and nobody can read: they cannot be made again."""
     missing, damaged = [], []
-    for path in sorted(_tables(trials)):
+    for path in sorted(named_tables(trials)):
         try:
             storage.check_table(path)
         except FileNotFoundError:
@@ -86,12 +83,10 @@ def _leftovers(
 
 def leftovers(storage: Storage, name: str, trials: Sequence[Trial]) -> dict[str, int]:
     """Files that nobody will read: of attempts that died, of cohorts that ended, cut short."""
-    named = _tables(trials)
     needed = {trial.cohort_id for trial in unfinished(trials)}
-    results = storage.sizes(f"{cohort.FOLDER}/{name}")
     states = storage.sizes(f"{checkpoints.FOLDER}/{name}")
     return {
-        **{path: size for path, size in results.items() if path not in named},
+        **unread_tables(storage, name, trials),
         **{
             path: size
             for path, size in states.items()

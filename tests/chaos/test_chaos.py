@@ -1,24 +1,40 @@
-"""The short form of ``make chaos``, and a check that it is able to find something."""
+"""The short form of ``make chaos``, and checks that it is able to find something."""
 
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
+from random import Random
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
-from chaos import Sweep, chaos
+from aims import AIMS, IN_PHASE, Attack
+from chaos import Chaos, unhit
+from victim import Victim
+from wholeness import AmissError, check_is_kept, check_is_whole
 
 
 @pytest.mark.timeout(900)
 def test_sweeps_that_are_killed_again_and_again_end_whole(tmp_path: Path) -> None:
-    hits = chaos(10, seed=1, folder=tmp_path)
+    hits = Chaos(tmp_path, seed=1).kill(10, kills_a_sweep=5)
     assert hits.total() == 10
+    assert unhit(hits) == set()
 
 
 def test_what_was_left_behind_is_found(tmp_path: Path) -> None:
     """A sweep that was killed once and never resumed is not whole."""
-    sweep = Sweep(tmp_path)
-    assert sweep.kill_after(9.0)
-    with pytest.raises(AssertionError, match="budget"):
-        sweep.check_is_whole()
+    victim = Victim(tmp_path)
+    driver = victim.start()
+    assert AIMS["search"](Attack(victim, driver, 0.0, Random(0))) == IN_PHASE
+    with pytest.raises(AmissError, match="budget: "):
+        check_is_whole(victim)
+    # As if it had begun anew.
+    with closing(sqlite3.connect(victim.home.path / "ledger.db")) as ledger, ledger:
+        before = victim.trials()
+        check_is_kept(victim, before)
+        ledger.execute("UPDATE monosweep_results SET num_steps = num_steps + 1")
+    with pytest.raises(AmissError, match="baseline/0 has another result"):
+        check_is_kept(victim, before)

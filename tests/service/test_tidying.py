@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,24 @@ def test_what_a_dead_driver_left_of_ended_cohorts_goes(
     assert storage.names("cohorts/s") == ["search-1"]
 
 
+def test_tables_of_attempts_that_died_go_with_their_cohort(
+    storage: Storage, make_trial: MakeTrial
+) -> None:
+    """An attempt may die between its tables and the ledger; the next writes tables of its own."""
+    paths = [
+        f"results/s/{cohort_id}/curves-{attempt}.parquet"
+        for cohort_id in ("search-0", "search-1")
+        for attempt in (1, 2)
+    ]
+    for path in paths:
+        storage.write_bytes(path, b"")
+    ended = make_trial("search", 0, cohort_id="search-0", loss=1.0)
+    ended = replace(ended, result=replace(ended.result, curves=paths[1]))  # type: ignore[type-var]
+    running = make_trial("search", 1, cohort_id="search-1", state="running")
+    Tidying(storage, "s").clear([ended, running])
+    assert sorted(storage.sizes("results")) == paths[1:]
+
+
 def test_a_storage_that_refuses_stops_nothing(
     storage: Storage,
     make_trial: MakeTrial,
@@ -63,5 +82,5 @@ def test_a_storage_that_refuses_stops_nothing(
         tidying.cohort_ended(cohort("search-0", make_trial("search", 0)))
         tidying.clear([])
     assert [record.getMessage() for record in caplog.records] == [
-        "checkpoints that are no longer needed could not be removed: slow down"
+        "files that are no longer needed could not be removed: slow down"
     ] * 2

@@ -1,0 +1,92 @@
+"""A sweep on a real cluster of several nodes, whose workers and nodes are killed."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from nodes import Nodes, ending
+from shell import Shell, Started, wait_until, write_spec
+
+from service.ledger import Ledger
+
+# Cohorts of several seconds, one at a time, so that each kill hits the one that is at work.
+SPEC = {
+    "num_steps: 512": "num_steps: 8192",
+    "learning_rate: 0.02": "learning_rate: 0.005",
+    "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 0.5",
+}
+NUMBERS = ("trial_id", "state", "seeds", "loss", "monosemantic_per_feature", "mean_bias")
+# Of a cohort's attempt, the step of its newest checkpoint.
+Kept = dict[tuple[str, int], int]
+
+
+def kill_workers_and_nodes(folder: Path, num_kills: int) -> None:
+    """Kill nodes and workers in turn, each time that a cohort got farther, and see it end whole.
+
+    Raises:
+        AssertionError: If a trial fails for it, work is lost that was kept, or numbers differ.
+    """
+    storage = folder / "storage"
+    shell = Shell(folder / "home", {"MONOSWEEP_STORAGE": str(storage)})
+    spec = str(write_spec(folder, **SPEC))
+    with ending(Nodes(2)) as nodes:
+        driver = shell.start("run", spec, "--address", nodes.address)
+        kept = _kill(nodes, driver, storage, num_kills)
+        said = driver.ends()
+    assert len(re.findall("ended without results, trying again", said)) >= num_kills, said
+    rows = shell.trials("tiny")
+    assert {row["state"] for row in rows} == {"complete"}, rows
+    assert len([row for row in rows if row["phase"] == "search"]) == 4, rows
+    cohort_ids = {row["cohort_id"] for row in rows}
+    num_attempts = _check_nothing_kept_was_lost(shell, cohort_ids, kept)
+    assert num_attempts >= num_kills + len(cohort_ids), f"{num_attempts} attempts"
+    assert list(storage.rglob("*.safetensors")) == []
+    # The numbers of a sweep that nobody disturbed.
+    alone = Shell(folder / "alone")
+    alone.run("run", spec)
+    assert [{name: row[name] for name in NUMBERS} for row in rows] == [
+        {name: row[name] for name in NUMBERS} for row in alone.trials("tiny")
+    ]
+
+
+def _kill(nodes: Nodes, driver: Started, storage: Path, num_kills: int) -> Kept:
+    """What had been kept by then of every attempt."""
+    kept: Kept = {}
+    for number in range(num_kills):
+        num_before = len(kept)
+
+        def got_farther(num_before: int = num_before) -> bool:
+            """Whether the cohort at work has left a checkpoint since the last kill."""
+            for cohort_id, (attempt, step) in _checkpoints(storage).items():
+                kept[cohort_id, attempt] = step
+            return len(kept) > num_before or driver.process.poll() is not None
+
+        wait_until(got_farther)
+        assert driver.process.poll() is None, driver.said()
+        nodes.kill_worker() if number % 2 else nodes.kill_node()
+    return kept
+
+
+def _checkpoints(storage: Path) -> dict[str, tuple[int, int]]:
+    """Of each cohort that has one, the attempt and step of its newest."""
+    names: dict[str, str] = {}
+    for path in storage.glob("cohorts/tiny/*/*.safetensors"):
+        names[path.parent.name] = max(path.stem, names.get(path.parent.name, ""))
+    return {
+        cohort_id: (int(attempt), int(step))
+        for cohort_id, stem in names.items()
+        for attempt, step in [stem.split("-")]
+    }
+
+
+def _check_nothing_kept_was_lost(shell: Shell, cohort_ids: set[str], kept: Kept) -> int:
+    """Whatever was kept before a death was not trained again; how many attempts there were."""
+    ledger = Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)
+    num_attempts = 0
+    for cohort_id in cohort_ids:
+        attempts = ledger.attempts("tiny", cohort_id)
+        num_attempts += len(attempts)
+        for number, (attempt, following) in enumerate(pairwise(attempts), start=1):
+            assert attempt.died, attempt
+            assert (following.first_step or 0) >= kept.get((cohort_id, number), 0), following
+    return num_attempts
