@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pyarrow as pa
 
+from service.errors import StorageAwayError
+from service.outages import Outage
 from service.storage import Storage
 
 if TYPE_CHECKING:
@@ -104,16 +106,19 @@ class CheckpointWriter:
         checkpoints: The cohort's.
         attempt: Which execution of the cohort this is.
         interval_s: Seconds between two checkpoints.
+        outage: Met by checkpoints that could not be written.
     """
 
-    def __init__(self, checkpoints: Checkpoints, attempt: int, interval_s: float) -> None:
+    def __init__(
+        self, checkpoints: Checkpoints, attempt: int, interval_s: float, outage: Outage
+    ) -> None:
         self._checkpoints = checkpoints
         self._attempt = attempt
         self._interval_s = interval_s
         self._due = time.monotonic() + interval_s
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._writing: Future[None] | None = None
-        self._failures: list[str] = []
+        self._outage = outage
         self._is_closed = False
 
     @property
@@ -132,7 +137,7 @@ class CheckpointWriter:
         if self._is_closed:
             return
         self._due = time.monotonic() + self._interval_s
-        self._note_failure()
+        self.look()
         self._writing = self._thread.submit(
             self._checkpoints.write,
             trainers.to_bytes(state),
@@ -140,28 +145,24 @@ class CheckpointWriter:
             attempt=self._attempt,
         )
 
-    def take_failures(self) -> list[str]:
-        """Why checkpoints could not be written, since the last call."""
-        self._note_failure()
-        taken, self._failures = self._failures, []
-        return taken
-
     def close(self) -> None:
         """Wait until all is written or refused."""
         self._is_closed = True
         self._thread.shutdown(wait=True)
-        self._note_failure()
 
-    def _note_failure(self) -> None:
-        """A checkpoint that could not be written costs time only if this attempt dies."""
+    def look(self) -> None:
+        """Whether the last one was written; if not, that costs time only if this attempt dies."""
         if self._writing is None or not self._writing.done():
             return
         error = self._writing.exception()
         self._writing = None
         if isinstance(error, OSError | pa.ArrowException):
-            self._failures.append(f"a checkpoint could not be written: {error}")
+            said = f"a checkpoint could not be written: {str(error).rstrip('.')}."
+            self._outage.met(StorageAwayError(said), "Training goes on.")
         elif error is not None:
             raise error
+        else:
+            self._outage.is_over()
 
 
 def remove(storage: Storage, sweep: str, cohort_id: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from service.checkpoints import Checkpoints, CheckpointWriter
 from service.cohort_tables import curves_table, neurons_table
 from service.early_stopping import EarlyStopping
+from service.errors import StorageAwayError
 from service.outages import Outage
 from service.storage import Storage
 from service.trials import Phase, Result, State, Trial, by_trial
@@ -89,9 +90,11 @@ class CohortTraining:
         self._task = trainers.Task(**cohort.task)
         self._storage = Storage(cohort.storage)
         self._checkpoints = Checkpoints(self._storage, cohort.sweep, cohort.cohort_id)
-        self._writer = CheckpointWriter(self._checkpoints, cohort.attempt, cohort.checkpoint_s)
         self._warnings: list[str] = []
         self._outage = Outage(self._warnings.append)
+        self._writer = CheckpointWriter(
+            self._checkpoints, cohort.attempt, cohort.checkpoint_s, self._outage
+        )
         self._state: CohortState | None = None
         self._results: list[Result] | None = None
 
@@ -113,24 +116,32 @@ class CohortTraining:
         Raises:
             ValueError: If the trainers refuse a size or a value.
         """
-        time.sleep(min(self._outage.pause_s, seconds))
         if self._state is not None and not self._state.finished:
             self._train(self._state, seconds)
-        if self._outage.pause_s or self.is_finished:
+        if self._state is None or (self._state.finished and not self.is_finished):
+            self._ask_storage(seconds)
+
+    def _ask_storage(self, seconds: float) -> None:
+        """Find where to begin, or hand in the results; while it is away wait for about so long."""
+        time.sleep(min(self._outage.pause_s, seconds))
+        if self._outage.pause_s:
             return
         try:
             if self._state is None:
                 self._begin()
-            elif self._state.finished:
+            else:
                 self._results = self._written_results(self._state)
         except OSError as error:
-            self._outage.met(error, "The storage is waited for.")
+            away = StorageAwayError(f"the storage does not answer: {str(error).rstrip('.')}.")
+            self._outage.met(away, "It is waited for.")
         else:
             self._outage.is_over()
 
     def take_warnings(self) -> list[str]:
         """What people should know, since the last call."""
-        taken = [*self._warnings, *self._writer.take_failures()]
+        if not self.is_finished:  # then nobody needs them any more
+            self._writer.look()
+        taken = self._warnings.copy()
         self._warnings.clear()
         return taken
 

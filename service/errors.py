@@ -95,15 +95,31 @@ class TrackingError(MonosweepError):
 
 
 class AwayError(MonosweepError):
-    """A part of the system does not answer now; what was asked of it can be asked again."""
+    """A part of the system does not answer now; what was asked of it can be asked again.
+
+    Attributes:
+        part: What people call it, at the beginning of a sentence.
+    """
+
+    part: str
 
 
 class LedgerAwayError(LedgerError, AwayError):
     """The ledger's database does not answer now."""
 
+    part = "The ledger"
+
 
 class StorageAwayError(StorageError, AwayError):
     """The storage does not answer now."""
+
+    part = "The storage"
+
+
+class TrackingAwayError(TrackingError, AwayError):
+    """MLflow does not answer now, or refuses for now what it was asked for."""
+
+    part = "MLflow"
 
 
 class SweepFailedError(MonosweepError):

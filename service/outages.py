@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from service.errors import AwayError
+
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
 
@@ -23,6 +25,7 @@ class Outage:
         say: Callable[[str], None] = logger.warning,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._part = ""
         self._say = say
         self._clock = clock
         self._since: float | None = None
@@ -34,7 +37,7 @@ class Outage:
         """Seconds until it is to be tried again; 0 if it may be tried now."""
         return max(self._not_before - self._clock(), 0.0)
 
-    def met(self, error: Exception, consequence: str) -> None:
+    def met(self, error: AwayError, consequence: str) -> None:
         """It was tried, and was away.
 
         Args:
@@ -43,7 +46,7 @@ class Outage:
         """
         now = self._clock()
         if self._since is None:
-            self._since, self._pause_s = now, FIRST_PAUSE_S
+            self._since, self._pause_s, self._part = now, FIRST_PAUSE_S, error.part
             self._say(f"{error} {consequence}")
         self._not_before = now + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
@@ -51,5 +54,5 @@ class Outage:
     def is_over(self) -> None:
         """It was tried, and did what it was asked for."""
         if self._since is not None:
-            self._say(f"It answers again, after {self._clock() - self._since:.0f} s.")
+            self._say(f"{self._part} answers again, after {self._clock() - self._since:.0f} s.")
         self._since, self._not_before = None, 0.0

@@ -5,6 +5,7 @@ On a terminal it is redrawn in place; elsewhere each event is a line. Both go to
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -93,13 +94,10 @@ class ProgressView(Watcher):
         measured = ", ".join(
             f"{seconds * 1e3:.3g} ms in one of {size}" for size, seconds in resolved.step_s.items()
         )
-        self._console.print(
+        self._print(
             f"cohort size {resolved.cohort_size}, {resolved.max_concurrent} at a time, "
             f"{resolved.precision} products"
-            + (f"; a trial's step was measured to take {measured}" if measured else ""),
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            + (f"; a trial's step was measured to take {measured}" if measured else "")
         )
 
     def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
@@ -126,24 +124,18 @@ class ProgressView(Watcher):
     def cohort_died(self, cohort_id: str, reason: str) -> None:
         """A cohort ended without results."""
         self._forget(cohort_id)
-        self._console.print(
-            f"{cohort_id} ended without results, trying again: {reason}",
-            style="yellow",
-            markup=False,
-        )
+        self._warn(f"{cohort_id} ended without results, trying again: {reason}")
 
     def cohort_split(self, cohort_id: str, halves: Sequence[str]) -> None:
         """A cohort goes on as two."""
         self._forget(cohort_id)
-        self._console.print(
-            f"{cohort_id} ended again and again, trying its trials apart: {', '.join(halves)}",
-            style="yellow",
-            markup=False,
+        self._warn(
+            f"{cohort_id} ended again and again, trying its trials apart: {', '.join(halves)}"
         )
 
     def cohort_warned(self, cohort_id: str, warning: str) -> None:
         """A cohort goes on, but with something that people should know."""
-        self._console.print(f"{cohort_id}: {warning}", style="yellow", markup=False)
+        self._warn(f"{cohort_id}: {warning}")
 
     def trial_ended(self, trial: Trial) -> None:
         """A trial's result is in the ledger."""
@@ -162,7 +154,15 @@ class ProgressView(Watcher):
 
     def _say(self, line: str) -> None:
         if not self._console.is_terminal:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._print(line)
+
+    def _warn(self, line: str) -> None:
+        self._print(line, style="yellow")
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        # A log whose disk is full is no reason to stop: what was said follows when there is room.
+        with suppress(OSError):
+            self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     # Drawing.
 

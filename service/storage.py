@@ -17,6 +17,9 @@ _PARTIAL = ".partial"
 _SCHEMES = ("file", "s3", "gs")
 # Left to itself, Google's client tries for a quarter of an hour before it says what is wrong.
 _GS_PATIENCE = "retry_limit_seconds=30"
+# And Amazon's for a minute and a half where a server takes connections and answers nobody. Each of
+# pyarrow's three tries ends after so long without a connection, or without a byte.
+_S3_PATIENCE = {"connect_timeout": 10.0, "request_timeout": 10.0}
 
 
 class Storage:
@@ -35,12 +38,13 @@ class Storage:
             self._files, self._root = pyarrow.fs.LocalFileSystem(), str(Path(uri).absolute())
             return
         try:
-            self._files, self._root = pyarrow.fs.FileSystem.from_uri(_checked(uri))
+            files, self._root = pyarrow.fs.FileSystem.from_uri(_checked(uri))
         except (ValueError, OSError) as error:
             raise UserError(
                 "the storage must be a folder, s3://... or gs://..., found "
                 f"{without_password(f'{uri} ({error})')}. Mend MONOSWEEP_STORAGE."
             ) from error
+        self._files = _patient(files)
         # An object store has no folders: an object is there by its name alone.
         self._is_folder = isinstance(self._files, pyarrow.fs.LocalFileSystem)
 
@@ -160,3 +164,14 @@ def _checked(uri: str) -> str:
     if scheme == "gs" and "retry_limit_seconds=" not in uri:
         return f"{uri}{'&' if '?' in uri else '?'}{_GS_PATIENCE}"
     return uri
+
+
+def _patient(files: pyarrow.fs.FileSystem) -> pyarrow.fs.FileSystem:
+    """The same files, with an end to the waiting for a server of S3's that is silent.
+
+    A URI cannot say it, and all else that it said is to stay: as where it is pickled.
+    """
+    if not isinstance(files, pyarrow.fs.S3FileSystem):
+        return files
+    make, (options,) = files.__reduce__()
+    return make({**options, **_S3_PATIENCE})

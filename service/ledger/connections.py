@@ -108,7 +108,7 @@ def tell_outages(engine: Engine) -> None:
             return  # a connection of before a restart, which the pool replaces by itself
         if context.is_disconnect or _may_pass(error):
             raise LedgerAwayError(
-                f"the ledger does not answer: {without_password(cause(error))}. "
+                f"the ledger does not answer: {without_password(cause(error)).rstrip('.?')}. "
                 "Check that its database is running, and that its disk is not full."
             ) from error
 

@@ -12,9 +12,16 @@ import pyarrow.compute as pc
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import LeaseLostError, LedgerAwayError
+from service.errors import (
+    LeaseLostError,
+    LedgerAwayError,
+    StorageAwayError,
+    TrackingAwayError,
+)
 from service.home import without_password
 from service.ledger import Writer
+from service.ledger.connections import cause
+from service.outages import Outage
 from service.storage import Storage
 from service.tracking.projection import Projection
 from service.trials import Trial
@@ -27,6 +34,7 @@ PATIENCE_S = 30.0
 # What MLflow refuses so often while it answers other calls is put off to the end, so that the rest
 # gets in.
 MAX_REFUSALS = 3
+FILLED_IN = "Trials go on; runs are filled in when it answers."
 
 logger = logging.getLogger("monosweep")
 
@@ -57,6 +65,7 @@ class Tracking(Watcher):
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._given_up = threading.Event()
         self._put_off: list[Callable[[], None]] = []
+        self._outage = Outage()
         self._last_success = time.monotonic()
 
     def __enter__(self) -> "Tracking":
@@ -112,17 +121,19 @@ class Tracking(Watcher):
             except LeaseLostError:
                 self._given_up.set()
             except LedgerAwayError:
+                self._given_up.wait(RETRY_S)  # the driver's thread tells of it
+            except StorageAwayError as error:
+                self._outage.met(error, FILLED_IN)
                 self._given_up.wait(RETRY_S)
             except (MlflowException, OSError, SQLAlchemyError) as error:
-                if refusals == 0:
-                    logger.warning(
-                        "MLflow does not take a run (%s); it is filled in later.",
-                        without_password(str(error)),
-                    )
+                said = without_password(_cause(error))
+                away = TrackingAwayError(f"MLflow does not take a run ({said}).")
+                self._outage.met(away, FILLED_IN)
                 self._projection.forget()
                 refusals += self._answers()
                 self._given_up.wait(RETRY_S)
             else:
+                self._outage.is_over()
                 self._last_success = time.monotonic()
                 return
         self._put_off.append(task)
@@ -159,7 +170,7 @@ class Tracking(Watcher):
         """The trial's rows of its cohort's curves; a run without them is better than none.
 
         Raises:
-            OSError: If the storage does not answer.
+            StorageAwayError: If the storage does not answer.
         """
         path = trial.result.curves if trial.result is not None else None
         if path is None:
@@ -169,4 +180,12 @@ class Tracking(Watcher):
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             logger.warning("the curves of %s cannot be read: %s", trial.trial_id, error)
             return None
+        except OSError as error:
+            raise StorageAwayError(f"the storage does not answer: {error}.") from error
         return table.filter(pc.field("trial_id") == trial.trial_id)
+
+
+def _cause(error: Exception) -> str:
+    """What was said, by the database itself if it was one that refused."""
+    by_database = isinstance(error.__cause__, SQLAlchemyError)
+    return cause(error.__cause__ if by_database else error)

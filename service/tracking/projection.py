@@ -38,6 +38,10 @@ RUNS_A_PAGE = 1000
 
 # It announces every table that it makes in a new database.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
+# And every try of a call to a server that is away, and a traceback for every one to a database:
+# that is told once, by whoever called.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def experiment_name(sweep: str) -> str:

@@ -366,13 +366,17 @@ def test_a_storage_that_refuses_costs_no_training(
     def refuse(*_: object) -> None:
         raise OSError("slow down")
 
+    monkeypatch.setattr("service.outages.LONGEST_PAUSE_S", 0.01)
     training = begun(tmp_path, narrow, checkpoint_s=0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "write_bytes", refuse)
         while not training.is_finished:
             training.advance(60.0)
         training.close()
-    assert "a checkpoint could not be written: slow down" in training.take_warnings()
+    assert [warning.partition(", after")[0] for warning in training.take_warnings()] == [
+        "a checkpoint could not be written: slow down. Training goes on.",
+        "The storage answers again",
+    ]
     assert training.results()[0].state == "complete"
 
 
@@ -397,11 +401,13 @@ def test_results_wait_for_a_storage_that_is_away(
         training.advance(60.0)
     assert training.num_steps_done == 256
     assert not training.is_finished
-    assert training.take_warnings() == ["connection refused The storage is waited for."]
+    assert training.take_warnings() == [
+        "the storage does not answer: connection refused. It is waited for."
+    ]
     away.undo()
     while not training.is_finished:
         training.advance(60.0)
-    assert training.take_warnings() == ["It answers again, after 0 s."]
+    assert training.take_warnings() == ["The storage answers again, after 0 s."]
     (result,) = training.results()
     (undisturbed,) = train(tmp_path / "undisturbed", narrow)
     assert result == replace(undisturbed, train_s=result.train_s)

@@ -1,3 +1,4 @@
+from service.errors import LedgerAwayError, StorageAwayError
 from service.outages import FIRST_PAUSE_S, LONGEST_PAUSE_S, Outage
 
 
@@ -17,7 +18,7 @@ def test_what_is_away_is_tried_again_after_longer_and_longer_pauses() -> None:
     assert outage.pause_s == 0.0
     pauses = []
     for _ in range(8):
-        outage.met(OSError("away"), "")
+        outage.met(StorageAwayError("away"), "")
         pauses.append(outage.pause_s)
         clock.now += outage.pause_s
         assert outage.pause_s == 0.0
@@ -30,12 +31,13 @@ def test_an_outage_is_told_once_and_so_is_its_end() -> None:
     outage = Outage(said.append, clock)
     outage.is_over()
     for _ in range(3):
-        outage.met(OSError("The server is away."), "Trials go on.")
+        outage.met(StorageAwayError("The server is away."), "Trials go on.")
         clock.now += 4.0
     outage.is_over()
     outage.is_over()
-    assert said == ["The server is away. Trials go on.", "It answers again, after 12 s."]
+    assert said == ["The server is away. Trials go on.", "The storage answers again, after 12 s."]
     # The next one begins with a short pause again.
-    outage.met(OSError("The disk is full."), "Waiting.")
+    outage.met(LedgerAwayError("The disk is full."), "Waiting.")
     assert outage.pause_s == FIRST_PAUSE_S
-    assert said[2:] == ["The disk is full. Waiting."]
+    outage.is_over()
+    assert said[2:] == ["The disk is full. Waiting.", "The ledger answers again, after 0 s."]

@@ -2,7 +2,9 @@ import io
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -141,6 +143,15 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
         "search 2/4: search/1 failed: diverged: loss 9",
         "search 3/4: search/2 pruned: stopped at step 64: rank 2 of 2 (x)",
     ]
+
+
+def test_a_log_whose_disk_is_full_stops_nothing(make_spec: MakeSpec) -> None:
+    with Path("/dev/full").open("w") as full:
+        view = ProgressView(make_spec(), 4, Console(file=full))
+        view.workers_starting()
+        view.cohort_warned("search-0", "out of luck")
+        with suppress(OSError):
+            full.close()
 
 
 def test_a_sweep_that_goes_on_counts_what_is_there(

@@ -168,7 +168,7 @@ def test_what_happens_while_the_ledger_is_away_is_told_in_its_order(
     assert searcher.suggest("b") == Searcher.FINISHED
     assert [message.split(".")[0] for message in caplog.messages] == [
         "the ledger does not answer",
-        "It answers again, after 0 s",
+        "The ledger answers again, after 0 s",
     ] * 2
 
 

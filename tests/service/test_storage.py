@@ -1,5 +1,6 @@
 import resource
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from object_store import ObjectStore
 
 from service.errors import UserError
 from service.storage import Storage
@@ -115,6 +117,27 @@ def test_a_wrong_secret_is_the_users_mistake_and_not_shown(
         with pytest.raises(UserError, match="must be writable") as refused:
             Storage(uri).check()
         assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("storage_uri", ["s3"], indirect=True)
+def test_a_server_that_answers_nobody_is_given_up(
+    storage_uri: str, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself pyarrow waits for a minute and a half."""
+    monkeypatch.setattr(
+        "service.storage._S3_PATIENCE", {"connect_timeout": 1.0, "request_timeout": 1.0}
+    )
+    storage = Storage(storage_uri)
+    storage.write_bytes("a", b"1")
+    object_store.pause()
+    began = time.monotonic()
+    try:
+        with pytest.raises(OSError, match="NETWORK_CONNECTION"):
+            storage.read_bytes("a")
+        assert time.monotonic() - began < 15
+    finally:
+        object_store.go_on()
+    assert storage.read_bytes("a") == b"1"
 
 
 def test_a_folder_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> None:

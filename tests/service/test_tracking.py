@@ -1,6 +1,8 @@
 """MLflow itself, on one SQLite store for all of these tests, a sweep for each."""
 
 import os
+import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from service.home import Home
 from service.ledger import Ledger, Writer, release, tables, take
@@ -434,20 +437,24 @@ def test_curves_that_are_gone_keep_no_other_trial_from_mlflow(
 
 @pytest.mark.usefixtures("impatient")
 def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
+    *,
     writer: Writer,
     ended: list[Trial],
     watch: Any,
     runs: Any,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A disk of MLflow's that is full takes no runs, but answers what is asked of it."""
     monkeypatch.setattr(backlog, "RETRY_S", 0.01)
+    monkeypatch.setattr(backlog, "PATIENCE_S", 30.0)
     log_batch, refusals = MlflowClient.log_batch, []
 
     def refuse_for_a_while(self: MlflowClient, *args: Any, **kwargs: Any) -> None:
         if len(refusals) < 2 * backlog.MAX_REFUSALS:
             refusals.append(args)
-            raise MlflowException("database or disk is full")
+            error = OperationalError("INSERT", {}, sqlite3.OperationalError("disk is full"))
+            raise MlflowException(str(error)) from error
         log_batch(self, *args, **kwargs)
 
     with watch() as watcher:
@@ -458,6 +465,11 @@ def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
             watcher.trial_ended(trial)
     assert set(runs()) == {"search/0", "search/1", "summary"}
     assert marks(writer)[:2] == [runs()[f"search/{number}"].info.run_id for number in range(2)]
+    # Of many refusals people are told once, in the database's own words.
+    assert [re.split(r" Trials|, after", message)[0] for message in caplog.messages] == [
+        "MLflow does not take a run (disk is full).",
+        "MLflow answers again",
+    ]
 
 
 @pytest.mark.usefixtures("impatient")
