@@ -1,6 +1,7 @@
 """Where the big parts of a sweep lie: a folder, ``s3://`` or ``gs://``, through one interface."""
 
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
@@ -25,28 +26,43 @@ _S3_PATIENCE = {"connect_timeout": 10.0, "request_timeout": 10.0}
 class Storage:
     """Files below one root; paths are relative to it and use ``/``.
 
+    Opened when it is first needed: a store may be asked for its region, and be away. Every method
+    raises UserError if the URI is none after all.
+
     Args:
         uri: A folder's path, or a URI that ``pyarrow.fs`` understands: ``file``, ``s3`` or ``gs``.
 
     Raises:
-        UserError: If the URI is none.
+        UserError: If it is of another kind.
     """
 
     def __init__(self, uri: str) -> None:
-        self._is_folder = True
-        if "://" not in uri:
-            self._files, self._root = pyarrow.fs.LocalFileSystem(), str(Path(uri).absolute())
-            return
-        try:
-            files, self._root = pyarrow.fs.FileSystem.from_uri(_checked(uri))
-        except (ValueError, OSError) as error:
-            raise UserError(
-                "the storage must be a folder, s3://... or gs://..., found "
-                f"{without_password(f'{uri} ({error})')}. Mend MONOSWEEP_STORAGE."
-            ) from error
-        self._files = _patient(files)
+        scheme = uri.partition("://")[0] if "://" in uri else "file"
+        if scheme not in _SCHEMES:
+            raise _no_storage(uri, "this is another kind of place")
+        # The process may move to another folder later.
+        self._uri = uri if "://" in uri else str(Path(uri).absolute())
         # An object store has no folders: an object is there by its name alone.
-        self._is_folder = isinstance(self._files, pyarrow.fs.LocalFileSystem)
+        self._is_folder = scheme == "file"
+
+    @cached_property
+    def _opened(self) -> tuple[pyarrow.fs.FileSystem, str]:
+        """The files, and the root among them."""
+        if "://" not in self._uri:
+            return pyarrow.fs.LocalFileSystem(), self._uri
+        try:
+            files, root = pyarrow.fs.FileSystem.from_uri(_with_an_end(self._uri))
+        except ValueError as error:
+            raise _no_storage(self._uri, str(error)) from error
+        return _patient(files), root
+
+    @property
+    def _files(self) -> pyarrow.fs.FileSystem:
+        return self._opened[0]
+
+    @property
+    def _root(self) -> str:
+        return self._opened[1]
 
     def check(self) -> None:
         """Make sure that files can be written here, before anything is trained.
@@ -102,10 +118,16 @@ class Storage:
         full = self._full(path)
         self._make_folder_of(full)
         target = f"{full}{_PARTIAL}-{uuid4().hex}" if self._is_folder else full
-        with self._files.open_output_stream(target) as stream:
-            stream.write(data)
-        if self._is_folder:
-            self._files.move(target, full)
+        try:
+            with self._files.open_output_stream(target) as stream:
+                stream.write(data)
+            if self._is_folder:
+                self._files.move(target, full)
+        except OSError:
+            # On a full disk the part that was written would keep it full.
+            if self._is_folder:
+                Path(target).unlink(missing_ok=True)
+            raise
 
     def read_bytes(self, path: str) -> bytes:
         """Read a file.
@@ -152,16 +174,16 @@ class Storage:
         return str(PurePosixPath(self._root) / path)
 
 
-def _checked(uri: str) -> str:
-    """The URI, with an end to what would be tried for ever.
+def _no_storage(uri: str, why: str) -> UserError:
+    return UserError(
+        "the storage must be a folder, s3://... or gs://..., found "
+        f"{without_password(f'{uri} ({why})')}. Mend MONOSWEEP_STORAGE."
+    )
 
-    Raises:
-        ValueError: If it is of another kind.
-    """
-    scheme = uri.partition("://")[0]
-    if scheme not in _SCHEMES:
-        raise ValueError("this is another kind of place")
-    if scheme == "gs" and "retry_limit_seconds=" not in uri:
+
+def _with_an_end(uri: str) -> str:
+    """The URI, with an end to what would be tried for a quarter of an hour."""
+    if uri.startswith("gs://") and "retry_limit_seconds=" not in uri:
         return f"{uri}{'&' if '?' in uri else '?'}{_GS_PATIENCE}"
     return uri
 

@@ -1,4 +1,6 @@
 import resource
+import signal
+import socket
 import stat
 import time
 from collections.abc import Iterator
@@ -169,7 +171,7 @@ def test_a_folder_that_may_not_be_written_to_is_the_users_mistake(tmp_path: Path
 )
 def test_a_uri_that_is_none_is_refused_by_name(uri: str) -> None:
     with pytest.raises(UserError) as refused:
-        Storage(uri)
+        Storage(uri).check()
     assert uri in str(refused.value)
     assert "a folder, s3://... or gs://..." in str(refused.value)
     assert "Mend MONOSWEEP_STORAGE." in str(refused.value)
@@ -240,3 +242,27 @@ def test_a_table_that_was_cut_short_is_not_whole(tmp_path: Path) -> None:
         storage.check_table("t.parquet")
     with pytest.raises(FileNotFoundError):
         storage.check_table("nowhere.parquet")
+
+
+def test_a_store_that_is_away_is_no_mistake_in_its_uri() -> None:
+    """Amazon is asked for the region of a bucket whose URI does not say it."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        storage = Storage(f"s3://k:s@bucket/x?scheme=http&endpoint_override=127.0.0.1:{port}")
+        with pytest.raises(OSError, match="bucket"):
+            storage.names("results")
+
+
+def test_what_does_not_fit_on_the_disk_leaves_room_again(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Not the end of the process, but an error, as of a full disk.
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Storage(str(tmp_path)).write_bytes("cohorts/s/1.safetensors", bytes(8192))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert list((tmp_path / "cohorts/s").iterdir()) == []
