@@ -67,7 +67,7 @@ def resume(
     ] = None,
     address: AddressOption = None,
     accept_changes: Annotated[
-        bool, typer.Option(help="Go on although versions have changed.")
+        bool, typer.Option(help="Go on although versions or the storage have changed.")
     ] = False,
 ) -> None:
     """Go on with a sweep after any interruption, or extend a finished one."""

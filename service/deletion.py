@@ -37,7 +37,13 @@ class Extent:
 
 
 def extent(ledger: Ledger, record: SweepRecord, home: Home) -> Extent:
-    """What deleting the sweep would take away."""
+    """What deleting the sweep would take away.
+
+    Raises:
+        UserError: If its files lie elsewhere.
+        StorageError: If the storage does not answer.
+    """
+    _check_place(record, home)
     storage = Storage(home.storage)
     try:
         num_bytes = sum(
@@ -65,6 +71,7 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
 
     Raises:
         SweepNotFoundError: If there is none of that name.
+        UserError: If its files lie elsewhere.
         LeaseHeldError: If a driver is at work on it.
         StorageError: If the storage does not answer.
         TrackingError: If MLflow does not. Asked before anything is touched, as the storage is.
@@ -73,6 +80,7 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
     from service import tracking  # noqa: PLC0415
 
     record = ledger.sweep(name)
+    _check_place(record, home)
     with held(ledger.engine, name, to_delete=True) as lease:
         storage = Storage(home.storage)
         is_begun = record.deleting_at is not None
@@ -86,6 +94,16 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
                 _remove_files(storage, name, home.tune / name)
                 tracking.remove(home.tracking_uri, name)
             writer.erase()
+
+
+def _check_place(record: SweepRecord, home: Home) -> None:
+    """Elsewhere there is nothing to remove, and what there is would stay for ever."""
+    place = record.versions.get("storage", home.storage_place)
+    if place != home.storage_place:
+        raise UserError(
+            f"a sweep must be deleted where its files lie ({place}), found another storage "
+            f"({home.storage_place}). Set MONOSWEEP_STORAGE or MONOSWEEP_HOME to that one."
+        )
 
 
 @contextmanager

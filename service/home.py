@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,18 @@ class Home:
             tracking_uri=tracking_uri,
             storage=os.environ.get("MONOSWEEP_STORAGE") or str(path),
         )
+
+    @property
+    def storage_place(self) -> str:
+        """Names the storage alike on every machine from which it is the same one.
+
+        Without keys: it is kept in the ledger, so that a sweep is not gone on with elsewhere, where
+        none of its checkpoints are.
+        """
+        if self.storage != str(self.path):
+            return re.sub(r"(?<=://)[^@/]*@", "", self.storage.partition("?")[0])
+        is_beside = self.ledger_url.startswith(f"sqlite:///{self.path}/")
+        return "beside the ledger" if is_beside else f"{self.path} on {socket.gethostname()}"
 
     @property
     def artifacts(self) -> Path | None:

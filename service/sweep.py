@@ -1,6 +1,6 @@
 """A sweep is begun, gone on with after any stop, or extended; refused where that is a mistake."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ def run(
             spec.name,
             spec_text=spec.text,
             settings=spec.settings(),
-            versions=versions(),
+            versions=_recorded_here(home),
             num_trials=spec.search.num_trials,
         )
     except SweepExistsError as error:
@@ -111,10 +111,10 @@ def resume(
         tidy(ledger, record, home)
         return dict(record.verdict)
     if not accept_changes:
-        _check_versions(record)
+        _check_unchanged(record, _recorded_here(home))
     with closing(ledger), driving(ledger, name) as writer:
         if accept_changes:
-            writer.record_versions(versions())
+            writer.record_versions(_recorded_here(home))
         if extends and num_trials is not None:
             writer.extend(num_trials)
         writer.reopen()
@@ -129,19 +129,24 @@ def _check_budget(record: SweepRecord, num_trials: int | None) -> None:
         )
 
 
-def _check_versions(record: SweepRecord) -> None:
-    here = versions()
+def _recorded_here(home: Home) -> dict[str, str]:
+    """What must stay the same while a sweep goes on: what changes numbers, where its files lie."""
+    return {**versions(), "storage": home.storage_place}
+
+
+def _check_unchanged(record: SweepRecord, here: Mapping[str, str]) -> None:
     changed = [
-        f"  {what}: {record.versions[what]} -> {here[what]}"
-        for what in here
-        if record.versions.get(what) != here[what]
+        f"  {what}: {recorded} -> {here[what]}"
+        for what, recorded in record.versions.items()
+        if what in here and recorded != here[what]
     ]
     if changed:
         raise UserError(
             "\n".join(
                 [
-                    f"the sweep {record.name!r} must go on with the versions it began with, since "
-                    "others change its numbers; found changed:",
+                    f"the sweep {record.name!r} must go on with the versions and the storage it "
+                    "began with, since others change its numbers and lack its checkpoints; found "
+                    "changed:",
                     *changed,
                     "Restore them, or go on all the same with --accept-changes.",
                 ]

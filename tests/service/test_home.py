@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,20 @@ def test_the_ledger_lies_in_the_home_whatever_the_folders_name(
     Ledger(Home.from_environment().ledger_url).close()
     assert [path.name for path in tmp_path.iterdir()] == [folder]
     assert (tmp_path / folder / "ledger.db").is_file()
+
+
+def test_the_storage_is_named_alike_wherever_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Home.from_environment().storage_place == "beside the ledger"
+    monkeypatch.setenv("MONOSWEEP_HOME", str(tmp_path / "moved"))
+    assert Home.from_environment().storage_place == "beside the ledger"
+    # Another machine's home is another one, though it be called the same.
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", "postgresql+psycopg://u:p@host/db")
+    assert (
+        Home.from_environment().storage_place == f"{tmp_path / 'moved'} on {socket.gethostname()}"
+    )
+    monkeypatch.setenv("MONOSWEEP_STORAGE", "/shared/sweeps")
+    assert Home.from_environment().storage_place == "/shared/sweeps"
+    monkeypatch.setenv("MONOSWEEP_STORAGE", "s3://key:secret@bucket/x?endpoint_override=host:1")
+    assert Home.from_environment().storage_place == "s3://bucket/x"
