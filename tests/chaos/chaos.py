@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from shutil import rmtree
@@ -82,6 +81,19 @@ def torment(victim: Victim, aims: Sequence[str], rng: Random) -> Ordeal:
     return ordeal
 
 
+def deck(num_kills: int, rng: Random) -> list[str]:
+    """Aims of so many kills: the first ten in their order, later ones mixed.
+
+    Phases stay in their order, so that a sweep can come to all of them.
+    """
+    aims = list(ORDER)
+    while len(aims) < num_kills:
+        mixed = rng.sample(ORDER, len(ORDER))
+        phases = iter(PHASES)
+        aims += [next(phases) if aim in PHASES else aim for aim in mixed]
+    return aims[:num_kills]
+
+
 def _finish(victim: Victim) -> Victim:
     victim.finish()
     check_is_whole(victim)
@@ -109,7 +121,7 @@ class Chaos:
         Raises:
             AmissError: If anything of a sweep is amiss afterwards.
         """
-        aims = list(islice(cycle(ORDER), num_kills))
+        aims = deck(num_kills, Random(self.seed))
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             while aims:
                 parts = range(0, len(aims), kills_a_sweep)

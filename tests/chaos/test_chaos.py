@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -12,9 +13,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from aims import AIMS, IN_PHASE, Attack
-from chaos import Chaos, unhit
+from chaos import Chaos, deck, unhit
 from victim import Victim
 from wholeness import AmissError, check_is_kept, check_is_whole
+
+from service.trials import PHASES
+
+
+def test_aims_are_of_every_kind_and_let_a_sweep_come_to_each_phase() -> None:
+    aims = deck(100, Random(0))
+    wanted = {"moment": 30, "checkpoint": 20, "ledger": 20}
+    assert Counter(aims) == {**wanted, "baseline": 10, "search": 10, "confirmation": 10}
+    assert [aim for aim in aims if aim in PHASES] == list(PHASES) * 10
+    assert aims[10:20] != aims[20:30]
 
 
 @pytest.mark.timeout(900)
