@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shell import Shell, write_spec
+from shell import LONGER, Shell, write_spec
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +18,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     done = shell.run("run", str(write_spec(folder)))
     assert "Look next" in done.stdout
     assert "baseline 2/2" in done.stderr
+    return shell
+
+
+@pytest.fixture(scope="session")
+def longer(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """The same with cohorts of some seconds, which others disturb."""
+    folder = tmp_path_factory.mktemp("longer")
+    shell = Shell(folder / "home")
+    shell.run("run", str(write_spec(folder, **LONGER)))
     return shell

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +25,13 @@ search: {num_trials: 4}
 confirmation: {finalists: 1, num_seeds: 2}
 compute: {cohort_size: 2, max_concurrent: 1}
 """
+# Cohorts of some seconds, so that something can happen meanwhile.
+LONGER = {
+    "num_steps: 512": "num_steps: 3072",
+    "learning_rate: 0.02": "learning_rate: 0.005",
+    "num_trials: 4": "num_trials: 6",
+    "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 1",
+}
 FREE = "{initial_bias: {float: [-1.0, 0.0]}, num_neurons: {int: [64, 128], step: 32}}"
 PATIENCE_S = 120.0
 
@@ -56,10 +64,14 @@ class Started:
         """All that it said so far to standard error."""
         return self._said.read_text()
 
-    def until(self, words: str) -> None:
-        """Wait until it has said this."""
-        wait_until(lambda: words in self.said() or self.process.poll() is not None)
-        assert words in self.said(), self.said()
+    def count(self, pattern: str) -> int:
+        """How often it said this so far, wherever its lines were broken."""
+        return len(re.findall(pattern, " ".join(self.said().split())))
+
+    def until(self, pattern: str, times: int = 1) -> None:
+        """Wait until it has said this, so often."""
+        wait_until(lambda: self.count(pattern) >= times or self.process.poll() is not None)
+        assert self.count(pattern) >= times, self.said()
 
     def ends(self, code: int = 0, seconds: float = PATIENCE_S) -> str:
         """Wait for its end; all that it said."""
