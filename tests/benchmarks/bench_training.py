@@ -19,7 +19,7 @@ import torch
 from machine_limit import Sizes, fastest, limit
 from plain_loop import plain_loop
 
-from service.cohort import CHECKPOINT_S
+from service.spec.parts import ComputeSpec
 from trainers import (
     CohortState,
     Member,
@@ -135,7 +135,7 @@ def checkpoint(sizes: Sizes) -> dict[str, float]:
     state = advance(cohort(sizes, "bfloat16", COHORT), 1)
     size = len(to_bytes(state))
     stall_s = fastest(lambda: to_bytes(state), 0.5)
-    return {"bytes": size, "stall_s": stall_s, "share": stall_s / CHECKPOINT_S}
+    return {"bytes": size, "stall_s": stall_s, "share": stall_s / ComputeSpec().checkpoint_s}
 
 
 def measure(cases: Sequence[Sizes], steps: int, rounds: int, seconds: float) -> dict[str, Any]:
