@@ -9,7 +9,7 @@ BIN         := $(VENV)/bin
 SWIFT_VENV  ?= .venv-swift
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-gpu bench-equivalence chaos check format clean
+.PHONY: help sweep test bench bench-training bench-durability bench-gpu bench-equivalence chaos outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,10 +35,13 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
 
-bench: bench-training  ## all benchmarks
+bench: bench-training bench-durability  ## all benchmarks
 
 bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
+
+bench-durability: $(VENV)/.installed  ## what it costs that nothing can be lost; runs the quick start twice
+	$(BIN)/python tests/benchmarks/bench_durability.py
 
 bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py
@@ -48,6 +51,9 @@ bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 fi
 
 chaos: $(VENV)/.installed  ## kill sweeps 100 times, in every phase and inside writes, and a cluster's nodes (30 minutes)
 	$(BIN)/python tests/chaos/chaos.py
+
+outages: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## take MLflow away for a minute and restart PostgreSQL, and compare
+	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python tests/chaos/outages.py
 
 check: $(VENV)/.installed  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

@@ -42,7 +42,7 @@ def test_servers_may_go_away_in_mid_sweep(longer: Shell, tmp_path: Path, servers
     driver.ends()
     rows = shell.trials("tiny")
     assert numbers(rows) == numbers(longer.trials("tiny"))
-    assert {(row["state"], row["attempts"]) for row in rows} == {("complete", 1)}
+    assert {row["state"] for row in rows} == {"complete"}
     assert len([row for row in rows if row["phase"] == "search"]) == 6
     check_mlflow(shell, "tiny", servers.mlflow.uri)
     for away, back, times in (
