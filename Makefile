@@ -9,7 +9,7 @@ BIN         := $(VENV)/bin
 SWIFT_VENV  ?= .venv-swift
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-gpu bench-equivalence chaos check format clean
+.PHONY: help sweep test bench bench-training bench-gpu bench-equivalence chaos damage check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 fi
 
 chaos: $(VENV)/.installed  ## kill sweeps at 100 random moments and see that they end whole (25 minutes)
 	$(BIN)/python tests/chaos/chaos.py
+
+damage: $(VENV)/.installed  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
+	$(BIN)/python tests/chaos/damage.py
 
 check: $(VENV)/.installed  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

@@ -9,13 +9,12 @@ from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import LeaseLostError, LedgerAwayError
+from service.errors import LeaseLostError, LedgerAwayError, StorageError
 from service.home import without_password
 from service.ledger import Writer
 from service.storage import Storage
+from service.tracking.database import MLFLOW_ERRORS
 from service.tracking.projection import Projection
 from service.trials import Trial
 from service.verdict import Json
@@ -113,7 +112,7 @@ class Tracking(Watcher):
                 self._given_up.set()
             except LedgerAwayError:
                 self._given_up.wait(RETRY_S)
-            except (MlflowException, OSError, SQLAlchemyError) as error:
+            except MLFLOW_ERRORS as error:
                 if refusals == 0:
                     logger.warning(
                         "MLflow does not take a run (%s); it is filled in later.",
@@ -131,7 +130,7 @@ class Tracking(Watcher):
         """Whether MLflow takes other calls."""
         try:
             return bool(self._projection.experiment_id)
-        except (MlflowException, OSError, SQLAlchemyError):
+        except MLFLOW_ERRORS:
             return False
 
     def _fill_in(self, trials: Sequence[Trial]) -> None:
@@ -162,7 +161,7 @@ class Tracking(Watcher):
             return None
         try:
             table = self._storage.read_table(path)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+        except (FileNotFoundError, StorageError) as error:
             logger.warning("the curves of %s cannot be read: %s", trial.trial_id, error)
             return None
         return table.filter(pc.field("trial_id") == trial.trial_id)

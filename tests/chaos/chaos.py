@@ -60,6 +60,10 @@ class Sweep:
         words = ["resume", "chaos"] if (self.home / "ledger.db").exists() else ["run", str(spec)]
         if words[0] == "resume" and self._has_no_sweep():
             words = ["run", str(spec)]
+        return self.says(*words)
+
+    def says(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Start a command."""
         return subprocess.Popen(
             [sys.executable, "-m", "service.cli", *words],
             env=self._environment(),

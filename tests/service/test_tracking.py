@@ -18,7 +18,7 @@ from sqlalchemy import update
 
 from service.home import Home
 from service.ledger import Ledger, Writer, release, tables, take
-from service.storage import Storage
+from service.storage import Storage, as_parquet
 from service.sweep import resume
 from service.tracking import Projection, Tracking, backlog
 from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG
@@ -320,7 +320,7 @@ def ended(writer: Writer, folder: Path, make_trial: MakeTrial) -> list[Trial]:
     path = f"results/{writer.sweep}.parquet"
     other = CURVES.set_column(0, "trial_id", pa.array(["search/1"] * 4))
     other = other.set_column(4, "loss", pa.array([8.0, 4.0, 12.0, 6.0]))
-    Storage(str(folder)).write_table(path, pa.concat_tables([CURVES, other]))
+    Storage(str(folder)).write_bytes(path, as_parquet(pa.concat_tables([CURVES, other])))
     for number in range(3):
         trial = make_trial("search", number, loss_ratio=1.0, loss=1.0, seeds=(5, 6))
         cohort_id = f"search-{number}"
