@@ -78,7 +78,10 @@ class Storage:
         """
         data = as_parquet(table)
         path = f"{stem}-{_checksum(data)}.parquet"
-        self.write_bytes(path, data)
+        full = self._full(path)
+        self._make_folder_of(full)
+        with self._files.open_output_stream(full) as stream:
+            stream.write(data)
         return path
 
     def read_table(self, path: str) -> pa.Table:

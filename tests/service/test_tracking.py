@@ -14,10 +14,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from sqlalchemy import update
 
 from service.home import Home
-from service.ledger import Ledger, Writer, release, tables, take
+from service.ledger import Ledger, Writer, release, take
 from service.storage import Storage, as_parquet
 from service.sweep import resume
 from service.tracking import Projection, Tracking, backlog
@@ -524,12 +523,7 @@ def test_a_verdict_that_an_outage_kept_from_mlflow_is_filled_in_by_resume(
     """MLflow went away after the last trial: every run is there but for the summary's verdict."""
     for trial in ended:
         writer.record_mlflow_run(trial.trial_id, "there already")
-    with writer.ledger.engine.begin() as connection:
-        connection.execute(
-            update(tables.sweeps)
-            .where(tables.sweeps.c.name == writer.sweep)
-            .values(settings={"objective": {"loss_margin": 0.02}})
-        )
+    writer._update_sweep(settings={"objective": {"loss_margin": 0.02}})
     writer.begin_attempt("search-2")
     assert ended[0].result is not None
     last = replace(ended[0].result, trial_id="search/2", attempt=2)
