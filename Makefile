@@ -9,7 +9,7 @@ BIN         := $(VENV)/bin
 SWIFT_VENV  ?= .venv-swift
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-durability bench-gpu bench-equivalence chaos outages check format clean
+.PHONY: help sweep test bench bench-training bench-durability bench-gpu bench-equivalence chaos damage outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,10 @@ chaos: $(VENV)/.installed  ## kill sweeps 100 times, in every phase and inside w
 
 outages: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## take MLflow away for a minute and restart PostgreSQL, and compare
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python tests/chaos/outages.py
+
+
+damage: $(VENV)/.installed  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
+	$(BIN)/python tests/chaos/damage.py
 
 check: $(VENV)/.installed  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

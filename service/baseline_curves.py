@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from service.early_stopping import EarlyStopping, rungs
 from service.errors import StorageAwayError, StorageError
 from service.objective import baseline_rate
@@ -64,7 +62,7 @@ def _losses(baseline: Sequence[Trial], storage: Storage) -> dict[tuple[int, int]
 def _rows(storage: Storage, path: str) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = storage.read_table(path).to_pylist()
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
+    except (FileNotFoundError, StorageError) as error:
         raise StorageError(
             "the storage must hold the baseline's curves, which trials are stopped early by, found "
             f"that they cannot be read ({error}). Check MONOSWEEP_STORAGE, or whether somebody "

@@ -207,10 +207,9 @@ class CohortTraining:
         cohort = self._cohort
         outcomes = list(by_trial(cohort.trials, trainers.outcomes(state)))
         folder = f"{FOLDER}/{cohort.sweep}/{cohort.cohort_id}"
-        curves = f"{folder}/curves-{cohort.attempt}.parquet"
-        neurons = f"{folder}/neurons-{cohort.attempt}.parquet"
-        self._storage.write_table(curves, curves_table(outcomes))
-        self._storage.write_table(neurons, neurons_table(outcomes))
+        add = self._storage.add_table
+        curves = add(f"{folder}/curves-{cohort.attempt}", curves_table(outcomes))
+        neurons = add(f"{folder}/neurons-{cohort.attempt}", neurons_table(outcomes))
         return [
             _result(
                 trial,

@@ -1,7 +1,9 @@
 """Where the big parts of a sweep lie: a folder, ``s3://`` or ``gs://``, through one interface."""
 
+import re
 from contextlib import suppress
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
@@ -9,12 +11,14 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from service.errors import UserError
+from service.errors import StorageError, UserError
 from service.home import without_password
 
 _PROBE = "writable"
 # In the name of a file until it is whole.
 _PARTIAL = ".partial"
+# At the end of a table's name; those of earlier versions have none.
+_CHECKSUM = re.compile(r"-([0-9a-f]{16})\.parquet$")
 _SCHEMES = ("file", "s3", "gs")
 # Left to itself, Google's client tries for a quarter of an hour before it says what is wrong.
 _GS_PATIENCE = "retry_limit_seconds=30"
@@ -82,32 +86,41 @@ class Storage:
                 "Mend MONOSWEEP_STORAGE."
             ) from error
 
-    def write_table(self, path: str, table: pa.Table) -> None:
-        """Write a table as Parquet.
+    def add_table(self, stem: str, table: pa.Table) -> str:
+        """Write a table as Parquet, under a name that tells what is in it.
 
-        A file cut short by a dead worker is never read: the ledger names a file only once it is
-        whole, and the next attempt writes under another name.
+        Args:
+            stem: Its path, without what is added here.
+            table: What to write.
+
+        Returns:
+            Its path, with the file's checksum: whoever keeps that finds any change.
         """
+        data = as_parquet(table)
+        path = f"{stem}-{_checksum(data)}.parquet"
         full = self._full(path)
         self._make_folder_of(full)
-        pq.write_table(table, full, filesystem=self._files)
+        with self._files.open_output_stream(full) as stream:
+            stream.write(data)
+        return path
 
     def read_table(self, path: str) -> pa.Table:
         """Read a table.
 
         Raises:
             FileNotFoundError: If there is none at this path.
+            StorageError: If it is damaged, or another than was written.
+            OSError: If the storage does not answer.
         """
-        return pq.read_table(self._full(path), filesystem=self._files)
-
-    def check_table(self, path: str) -> None:
-        """Make sure that a table is there and was written to its end.
-
-        Raises:
-            FileNotFoundError: If there is none at this path.
-            pyarrow.ArrowInvalid: If it is not whole.
-        """
-        pq.read_metadata(self._full(path), filesystem=self._files)
+        data = self.read_bytes(path)
+        expected = _CHECKSUM.search(path)
+        if expected is not None and expected[1] != _checksum(data):
+            raise _damaged(path, "its checksum is another")
+        try:
+            return pq.read_table(pa.BufferReader(data))
+        # Arrow's errors are ValueError, KeyError, or OSError, as what is damaged has it.
+        except (pa.ArrowException, ValueError, LookupError, OSError) as error:
+            raise _damaged(path, str(error)) from error
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a file all or nothing: whoever reads meanwhile finds the old one, or none.
@@ -172,6 +185,24 @@ class Storage:
 
     def _full(self, path: str) -> str:
         return str(PurePosixPath(self._root) / path)
+
+
+def as_parquet(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    stream = pa.BufferOutputStream()
+    pq.write_table(table, stream)
+    return bytes(stream.getvalue())
+
+
+def _checksum(data: bytes) -> str:
+    return sha256(data).hexdigest()[:16]
+
+
+def _damaged(path: str, why: str) -> StorageError:
+    return StorageError(
+        f"the storage must hold every table as it was written, found {path} damaged: "
+        f"{why.rstrip('.')}. Put back a copy of it, or of MONOSWEEP_STORAGE."
+    )
 
 
 def _no_storage(uri: str, why: str) -> UserError:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.errors import StorageError, UserError
+from service.errors import StorageAwayError, StorageError, UserError
 from service.ledger import Ledger
 from service.objective import is_feasible
 from service.spec import Spec
@@ -77,7 +77,8 @@ def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[P
 
     Raises:
         UserError: If the folder cannot be written to.
-        StorageError: If curves or neurons that the ledger names are gone.
+        StorageError: If curves or neurons that the ledger names are gone or damaged.
+        StorageAwayError: If the storage does not answer.
     """
     trials = ledger.trials(spec.name)
     results = [trial.result for trial in trials if trial.result is not None]
@@ -145,6 +146,16 @@ def _gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) 
             f"the storage must hold every cohort's tables, found one missing ({error}). "
             "Check MONOSWEEP_STORAGE, or whether somebody removed results/."
         ) from error
-    # Attempts of different versions may differ in the width of a number.
-    together = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
-    return together.select(schema.names).cast(schema)
+    except OSError as error:
+        raise StorageAwayError(
+            f"the storage does not answer: {error}. Check MONOSWEEP_STORAGE, and try again."
+        ) from error
+    try:
+        # Attempts of different versions may differ in the width of a number.
+        together = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
+        return together.select(schema.names).cast(schema)
+    except (pa.ArrowException, LookupError) as error:
+        raise StorageError(
+            f"the storage must hold tables with the columns of a sweep, found others ({error}; "
+            f"{', '.join(unique)}). Put back a copy of them."
+        ) from error

@@ -21,7 +21,7 @@ from service.home import Home
 from service.ledger import Ledger, Writer, release, take
 from service.search import distributions
 from service.spec import Spec, parse_spec
-from service.storage import Storage
+from service.storage import Storage, as_parquet
 from service.trials import Phase, Point, Result, Trial
 
 # 64 features in 16 inputs: the effect hardly shows, but every part of a sweep is at work.
@@ -247,7 +247,9 @@ def interrupted(
     storage = Storage(home.storage)
     for number in (0, 1):
         path = f"results/tiny/baseline-{number}/curves-1.parquet"
-        storage.write_table(path, pa.table({"trial_id": [f"baseline/{number}"], "step": [1]}))
+        storage.write_bytes(
+            path, as_parquet(pa.table({"trial_id": [f"baseline/{number}"], "step": [1]}))
+        )
         trial = make_trial("baseline", number, seeds=(number,), loss=1.0)
         trial = replace(trial, result=replace(trial.result, curves=path))  # type: ignore[type-var]
         _record(tiny_writer, trial)

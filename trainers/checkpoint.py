@@ -121,17 +121,24 @@ def _read(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     metadata = _metadata(data)
     if ENTRY not in metadata:
         raise _foreign("another's")
-    entry = json.loads(metadata[ENTRY])
-    if entry["format_version"] > FORMAT_VERSION:
+    try:
+        entry = json.loads(metadata[ENTRY])
+        format_version = int(entry["format_version"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise _truncated(f"its entry is garbled ({error!r})") from error
+    if format_version > FORMAT_VERSION:
         raise NewerCheckpointError(
             f"A checkpoint's version must be at most {FORMAT_VERSION}, found "
-            f"{entry['format_version']}. Install a later monosweep."
+            f"{format_version}. Install a later monosweep."
         )
-    if entry["format_version"] < FORMAT_VERSION:
+    if format_version < FORMAT_VERSION:
         raise OlderCheckpointError(
-            f"A checkpoint's version must be {FORMAT_VERSION}, found {entry['format_version']}. "
+            f"A checkpoint's version must be {FORMAT_VERSION}, found {format_version}. "
             "Go on with the monosweep that wrote it, or begin the cohort anew."
         )
+    missing = {"torch", "numpy", "content", "checksum"} - entry.keys()
+    if missing:
+        raise _truncated(f"its entry has no {' and no '.join(sorted(missing))}")
     try:
         arrays = load(data)
     except SafetensorError as error:

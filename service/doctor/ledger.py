@@ -23,7 +23,7 @@ from service.ledger.inspection import (
     discrepancies,
     strange_studies,
 )
-from service.ledger.tables import VERSION
+from service.ledger.migrations import VERSION
 from service.life import tell
 from service.recorded import spec_of
 from service.remains import refuse_remains
@@ -76,12 +76,11 @@ def know(home: Home, ledger: Ledger) -> tuple[Known, list[Finding]]:
                 findings.append(_half_deleted(ledger, name, home))
             else:
                 spec_of(record)
-                found = ledger.trials(name)
                 disagreements = _disagreements(ledger, name, discrepancies(ledger, name))
                 findings += disagreements
                 # Where rows are lost, what they named is not to be taken for a leftover.
                 if all(finding.mend is not None for finding in disagreements):
-                    trials[name] = found
+                    trials[name] = ledger.trials(name)
         except SweepNotFoundError:
             continue  # deleted since its name was read
         except LedgerAwayError:

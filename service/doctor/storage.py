@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-import pyarrow as pa
-
 from service import checkpoints
 from service.cohort_tables import named_tables
 from service.deletion import FOLDERS
 from service.doctor.finding import Finding, Known, listed
-from service.errors import UserError
+from service.errors import StorageError, UserError
 from service.home import Home
 from service.ledger import Ledger, held, unfinished
 from service.storage import Storage
@@ -50,10 +48,10 @@ def _unreadable(storage: Storage, name: str, trials: Sequence[Trial]) -> list[Fi
     missing, damaged = [], []
     for path in sorted(named_tables(trials)):
         try:
-            storage.check_table(path)
+            storage.read_table(path)
         except FileNotFoundError:
             missing.append(path)
-        except pa.ArrowInvalid:
+        except StorageError:
             damaged.append(path)
     restore = "Restore it from a copy of the storage; its scalars are in the ledger."
     return [

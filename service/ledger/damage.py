@@ -10,8 +10,10 @@ from sqlalchemy import Engine, event
 
 from service.errors import LedgerError
 
-# Rows that are not readable, and a header that is none.
-_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+# Rows that are not readable, a header that is none, and tables that are not as they were made.
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
+# Python's own words for text that is none any more, which have no code of SQLite's.
+_NO_TEXT = "Could not decode to UTF-8"
 
 
 def damage(path: Path) -> list[str]:
@@ -58,7 +60,8 @@ def name_damage(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def name(context: Any) -> None:
         error = context.original_exception
-        if getattr(error, "sqlite_errorname", "").startswith(_DAMAGE):
+        is_damage = getattr(error, "sqlite_errorname", "").startswith(_DAMAGE)
+        if is_damage or str(error).startswith(_NO_TEXT):
             path = Path(str(engine.url.database))
             raise LedgerError(
                 f"the ledger must be whole, found it damaged: {error} ({path}). "

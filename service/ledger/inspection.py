@@ -68,7 +68,7 @@ def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
         without_attempt=tuple(
             trial_id
             for trial_id in both
-            if (trials[trial_id].user_attrs["cohort_id"], results[trial_id]) not in begun
+            if (trials[trial_id].user_attrs.get("cohort_id"), results[trial_id]) not in begun
         ),
         untold=tuple(trial_id for trial_id in both if not trials[trial_id].state.is_finished()),
         ended_without_result=tuple(

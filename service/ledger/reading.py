@@ -1,7 +1,7 @@
 """Reading the ledger: sweeps and their trials, for everybody, with or without the lease."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from optuna.storages import RDBStorage
@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
-from service.ledger import tables
+from service.ledger import checksums, tables
 from service.ledger.lease import being_deleted, is_live
 from service.ledger.studies import Studies, open_storage
 from service.trials import ENDED, PHASES, Phase, Result, State, Trial
@@ -153,16 +153,18 @@ class Ledger:
         """
         try:
             with tables.writing(self.engine) as connection:
+                row = {
+                    **dict.fromkeys(tables.sweeps.c.keys()),
+                    "name": name,
+                    "spec_text": spec_text,
+                    "settings": dict(settings),
+                    "versions": dict(versions),
+                    "num_trials": num_trials,
+                    "phase": "baseline",
+                    "created_at": tables.time_now(connection),
+                }
                 connection.execute(
-                    insert(tables.sweeps).values(
-                        name=name,
-                        spec_text=spec_text,
-                        settings=dict(settings),
-                        versions=dict(versions),
-                        num_trials=num_trials,
-                        phase="baseline",
-                        created_at=tables.now(connection),
-                    )
+                    insert(tables.sweeps).values({**row, "checksum": checksums.checksum(row)})
                 )
         except IntegrityError as error:
             raise SweepExistsError(f"a sweep named {name!r} is already in the ledger.") from error
@@ -185,7 +187,7 @@ class Ledger:
             ).one_or_none()
             if row is None:
                 raise SweepNotFoundError(self._not_found(name))
-            return SweepRecord(**row._asdict(), is_live=is_live(connection, name))
+            return SweepRecord(**checksums.checked(row), is_live=is_live(connection, name))
 
     def attempts(self, name: str, cohort_id: str) -> list[Attempt]:
         """The executions of a cohort, by number."""
@@ -206,7 +208,11 @@ class Ledger:
         )
 
     def trials(self, name: str, *phases: Phase) -> list[Trial]:
-        """The trials of a sweep, of the given phases or of all, ordered by phase and number."""
+        """The trials of a sweep, of the given phases or of all, ordered by phase and number.
+
+        Raises:
+            LedgerError: If a row is not as it was written, or one is lost that others tell of.
+        """
         studies = Studies(self.storage, name)
         with self.engine.connect() as connection:
             is_running = is_live(connection, name)
@@ -229,11 +235,17 @@ class Ledger:
                     .group_by(tables.attempts.c.cohort_id)
                 )
             }
-        return [
+        # Read after the results: whoever has one was there before.
+        trials = [
             _trial(phase, frozen, results, attempts, is_running)
             for phase in phases or PHASES
             for frozen in studies.trials(phase)
         ]
+        found = {trial.trial_id for trial in trials}
+        for trial_id in results:
+            if trial_id not in found and trial_id.partition("/")[0] in (phases or PHASES):
+                raise checksums.changed(f"the trial {trial_id}")
+        return trials
 
 
 def _trial(
@@ -250,6 +262,10 @@ def _trial(
     state: State = "waiting"
     if row is not None:
         state = row.state
+        if attempt is None or attempt.attempts != row.attempt:
+            raise checksums.changed(f"the attempts of {cohort_id}")
+    elif frozen.state.is_finished():
+        raise checksums.changed(f"the result of {phase}/{frozen.number}")
     elif is_running and attempt is not None and attempt.open:
         state = "running"
     return Trial(
@@ -268,18 +284,10 @@ def _trial(
 
 
 def _result(row: Row[Any]) -> Result:
+    content = checksums.checked(row)
     return Result(
-        trial_id=row.trial_id,
-        attempt=row.attempt,
-        state=row.state,
-        reason=row.reason,
-        metrics=row.metrics,
-        replicates=tuple(row.replicates),
-        loss_ratio=row.loss_ratio,
-        num_steps=row.num_steps,
-        train_s=row.train_s,
-        curves=row.curves,
-        neurons=row.neurons,
+        **{field.name: content[field.name] for field in fields(Result)}
+        | {"replicates": tuple(content["replicates"])}
     )
 
 

@@ -15,12 +15,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from service.errors import LedgerAwayError
+from service.ledger.checksums import COLUMN, changed, checksum
 from service.ledger.connections import begin_sqlite_ourselves, options, tell_outages, tune
 from service.ledger.damage import name_damage
 from service.ledger.lease import Lease
 from service.trials import Phase, Point
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+# What Optuna raises where text that it wrote was changed in place: no JSON, no state, no parameter.
+GARBLED = (ValueError, LookupError, TypeError, AttributeError)
 
 DIRECTIONS: Mapping[Phase, optuna.study.StudyDirection] = {
     "baseline": optuna.study.StudyDirection.MINIMIZE,
@@ -95,12 +99,26 @@ class Studies:
         self._ids.clear()
 
     def trials(self, phase: Phase) -> list[FrozenTrial]:
-        """The trials of a phase by number; none where the study was not made yet."""
+        """The trials of a phase by number; none where the study was not made yet.
+
+        Raises:
+            LedgerError: If they are not as they were written.
+        """
         try:
-            trials = self._storage.get_all_trials(self._study_id(phase), deepcopy=False)
+            study_id = self._study_id(phase)
         except KeyError:
             return []
-        return sorted(trials, key=lambda trial: trial.number)
+        try:
+            trials = self._storage.get_all_trials(study_id, deepcopy=False)
+        except GARBLED as error:
+            name = study_name(self._sweep, phase)
+            raise changed(f"trials of the study {name} ({error!r})") from error
+        trials = sorted(trials, key=lambda trial: trial.number)
+        if [trial.number for trial in trials] != list(range(len(trials))):
+            raise changed(f"the numbers of {phase}'s trials")
+        for trial in trials:
+            _check(phase, trial)
+        return trials
 
     def add(
         self,
@@ -122,15 +140,20 @@ class Studies:
         if self._is_in_doubt and self._has(phase, number):
             self._is_in_doubt = False
             return
+        params = {name: point.settings[name] for name in distributions}
+        attrs = {
+            "settings": dict(point.settings),
+            "seeds": list(point.seeds),
+            "role": point.role,
+        }
         template = create_trial(
             state=TrialState.RUNNING,
-            params={name: point.settings[name] for name in distributions},
+            params=params,
             distributions=dict(distributions),
             user_attrs={
                 "cohort_id": cohort_id,
-                "settings": dict(point.settings),
-                "seeds": list(point.seeds),
-                "role": point.role,
+                **attrs,
+                COLUMN: checksum({"phase": phase, "number": number, "params": params, **attrs}),
             },
         )
         try:
@@ -166,6 +189,7 @@ class Studies:
         )
         trial = self._storage.get_trial(trial_id)
         if trial.state.is_finished():
+            _check_told(phase, trial, value, constraint)
             return
         if constraint is not None and "loss_ratio" not in trial.constraints:
             study = optuna.load_study(
@@ -181,3 +205,36 @@ class Studies:
         if phase not in self._ids:
             self._ids[phase] = self._storage.get_study_id_from_name(study_name(self._sweep, phase))
         return self._ids[phase]
+
+
+def _check(phase: Phase, trial: FrozenTrial) -> None:
+    """Make sure that a trial is what was created.
+
+    Its cohort is left out, which a split changes. Trials of the first versions have no checksum.
+
+    Raises:
+        LedgerError: If it is not.
+    """
+    attrs = dict(trial.user_attrs)
+    cohort_id = attrs.pop("cohort_id", None)
+    expected = attrs.pop(COLUMN, None)
+    content = {"phase": phase, "number": trial.number, "params": trial.params, **attrs}
+    if (
+        not str(cohort_id).startswith(f"{phase}-")
+        or not {"settings", "seeds", "role"} <= attrs.keys()
+        or expected not in (None, checksum(content))
+    ):
+        raise changed(f"the trial {phase}/{trial.number}")
+
+
+def _check_told(
+    phase: Phase, trial: FrozenTrial, value: float | None, constraint: float | None
+) -> None:
+    """Make sure that an ended trial was told what its result says.
+
+    Raises:
+        LedgerError: If it was not.
+    """
+    told = trial.values[0] if trial.state is TrialState.COMPLETE else None
+    if (told, trial.constraints.get("loss_ratio")) != (value, constraint):
+        raise changed(f"what Optuna was told of {phase}/{trial.number}")

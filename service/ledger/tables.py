@@ -4,10 +4,11 @@ Optuna keeps the trials and their parameters; these keep the sweep, the lease, t
 the results. ``alembic_version`` is Optuna's; ours have a version table of their own.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import optuna
 from filelock import FileLock
 from optuna.storages import RDBStorage
 from sqlalchemy import (
@@ -36,10 +37,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import LedgerAwayError, LedgerError, OlderLedgerError, UserError
 from service.home import without_password
+from service.ledger import checksums
 from service.ledger.connections import begin_sqlite_ourselves, cause, options, tell_outages, tune
 from service.ledger.damage import name_damage, read_json
+from service.ledger.migrations import VERSION, migrate
 
-VERSION = 3
 # Any number that no other program takes as its lock on PostgreSQL.
 _CREATION_LOCK = 0x6D6F6E6F
 
@@ -67,6 +69,7 @@ sweeps = Table(
     Column("finished_at", Float),
     # When its deletion was begun, which is then always brought to its end.
     Column("deleting_at", Float),
+    checksums.column(),
 )
 
 leases = Table(
@@ -116,13 +119,8 @@ results = Table(
     Column("neurons", Text),
     Column("ended_at", Float, nullable=False),
     Column("mlflow_run_id", String(64)),
+    checksums.column(),
 )
-
-# What brings a ledger to each version from the one before it.
-_MIGRATIONS: Mapping[int, str] = {
-    2: f"ALTER TABLE {attempts.name} ADD COLUMN first_step INTEGER",
-    3: f"ALTER TABLE {sweeps.name} ADD COLUMN deleting_at FLOAT",
-}
 
 
 def connect(
@@ -256,16 +254,29 @@ def _create_tables(engine: Engine) -> None:
         with engine.connect() as connection:
             connection.connection.driver_connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
     metadata.create_all(engine)
-    # Optuna's constructor makes its tables.
-    RDBStorage(engine.url.render_as_string(hide_password=False)).engine.dispose()
+    _make_optunas_tables(engine.url.render_as_string(hide_password=False))
     with writing(engine) as connection:
         found = connection.scalar(select(version.c.version))
         if found is None:
             connection.execute(insert(version).values(version=VERSION))
         elif found < VERSION:
-            for step in range(found + 1, VERSION + 1):
-                connection.exec_driver_sql(_MIGRATIONS[step])
+            migrate(connection, found, (sweeps, results))
             connection.execute(update(version).values(version=VERSION))
+
+
+def _make_optunas_tables(url: str) -> None:
+    """Make Optuna's tables, where they are not there yet.
+
+    Raises:
+        LedgerError: If there are those of another version of Optuna.
+    """
+    try:
+        RDBStorage(url).engine.dispose()
+    except RuntimeError as error:
+        raise LedgerError(
+            f"the ledger must have tables that Optuna {optuna.__version__} can read, found others: "
+            f"{error} Use the version of monosweep that wrote it, or put back a copy."
+        ) from error
 
 
 def _check_version(engine: Engine) -> None:
@@ -281,6 +292,11 @@ def _check_version(engine: Engine) -> None:
             f"the ledger must have table version {VERSION}, found {found}. "
             "Use the version of monosweep that wrote it, or a newer one."
         )
+
+
+def time_now(connection: Connection) -> float:
+    """The database's clock in seconds since 1970."""
+    return float(connection.scalar(select(now(connection))) or 0.0)
 
 
 def now(connection: Connection) -> ColumnElement[float]:

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from service.ledger import tables
+from service.ledger import checksums, tables
 from service.ledger.lease import Lease
 from service.ledger.reading import Attempt, Ledger
 from service.ledger.studies import Studies, open_storage
@@ -57,9 +57,16 @@ class Writer:
 
     def _update_sweep(self, **values: Any) -> None:
         with self._writing() as connection:
-            connection.execute(
-                update(tables.sweeps).where(tables.sweeps.c.name == self.sweep).values(**values)
-            )
+            self._rewrite_sweep(connection, **values)
+
+    def _rewrite_sweep(self, connection: Connection, **values: Any) -> None:
+        """Change its row, which must be as it was written: a checksum now would hide damage."""
+        mine = tables.sweeps.c.name == self.sweep
+        row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
+        content = {**checksums.checked(row), **values}
+        connection.execute(
+            update(tables.sweeps).where(mine).values(**values, checksum=checksums.checksum(content))
+        )
 
     def record_resolved(self, resolved: Mapping[str, Any]) -> None:
         """What the ``auto`` choices came to; recorded once and never measured again."""
@@ -87,11 +94,9 @@ class Writer:
     def begin_deletion(self) -> None:
         """From here on the sweep can only be deleted to its end."""
         with self._writing() as connection:
-            connection.execute(
-                update(tables.sweeps)
-                .where(tables.sweeps.c.name == self.sweep, tables.sweeps.c.deleting_at.is_(None))
-                .values(deleting_at=tables.now(connection))
-            )
+            begun = select(tables.sweeps.c.deleting_at).where(tables.sweeps.c.name == self.sweep)
+            if connection.scalar(begun) is None:
+                self._rewrite_sweep(connection, deleting_at=tables.time_now(connection))
 
     def end_open_attempts(self) -> None:
         """End the attempts that a dead driver left at work; this one has begun none yet."""
@@ -117,10 +122,9 @@ class Writer:
     def finish(self, verdict: Mapping[str, Any]) -> None:
         """The verdict, and with it the end of the sweep."""
         with self._writing() as connection:
-            connection.execute(
-                update(tables.sweeps)
-                .where(tables.sweeps.c.name == self.sweep)
-                .values(phase="report", verdict=dict(verdict), finished_at=tables.now(connection))
+            finished_at = tables.time_now(connection)
+            self._rewrite_sweep(
+                connection, phase="report", verdict=dict(verdict), finished_at=finished_at
             )
 
     def add_trial(
@@ -223,17 +227,10 @@ class Writer:
             )
             if newest != attempt or recorded:
                 return recorded == {attempt}
+            ended_at = tables.time_now(connection)
             connection.execute(
                 insert(tables.results),
-                [self._row(result) for result in results],
-            )
-            connection.execute(
-                update(tables.results)
-                .where(
-                    tables.results.c.sweep == self.sweep,
-                    tables.results.c.trial_id.in_([result.trial_id for result in results]),
-                )
-                .values(ended_at=tables.now(connection))
+                [self._row(result, ended_at) for result in results],
             )
             self._end_attempt(connection, cohort_id, attempt, tables.RECORDED)
         return True
@@ -253,8 +250,8 @@ class Writer:
                 .values(mlflow_run_id=run_id)
             )
 
-    def _row(self, result: Result) -> dict[str, Any]:
-        return {
+    def _row(self, result: Result, ended_at: float) -> dict[str, Any]:
+        row = {
             "sweep": self.sweep,
             "trial_id": result.trial_id,
             "attempt": result.attempt,
@@ -264,11 +261,12 @@ class Writer:
             "replicates": [dict(replicate) for replicate in result.replicates],
             "loss_ratio": result.loss_ratio,
             "num_steps": result.num_steps,
-            "train_s": result.train_s,
+            "train_s": float(result.train_s),
             "curves": result.curves,
             "neurons": result.neurons,
-            "ended_at": 0.0,
+            "ended_at": ended_at,
         }
+        return {**row, "checksum": checksums.checksum(row)}
 
     def _end_attempt(
         self, connection: Connection, cohort_id: str, attempt: int, outcome: str

@@ -9,13 +9,13 @@ from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import (
     LeaseLostError,
     LedgerAwayError,
     StorageAwayError,
+    StorageError,
     TrackingAwayError,
 )
 from service.home import without_password
@@ -23,6 +23,7 @@ from service.ledger import Writer
 from service.ledger.connections import cause
 from service.outages import Outage
 from service.storage import Storage
+from service.tracking.database import MLFLOW_ERRORS
 from service.tracking.projection import Projection
 from service.trials import Trial
 from service.verdict import Json
@@ -125,7 +126,7 @@ class Tracking(Watcher):
             except StorageAwayError as error:
                 self._outage.met(error, FILLED_IN)
                 self._given_up.wait(RETRY_S)
-            except (MlflowException, OSError, SQLAlchemyError) as error:
+            except MLFLOW_ERRORS as error:
                 said = without_password(_cause(error))
                 away = TrackingAwayError(f"MLflow does not take a run ({said}).")
                 self._outage.met(away, FILLED_IN)
@@ -142,7 +143,7 @@ class Tracking(Watcher):
         """Whether MLflow takes other calls."""
         try:
             return bool(self._projection.experiment_id)
-        except (MlflowException, OSError, SQLAlchemyError):
+        except MLFLOW_ERRORS:
             return False
 
     def _fill_in(self, trials: Sequence[Trial]) -> None:
@@ -177,7 +178,7 @@ class Tracking(Watcher):
             return None
         try:
             table = self._storage.read_table(path)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+        except (FileNotFoundError, StorageError) as error:
             logger.warning("the curves of %s cannot be read: %s", trial.trial_id, error)
             return None
         except OSError as error:

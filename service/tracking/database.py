@@ -6,8 +6,15 @@ killed among them leaves a file that MLflow can neither open nor mend.
 
 from pathlib import Path
 
+from alembic.util.exc import CommandError
 from filelock import FileLock
+from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.exc import SQLAlchemyError
+
+# What MLflow raises while it is away or refuses; also where its database is of a version that its
+# migrations have never heard of.
+MLFLOW_ERRORS = (MlflowException, OSError, SQLAlchemyError, CommandError)
 
 
 def make_database(path: Path, artifacts: Path) -> None:

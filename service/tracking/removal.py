@@ -10,13 +10,12 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, ViewType
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import TrackingError
 from service.home import without_password
+from service.tracking.database import MLFLOW_ERRORS
 from service.tracking.projection import RUNS_A_PAGE, SQLITE, experiment_name
 
 # Follows the name of an experiment in the trash of a server; no sweep's name has a bracket.
@@ -72,7 +71,7 @@ def answering(tracking_uri: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, OSError, SQLAlchemyError) as error:
+    except MLFLOW_ERRORS as error:
         raise TrackingError(
             f"MLflow must answer, found: {without_password(str(error))} "
             f"({without_password(tracking_uri)}). Start it, or mend MLFLOW_TRACKING_URI."

@@ -10,7 +10,7 @@ import pytest
 from service.baseline_curves import early_stopping
 from service.errors import StorageError
 from service.spec import Spec
-from service.storage import Storage
+from service.storage import Storage, as_parquet
 from service.trials import Trial
 
 MakeSpec = Callable[..., Spec]
@@ -53,7 +53,7 @@ def written(folder: Path, rows: Rows) -> Storage:
             for trial_id, seed, step, loss in rows
             if int(trial_id.removeprefix("baseline/")) // 2 == n
         ]
-        storage.write_table(path, pa.Table.from_pylist(mine))
+        storage.write_bytes(path, as_parquet(pa.Table.from_pylist(mine)))
     return storage
 
 

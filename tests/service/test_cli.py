@@ -22,7 +22,7 @@ from service import cli
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
 from service.spec import Spec, parse_spec
-from service.storage import Storage
+from service.storage import Storage, as_parquet
 from service.trials import Trial
 from service.verdict import verdict
 
@@ -328,7 +328,7 @@ def test_an_unknown_sweep_lists_the_known_ones(
 @pytest.fixture
 def recorded(tiny_writer: Writer, record: Record, make_trial: MakeTrial, home: Home) -> Writer:
     """A sweep in its search: two baseline trials, one of the search, one more that waits."""
-    Storage(home.storage).write_table("c.parquet", pa.table({"trial_id": ["search/0"]}))
+    Storage(home.storage).write_bytes("c.parquet", as_parquet(pa.table({"trial_id": ["search/0"]})))
     numbers = {"loss": 1.0, "monosemantic_per_feature": 0.25, "feature_coverage": 0.2}
     trial = make_trial("search", 0, settings=IN_SPACE, loss_ratio=1.0, **numbers)
     assert trial.result is not None
@@ -549,6 +549,8 @@ def test_an_older_ledger_is_brought_up_to_date_by_resume(
     engine = tiny_writer.ledger.engine
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
+        for table in ("monosweep_sweeps", "monosweep_results"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.exec_driver_sql("UPDATE monosweep_version SET version = 2")
     assert "monosweep resume NAME" in monosweep("status", "tiny").message
     # Its driver, this process, is at work.

@@ -23,7 +23,7 @@ from service.life import Life
 from service.planning import Resolved, resolve
 from service.room import Machine, Room
 from service.spec import parse_spec
-from service.storage import Storage
+from service.storage import Storage, as_parquet
 from service.trials import Result, Trial
 
 Train = Callable[[Trial], Result]
@@ -383,7 +383,7 @@ def halved(folder: Path) -> Train:
         for seed in range(3)
         for step in (64, 128, 256)
     ]
-    Storage(str(folder)).write_table(CURVES, pa.Table.from_pylist(rows))
+    Storage(str(folder)).write_bytes(CURVES, as_parquet(pa.Table.from_pylist(rows)))
 
     def by(trial: Trial) -> Result:
         if trial.phase == "search" and trial.number % 3 == 0:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_store import ObjectStore
 
-from service.errors import UserError
-from service.storage import Storage
+from service.errors import StorageError, UserError
+from service.storage import Storage, as_parquet
 
 TABLE = pa.table({"step": [1, 2], "loss": [0.5, None], "kind": ["dead", "é"]})
 PATH = "results/s/search-0/curves-1.parquet"
@@ -28,13 +28,13 @@ def storage(storage_uri: str) -> Storage:
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_a_table_reads_back_from_a_folder_that_was_not_there(tmp_path: Path, scheme: str) -> None:
     root = tmp_path / "deep" / "down"
-    Storage(f"{scheme}{root}").write_table(PATH, TABLE)
+    Storage(f"{scheme}{root}").write_bytes(PATH, as_parquet(TABLE))
     assert (root / PATH).is_file()
     assert Storage(f"{scheme}{root}").read_table(PATH).equals(TABLE)
 
 
 def test_a_table_reads_back_from_wherever_it_lies(storage_uri: str) -> None:
-    Storage(storage_uri).write_table(PATH, TABLE)
+    Storage(storage_uri).write_bytes(PATH, as_parquet(TABLE))
     assert Storage(storage_uri).read_table(PATH).equals(TABLE)
 
 
@@ -52,14 +52,14 @@ def test_every_table_reads_back_as_it_was(
 ) -> None:
     table = pa.table({name: pa.array(rows, pa.float64()) for name, rows in values.items()})
     storage = Storage(str(tmp_path_factory.getbasetemp() / "law"))
-    storage.write_table("t.parquet", table)
+    storage.write_bytes("t.parquet", as_parquet(table))
     assert storage.read_table("t.parquet").equals(table)
 
 
 @pytest.mark.parametrize("folder", ["run=3", "a folder", "50%", "[1]", "_hidden", ".dot"])
 def test_the_roots_name_adds_nothing_to_the_table(tmp_path: Path, folder: str) -> None:
     storage = Storage(str(tmp_path / folder))
-    storage.write_table(PATH, TABLE)
+    storage.write_bytes(PATH, as_parquet(TABLE))
     assert storage.read_table(PATH).equals(TABLE)
 
 
@@ -70,15 +70,15 @@ def test_a_relative_folder_is_the_same_after_the_process_moved(
     storage = Storage("store")
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
-    storage.write_table(PATH, TABLE)
+    storage.write_bytes(PATH, as_parquet(TABLE))
     assert (tmp_path / "store" / PATH).is_file()
 
 
 def test_a_partial_file_left_over_does_not_block_the_next_one(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
-    storage.write_table(PATH, TABLE)
+    storage.write_bytes(PATH, as_parquet(TABLE))
     (tmp_path / PATH).write_bytes((tmp_path / PATH).read_bytes()[:20])
-    storage.write_table(PATH, TABLE)
+    storage.write_bytes(PATH, as_parquet(TABLE))
     assert storage.read_table(PATH).equals(TABLE)
 
 
@@ -233,15 +233,56 @@ def test_sizes_are_of_every_file_below_partial_ones_too(tmp_path: Path) -> None:
     assert storage.sizes("nowhere") == {}
 
 
-def test_a_table_that_was_cut_short_is_not_whole(tmp_path: Path) -> None:
+def test_a_tables_name_tells_what_is_in_it(storage: Storage) -> None:
+    path = storage.add_table("results/s/search-0/curves-1", TABLE)
+    assert storage.read_table(path).equals(TABLE)
+    assert storage.add_table("results/s/search-0/curves-1", TABLE) == path
+    other = storage.add_table("results/s/search-0/curves-1", TABLE.slice(1))
+    # Whole, but not what the ledger names.
+    storage.write_bytes(path, storage.read_bytes(other))
+    with pytest.raises(StorageError, match=r"found .*curves-1-\w+\.parquet damaged: its checksum"):
+        storage.read_table(path)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_any_flipped_bit_of_a_table_is_found(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    storage = Storage(str(tmp_path_factory.getbasetemp() / "flipped"))
+    path = storage.add_table("t", TABLE)
+    written = bytearray(as_parquet(TABLE))
+    written[data.draw(st.integers(0, len(written) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    storage.write_bytes(path, bytes(written))
+    with pytest.raises(StorageError, match="Put back a copy of it"):
+        storage.read_table(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"garbage" * 99, as_parquet(TABLE)[:-1]])
+def test_a_damaged_table_of_an_earlier_version_is_named(tmp_path: Path, content: bytes) -> None:
+    """Its name has no checksum; what can be parsed is taken."""
     storage = Storage(str(tmp_path))
-    storage.write_table("t.parquet", pa.table({"x": [1, 2, 3]}))
-    storage.check_table("t.parquet")
-    (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-1])
-    with pytest.raises(pa.ArrowInvalid):
-        storage.check_table("t.parquet")
+    storage.write_bytes(PATH, content)
+    with pytest.raises(StorageError, match=f"found {PATH} damaged: .*Put back a copy"):
+        storage.read_table(PATH)
+
+
+def test_a_table_that_is_gone_is_no_damage(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
-        storage.check_table("nowhere.parquet")
+        storage.read_table(PATH)
+
+
+def test_a_storage_that_is_away_is_no_damage(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = storage.add_table("t", TABLE)
+
+    def refuse(*_: object) -> bytes:
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(Storage, "read_bytes", refuse)
+    with pytest.raises(OSError, match="connection refused"):
+        storage.read_table(path)
 
 
 def test_a_store_that_is_away_is_no_mistake_in_its_uri() -> None:

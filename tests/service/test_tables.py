@@ -8,7 +8,7 @@ import pytest
 
 from service.ledger import Writer
 from service.spec import Spec
-from service.storage import Storage
+from service.storage import Storage, as_parquet
 from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA, export, trials_table
 from service.trials import Trial
 
@@ -196,10 +196,12 @@ def test_curves_of_a_cohort_are_gathered_once(
     storage = Storage(str(tmp_path))
     both = pa.table({"trial_id": ["search/0", "search/1"], "step": [1, 1], "loss": [0.5, 0.6]})
     other = pa.table({"trial_id": ["search/2"], "step": [1], "loss": [0.7]})
-    storage.write_table("c0.parquet", both)
-    storage.write_table("c1.parquet", other)
-    storage.write_table("n0.parquet", pa.table({"trial_id": ["search/0"], "kind": ["dead"]}))
-    storage.write_table("n1.parquet", pa.table({}))
+    storage.write_bytes("c0.parquet", as_parquet(both))
+    storage.write_bytes("c1.parquet", as_parquet(other))
+    storage.write_bytes(
+        "n0.parquet", as_parquet(pa.table({"trial_id": ["search/0"], "kind": ["dead"]}))
+    )
+    storage.write_bytes("n1.parquet", as_parquet(pa.table({})))
     for number, cohort in ((0, 0), (1, 0), (2, 1)):
         trial = make_trial("search", number, settings=IN_SPACE, loss=1.0)
         assert trial.result is not None

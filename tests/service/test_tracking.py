@@ -16,12 +16,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from service.home import Home
-from service.ledger import Ledger, Writer, release, tables, take
-from service.storage import Storage
+from service.ledger import Ledger, Writer, release, take
+from service.storage import Storage, as_parquet
 from service.sweep import resume
 from service.tracking import Projection, Tracking, backlog
 from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG
@@ -323,7 +322,7 @@ def ended(writer: Writer, folder: Path, make_trial: MakeTrial) -> list[Trial]:
     path = f"results/{writer.sweep}.parquet"
     other = CURVES.set_column(0, "trial_id", pa.array(["search/1"] * 4))
     other = other.set_column(4, "loss", pa.array([8.0, 4.0, 12.0, 6.0]))
-    Storage(str(folder)).write_table(path, pa.concat_tables([CURVES, other]))
+    Storage(str(folder)).write_bytes(path, as_parquet(pa.concat_tables([CURVES, other])))
     for number in range(3):
         trial = make_trial("search", number, loss_ratio=1.0, loss=1.0, seeds=(5, 6))
         cohort_id = f"search-{number}"
@@ -536,12 +535,7 @@ def test_a_verdict_that_an_outage_kept_from_mlflow_is_filled_in_by_resume(
     """MLflow went away after the last trial: every run is there but for the summary's verdict."""
     for trial in ended:
         writer.record_mlflow_run(trial.trial_id, "there already")
-    with writer.ledger.engine.begin() as connection:
-        connection.execute(
-            update(tables.sweeps)
-            .where(tables.sweeps.c.name == writer.sweep)
-            .values(settings={"objective": {"loss_margin": 0.02}})
-        )
+    writer._update_sweep(settings={"objective": {"loss_margin": 0.02}})
     writer.begin_attempt("search-2")
     assert ended[0].result is not None
     last = replace(ended[0].result, trial_id="search/2", attempt=2)

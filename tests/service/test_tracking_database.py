@@ -1,13 +1,20 @@
 """MLflow's database survives a process that is killed while it is made."""
 
 import multiprocessing
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
+from service.errors import TrackingError
+from service.home import Home
+from service.tracking import check_answers
 from service.tracking.database import make_database
 
 MAKE = """
@@ -55,3 +62,13 @@ def test_two_at_once_make_one(tmp_path: Path) -> None:
         maker.join(60)
     assert [maker.exitcode for maker in makers] == [0, 0]
     assert MlflowClient(f"sqlite:///{path}").search_experiments()
+
+
+def test_a_database_of_a_version_unheard_of_is_named(home: Home, empty_mlflow: Path) -> None:
+    """Its migrations raise an error of their own, which ended whoever asked."""
+    home.path.mkdir()
+    shutil.copy(empty_mlflow, home.path / "mlflow.db")
+    with closing(sqlite3.connect(home.path / "mlflow.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v99'")
+    with pytest.raises(TrackingError, match="MLflow must answer"):
+        check_answers(home.tracking_uri)

@@ -110,8 +110,10 @@ def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
 
 def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
     writer.add_trial("search", 0, POINT, "search-0")
-    for value, constraint in [(0.7, -0.1), (0.9, 5.0)]:
-        writer.tell("search", 0, value, constraint)
+    for _ in range(2):
+        writer.tell("search", 0, 0.7, -0.1)
+    with pytest.raises(LedgerError, match="what Optuna was told of search/0 changed"):
+        writer.tell("search", 0, 0.9, 5.0)
     (trial,) = ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name("s"))
     assert trial.value == 0.7
     assert trial.constraints == {"loss_ratio": -0.1}
@@ -142,17 +144,21 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN first_step")
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
+        for table in ("monosweep_sweeps", "monosweep_results"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute(update(tables.version).values(version=1))
     with pytest.raises(LedgerError, match="found 1, an older one"):
         Ledger(home.ledger_url, create=False)
     for _ in range(2):
-        assert Ledger(home.ledger_url).attempts("tiny", "search-0") == []
+        again = Ledger(home.ledger_url)
+        assert again.attempts("tiny", "search-0") == []
+        assert again.sweep("s").settings == {"a": 1}
 
 
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 3, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 4, found 99"):
         Ledger(home.ledger_url)
 
 
