@@ -216,7 +216,9 @@ def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
             if how != "lost":
                 commit(connection)
             if how is not None:
-                raise engine.dialect.loaded_dbapi.OperationalError("away")
+                away = engine.dialect.loaded_dbapi.OperationalError("away")
+                away.sqlite_errorname = "SQLITE_IOERR"  # as SQLite itself would say
+                raise away
 
         engine.dialect.do_commit = do_commit
 
