@@ -151,7 +151,7 @@ def connect(
         raise UserError(
             f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
             f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver: "
-            "pip install 'monosweep[postgres]'"
+            "pip install 'psycopg[binary]'"
         ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or parsed.database in (None, "", ":memory:"):

@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 import pyarrow as pa
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.objective import is_feasible
 from service.tracking.database import make_database
@@ -122,7 +123,14 @@ class Projection:
         return self._found_client
 
     def forget(self) -> None:
-        """Look everything up again at the next call: a user may have deleted the experiment."""
+        """Look everything up again at the next call: a user may have deleted the experiment.
+
+        Or the database file, which MLflow's connections of before would still hold on to.
+        """
+        if self._found_client is not None:
+            store = self._found_client._tracking_client.store
+            if isinstance(store, SqlAlchemyStore):
+                store.engine.dispose()
         self._found_client = None
         self._found_experiment = None
 

@@ -17,12 +17,12 @@ from typing import Any
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "servers")]
 
+from mlflow_shows import check_mlflow
 from object_store import ObjectStore
 from postgres import Postgres
 from servers_of_a_sweep import Servers, restart, serving
 from shell import Shell, Started, numbers, write_spec
 from sqlalchemy import create_engine, select
-from wholeness import check_mlflow
 
 from service.ledger.tables import RECORDED, attempts
 

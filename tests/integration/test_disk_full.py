@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from mlflow_shows import check_mlflow
 from shell import LONGER, Shell, numbers, write_spec
-from wholeness import check_mlflow
 
 SIZE_MB = 64
 FULL_S = 10.0, 4.0

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow_shows import check_mlflow
 from object_store import ObjectStore
 from postgres import Postgres
 from servers_of_a_sweep import Servers, restart, serving
 from shell import LONGER, Shell, numbers, write_spec
-from wholeness import check_mlflow
 
 MLFLOW_AWAY_S = 15.0
 STORE_AWAY_S = 3.0
