@@ -32,7 +32,7 @@ SPEC = {
     "learning_rate: 0.02": "learning_rate: 0.005",
 }
 COHORT = 2
-BEFORE_S = 25.0
+TRIALS_BEFORE = 16
 AWAY_S = 60.0
 GIVE_UP_S = 900.0
 
@@ -69,8 +69,7 @@ def begin(shell: Shell, num_trials: int) -> Started:
 
 def disturb(driver: Started, servers: Servers) -> tuple[float, float]:
     """Take MLflow away, then restart PostgreSQL twice; from when and until when MLflow was away."""
-    driver.until("search: 0 of")
-    time.sleep(BEFORE_S)
+    driver.until(f"search {TRIALS_BEFORE}/")
     servers.mlflow.stop()
     from_s = time.time()
     time.sleep(AWAY_S)
