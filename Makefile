@@ -7,6 +7,7 @@ TORCH       ?= torch==2.13.0
 CONSTRAINTS ?= -c constraints.txt
 BIN         := $(VENV)/bin
 SWIFT_VENV  ?= .venv-swift
+TEST_JOBS   ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help sweep test bench bench-training bench-durability bench-gpu bench-equivalence chaos damage outages check format clean
@@ -33,7 +34,7 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 	else $(BIN)/monosweep run quickstart; fi
 
 test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
-	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
+	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 bench: bench-training bench-durability  ## all benchmarks
 

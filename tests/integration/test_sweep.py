@@ -169,7 +169,8 @@ def test_early_stopping_ends_the_same_whenever_the_sweep_is_stopped(tmp_path: Pa
     for cohort in (ends[:3], ends[3:]):
         assert sorted(cohort) == [("complete", 8192), ("pruned", 256), ("pruned", 512)]
     stopped = shell.start("run", str(spec))
-    stopped.until("search 3/6")
+    # With the second cohort at work.
+    wait_until(lambda: any((shell.home / "cohorts/tiny/search-1").glob("*.safetensors")))
     stopped.stop(signal.SIGTERM)
     assert list((shell.home / "cohorts/tiny/search-1").glob("*.safetensors"))
     assert shell.json("status", "tiny")["trials"]["pruned"] == 2
