@@ -103,7 +103,7 @@ def know(home: Home, ledger: Ledger) -> tuple[Known, list[Finding]]:
         for study in strange_studies(ledger)
     ]
     if all(finding.is_well for finding in findings):
-        said = f"Whole, of table version {VERSION}, with {len(records)} sweeps."
+        said = f"Whole, of table version {VERSION}, sweeps: {len(records)}."
         findings.insert(0, Finding(PART, said, is_well=True))
     return Known(home, ledger, records, trials), findings
 
