@@ -19,7 +19,8 @@ class Writer:
 
     Not for several threads at once, but for the projection's own column
     (``record_mlflow_run``), which any thread may write. Whatever ends with ``LedgerAwayError`` can
-    be asked again, also where it was done and only not heard of: replaying changes nothing.
+    be asked again, also where it was done and only not heard of: replaying changes nothing, but for
+    an attempt that was begun and not heard of, which the next one ends.
 
     Args:
         ledger: The open ledger.

@@ -24,9 +24,8 @@ class Nodes:
     Ended by ``ending`` together with all that they started.
     """
 
-    def __init__(self, num_nodes: int, **variables: str) -> None:
-        for name, value in {**WATCHFUL, **variables}.items():
-            os.environ[name] = value
+    def __init__(self, num_nodes: int) -> None:
+        os.environ.update(WATCHFUL)
         self._cluster = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 0, "object_store_memory": OBJECT_STORE_BYTES},
