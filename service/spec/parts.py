@@ -129,11 +129,18 @@ class ObjectiveSpec(Part):
     """What the search makes larger, and what it may cost."""
 
     maximize: Annotated[
-        Literal["monosemantic_per_feature", "monosemantic_per_neuron", "feature_coverage"], OneOf()
+        Literal[
+            "monosemantic_per_feature",
+            "monosemantic_per_neuron",
+            "feature_coverage",
+            "mean_concentration",
+        ],
+        OneOf(),
     ] = Field(
         default="monosemantic_per_feature",
         description="What to make larger: monosemantic neurons for each feature or each neuron, "
-        "or the share of features that have one.",
+        "the share of features that have one, or how much of a neuron's answers goes to one "
+        "feature, averaged over neurons.",
     )
     loss_margin: Annotated[float, Within(0, 1, hint=": 0.02 means 2%")] = Field(
         default=0.02,
