@@ -25,7 +25,7 @@ from trainers.training import CohortState, begin, forget_unused_replicates_
 # One entry of the metadata holds everything, in JSON: safetensors keeps no order among several.
 ENTRY = "monosweep cohort"
 # Raise it with every change that an older version would misread.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KINDS = ("monosemantic", "polysemantic", "dead")
 
 

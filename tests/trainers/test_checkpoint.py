@@ -149,12 +149,12 @@ def of_version(version):
 
 
 def test_an_older_checkpoint_is_refused():
-    with pytest.raises(OlderCheckpointError, match="must be 2, found 1"):
+    with pytest.raises(OlderCheckpointError, match="must be 3, found 2"):
         from_bytes(of_version(FORMAT_VERSION - 1))
 
 
 def test_a_newer_checkpoint_is_refused():
     newer = of_version(FORMAT_VERSION + 1)
-    with pytest.raises(NewerCheckpointError, match="at most 2, found 3"):
+    with pytest.raises(NewerCheckpointError, match="at most 3, found 4"):
         from_bytes(newer)
     assert issubclass(NewerCheckpointError, CheckpointError)
