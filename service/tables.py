@@ -39,7 +39,7 @@ TRIALS_SCHEMA = pa.schema(
         ("monosemantic_per_feature_published", pa.float64()),
         ("monosemantic_per_neuron", pa.float64()),
         ("feature_coverage", pa.float64()),
-        ("mean_concentration", pa.float64()),
+        ("concentration_per_feature", pa.float64()),
         ("num_dead", pa.float64()),
         ("mean_bias", pa.float64()),
         ("num_steps", pa.int64()),

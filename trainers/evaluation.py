@@ -30,9 +30,8 @@ class Evaluation:
         monosemantic_per_feature: Monosemantic neurons / N; passes 1 when features share.
         monosemantic_per_neuron: Monosemantic neurons / k.
         feature_coverage: Features with at least one monosemantic neuron / N.
-        mean_concentration: Mean over the k neurons of their concentration, a dead one's counted as
-            0: a soft ``monosemantic_per_neuron``, which also moves while no neuron is past the
-            threshold.
+        concentration_per_feature: Concentrations summed over neurons that are not dead / N: a soft
+            ``monosemantic_per_feature``, which moves before any neuron is past the threshold.
         num_dead: Neurons that answer to no feature alone.
         mean_bias: Mean of b.
         monosemantic_per_feature_published: The same as ``monosemantic_per_feature`` but for signed
@@ -43,7 +42,7 @@ class Evaluation:
     monosemantic_per_feature: float
     monosemantic_per_neuron: float
     feature_coverage: float
-    mean_concentration: float
+    concentration_per_feature: float
     num_dead: int
     mean_bias: float
     monosemantic_per_feature_published: float
@@ -62,7 +61,7 @@ class Curve:
     monosemantic_per_feature: NDArray[np.float64]
     monosemantic_per_neuron: NDArray[np.float64]
     feature_coverage: NDArray[np.float64]
-    mean_concentration: NDArray[np.float64]
+    concentration_per_feature: NDArray[np.float64]
     num_dead: NDArray[np.int64]
     mean_bias: NDArray[np.float64]
     monosemantic_per_feature_published: NDArray[np.float64]
@@ -179,9 +178,10 @@ def evaluation(loss: float, found: Neurons, published: Neurons, num_features: in
         monosemantic_per_feature=num_monosemantic / num_features,
         monosemantic_per_neuron=num_monosemantic / num_neurons,
         feature_coverage=len(np.unique(found.feature[monosemantic])) / num_features,
-        mean_concentration=float(
-            np.where(found.kind == "dead", 0.0, found.concentration).mean(dtype=np.float64)
-        ),
+        concentration_per_feature=float(
+            found.concentration[found.kind != "dead"].sum(dtype=np.float64)
+        )
+        / num_features,
         num_dead=int((found.kind == "dead").sum()),
         mean_bias=float(found.bias.mean(dtype=np.float64)),
         monosemantic_per_feature_published=float((published.kind == "monosemantic").sum())

@@ -13,7 +13,7 @@ Metric = Literal[
     "monosemantic_per_feature",
     "monosemantic_per_neuron",
     "feature_coverage",
-    "mean_concentration",
+    "concentration_per_feature",
     "num_dead",
     "mean_bias",
     "monosemantic_per_feature_published",

@@ -133,14 +133,14 @@ class ObjectiveSpec(Part):
             "monosemantic_per_feature",
             "monosemantic_per_neuron",
             "feature_coverage",
-            "mean_concentration",
+            "concentration_per_feature",
         ],
         OneOf(),
     ] = Field(
         default="monosemantic_per_feature",
         description="What to make larger: monosemantic neurons for each feature or each neuron, "
-        "the share of features that have one, or how much of a neuron's answers goes to one "
-        "feature, averaged over neurons.",
+        "the share of features that have one, or for each feature the concentrations of all "
+        "neurons, a soft score.",
     )
     loss_margin: Annotated[float, Within(0, 1, hint=": 0.02 means 2%")] = Field(
         default=0.02,

@@ -75,7 +75,7 @@ def evaluation(loss: float, coverage: float) -> Evaluation:
         feature_coverage=coverage,
         num_dead=0,
         mean_bias=0.0,
-        mean_concentration=0.0,
+        concentration_per_feature=0.0,
         monosemantic_per_feature_published=0.0,
     )
 

@@ -65,8 +65,8 @@ def test_kinds_duplicates_and_coverage_by_hand():
     assert metrics.monosemantic_per_feature == 3 / 4
     assert metrics.monosemantic_per_neuron == 3 / 6
     assert metrics.feature_coverage == 2 / 4  # two neurons share feature 0
-    # (1 + 1 + 0.5 + 0 + 0.9995 + 0.9980) / 6
-    assert metrics.mean_concentration == pytest.approx(0.74958, abs=1e-5)
+    # (1 + 1 + 0.5 + 0.9995 + 0.9980) / 4
+    assert metrics.concentration_per_feature == pytest.approx(1.12438, abs=1e-5)
     assert metrics.num_dead == 1
 
 
@@ -92,7 +92,7 @@ def test_a_faint_neuron_is_dead_where_the_nonlinearity_answers_faintly_to_everyt
     found, metrics = judge(network([[0.001, 0.0]]), 1, torch.eye(2), NONLINEARITIES["gelu"])
     assert found.concentration[0] == pytest.approx(1.0)
     assert metrics.monosemantic_per_feature == 0
-    assert metrics.mean_concentration == 0
+    assert metrics.concentration_per_feature == 0
 
 
 def test_responses_are_to_features_seen_through_the_projection():
