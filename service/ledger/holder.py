@@ -4,7 +4,6 @@ import os
 import socket
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -32,14 +31,11 @@ class Holder:
     def is_dead(self) -> bool:
         """Whether it is known to be gone; False where that cannot be known.
 
-        A host's name says little: machines are called ``localhost``, and containers of one machine
-        do not see each other's processes.
+        That its machine was started anew since cannot be known: machines are called ``localhost``,
+        copies of one image share its id, and containers do not see each other's processes.
         """
         if not self.is_visible:
-            boot, _, machine = self.boot_id.partition("@")
-            here, _, this_machine = _boot_id().partition("@")
-            was_rebooted = boot.partition(":")[0] != here.partition(":")[0]
-            return bool(machine) and machine == this_machine and was_rebooted
+            return False
         try:
             is_same = abs(_process_start(self.pid) - self.process_start) < 1.0
             return not is_same or psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
@@ -49,20 +45,15 @@ class Holder:
 
 @cache
 def _boot_id() -> str:
-    """Names this boot, the processes that can be seen, and the machine: ``BOOT:PROCESSES@MACHINE``.
+    """Names this boot, and the processes that can be seen: ``BOOT:PROCESSES``.
 
-    On Linux a step of the clock does not change it. The machine is empty where it has no id.
+    On Linux a step of the clock does not change it.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")
     processes = Path("/proc/self/ns/pid")
-    machine = Path("/etc/machine-id")
-    return "{}:{}@{}".format(
+    return "{}:{}".format(
         boot.read_text().strip() if boot.exists() else int(psutil.boot_time()),
         processes.stat().st_ino if processes.exists() else "",
-        # Too long for its column, and nobody's business.
-        sha256(machine.read_bytes()).hexdigest()[:8]
-        if machine.exists() and machine.read_text().strip()
-        else "",
     )
 
 

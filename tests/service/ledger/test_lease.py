@@ -32,9 +32,9 @@ def held_by(ledger: Ledger, **changes: object) -> None:
         connection.execute(update(tables.leases).values(**changes))
 
 
-def rebooted() -> str:
-    """An earlier boot of this very machine."""
-    return "before:1@" + Holder.here().boot_id.partition("@")[2]
+def held_by_a_dead_process(ledger: Ledger) -> None:
+    """Pretend that the holder has ended, and that this process got its id."""
+    held_by(ledger, process_start=Holder.here().process_start - 100)
 
 
 def test_a_live_driver_is_not_disturbed(ledger: Ledger) -> None:
@@ -54,32 +54,32 @@ def test_a_dead_process_on_this_host_is_replaced_at_once(ledger: Ledger) -> None
 
 def test_a_process_that_got_a_dead_ones_id_is_not_taken_for_it(ledger: Ledger) -> None:
     take(ledger.engine, "s")
-    held_by(ledger, process_start=Holder.here().process_start - 100)
+    held_by_a_dead_process(ledger)
     take(ledger.engine, "s")
 
 
+BOOT, _, THE_REST = Holder.here().boot_id.partition(":")
+
+
+@pytest.mark.parametrize("host", [socket.gethostname(), "elsewhere"])
 @pytest.mark.parametrize(
-    "elsewhere",
+    "boot_id",
     [
-        # Another machine that is called the same, one of before there were ids, and a container
-        # beside this one whose processes cannot be seen.
-        "before:1@00000000",
-        "before",
-        Holder.here().boot_id.partition(":")[0] + ":1@" + Holder.here().boot_id.partition("@")[2],
+        # A copy of this machine, or this very machine before it was started anew.
+        f"another:{THE_REST}",
+        "another",
+        # A container beside this one, whose processes cannot be seen.
+        f"{BOOT}:1",
     ],
 )
-def test_a_host_of_the_same_name_may_be_another_one(ledger: Ledger, elsewhere: str) -> None:
+def test_a_process_that_cannot_be_looked_for_may_be_alive(
+    ledger: Ledger, host: str, boot_id: str
+) -> None:
     take(ledger.engine, "s")
-    held_by(ledger, boot_id=elsewhere)
+    held_by(ledger, host=host, boot_id=boot_id)
     assert ledger.sweep("s").is_live
     with pytest.raises(LeaseHeldError, match="at work"):
         take(ledger.engine, "s", lambda _: held_by(ledger, expires_at=time.time() + 31.0))
-
-
-def test_a_boot_that_is_over_leaves_nobody_alive(ledger: Ledger) -> None:
-    take(ledger.engine, "s")
-    held_by(ledger, boot_id=rebooted())
-    take(ledger.engine, "s")
 
 
 def test_another_host_is_waited_for_until_its_lease_runs_out(
@@ -140,7 +140,7 @@ def test_a_driver_is_told_soon_that_its_lease_was_taken(
 
 def test_who_lost_the_lease_cannot_write_and_is_told(ledger: Ledger) -> None:
     lost = Writer(ledger, take(ledger.engine, "s"))
-    held_by(ledger, boot_id=rebooted())
+    held_by_a_dead_process(ledger)
     take(ledger.engine, "s")
     with pytest.raises(LeaseLostError, match="another driver has taken the sweep 's'"):
         lost.enter_phase("search")
@@ -166,7 +166,7 @@ def test_a_released_sweep_is_free(ledger: Ledger) -> None:
 def test_what_a_write_has_read_stays_true_until_it_commits(ledger: Ledger) -> None:
     """A driver in the middle of a write cannot lose the sweep before its commit."""
     lease = take(ledger.engine, "s")
-    held_by(ledger, boot_id=rebooted())
+    held_by_a_dead_process(ledger)
     impatient = {"sqlite": {"timeout": 0.1}, "postgresql": {"options": "-c lock_timeout=100"}}
     other = create_engine(ledger.url, connect_args=impatient[ledger.engine.dialect.name])
     with tables.writing(ledger.engine) as connection:
@@ -183,7 +183,7 @@ def test_a_driver_that_is_paused_in_a_write_does_not_keep_the_next_one_out(
 ) -> None:
     """PostgreSQL holds a lock until its owner's end; on SQLite the next one gives up in a while."""
     lease = take(ledger.engine, "s")
-    held_by(ledger, boot_id=rebooted())
+    held_by_a_dead_process(ledger)
     monkeypatch.setattr("service.ledger.connections.IDLE_TIMEOUT_S", 0.2)
     ledger.engine.dispose()
     with pytest.raises(LedgerAwayError), tables.writing(ledger.engine) as paused:
