@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from optuna.exceptions import StorageInternalError
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.ledger import tables
@@ -39,14 +39,7 @@ class Discrepancies:
 def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
     """Compare the two halves of the ledger."""
     with ledger.engine.connect() as connection:
-        results = {
-            row.trial_id: row.attempt
-            for row in connection.execute(
-                select(tables.results.c.trial_id, tables.results.c.attempt).where(
-                    tables.results.c.sweep == sweep
-                )
-            )
-        }
+        results = _results(connection, sweep)
         attempts = connection.execute(
             select(
                 tables.attempts.c.cohort_id,
@@ -63,6 +56,16 @@ def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
     }
     begun = {(row.cohort_id, row.attempt) for row in attempts}
     both = [trial_id for trial_id in results if trial_id in trials]
+    ended = [
+        trial_id
+        for trial_id, trial in trials.items()
+        if trial.state.is_finished() and trial_id not in results
+    ]
+    if ended:
+        # A driver may have recorded them between the two looks.
+        with ledger.engine.connect() as connection:
+            results_now = _results(connection, sweep)
+        ended = [trial_id for trial_id in ended if trial_id not in results_now]
     return Discrepancies(
         without_trial=tuple(sorted(set(results) - set(trials))),
         without_attempt=tuple(
@@ -71,14 +74,20 @@ def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
             if (trials[trial_id].user_attrs.get("cohort_id"), results[trial_id]) not in begun
         ),
         untold=tuple(trial_id for trial_id in both if not trials[trial_id].state.is_finished()),
-        ended_without_result=tuple(
-            trial_id
-            for trial_id, trial in trials.items()
-            if trial.state.is_finished() and trial_id not in results
-        ),
+        ended_without_result=tuple(ended),
         num_open_attempts=sum(row.ended_at is None for row in attempts),
         is_leased=is_leased is not None,
     )
+
+
+def _results(connection: Connection, sweep: str) -> dict[str, int]:
+    """By trial id the attempt that brought it."""
+    rows = connection.execute(
+        select(tables.results.c.trial_id, tables.results.c.attempt).where(
+            tables.results.c.sweep == sweep
+        )
+    )
+    return {row.trial_id: row.attempt for row in rows}
 
 
 def strange_studies(ledger: Ledger) -> list[str]:

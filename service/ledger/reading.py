@@ -6,12 +6,13 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
 from service.ledger import checksums, tables
 from service.ledger.lease import being_deleted, is_live
+from service.ledger.outcomes import Outcomes, outcomes
 from service.ledger.studies import Studies, open_storage
 from service.trials import ENDED, PHASES, Phase, Result, State, Trial
 
@@ -213,56 +214,41 @@ class Ledger:
         Raises:
             LedgerError: If a row is not as it was written, or one is lost that others tell of.
         """
-        studies = Studies(self.storage, name)
-        with self.engine.connect() as connection:
-            is_running = is_live(connection, name)
-            # Of a sweep that is being deleted the trials go before the results.
-            is_kept = not connection.scalar(
-                select(tables.sweeps.c.deleting_at).where(tables.sweeps.c.name == name)
-            )
-            results = {
-                row.trial_id: row
-                for row in connection.execute(
-                    select(tables.results).where(tables.results.c.sweep == name)
-                )
-            }
-            attempts = {
-                row.cohort_id: row
-                for row in connection.execute(
-                    select(
-                        tables.attempts.c.cohort_id,
-                        func.max(tables.attempts.c.attempt).label("attempts"),
-                        # An attempt without an end is the one at work.
-                        (func.count() - func.count(tables.attempts.c.ended_at)).label("open"),
-                    )
-                    .where(tables.attempts.c.sweep == name)
-                    .group_by(tables.attempts.c.cohort_id)
-                )
-            }
+        asked = phases or PHASES
+        before = outcomes(self.engine, name)
         # Read after the results: whoever has one was there before.
-        trials = [
-            _trial(phase, frozen, results, attempts, is_running)
-            for phase in phases or PHASES
+        studies = Studies(self.storage, name)
+        told = {
+            f"{phase}/{frozen.number}": (phase, frozen)
+            for phase in asked
             for frozen in studies.trials(phase)
+        }
+        lost = [
+            trial_id
+            for trial_id in before.results
+            if trial_id not in told and trial_id.partition("/")[0] in asked
         ]
-        found = {trial.trial_id for trial in trials}
-        for trial_id in results if is_kept else ():
-            if trial_id not in found and trial_id.partition("/")[0] in (phases or PHASES):
+        ended_since = {
+            trial_id
+            for trial_id, (_, frozen) in told.items()
+            if frozen.state.is_finished() and trial_id not in before.results
+        }
+        # A driver, or a deletion, may have been at work between the two looks.
+        after = outcomes(self.engine, name) if lost or ended_since else before
+        for trial_id in lost:
+            if after.is_kept and trial_id in after.results:
                 raise checksums.changed(f"the trial {trial_id}")
-        return trials
+        return [
+            _trial(phase, frozen, after if trial_id in ended_since else before)
+            for trial_id, (phase, frozen) in told.items()
+        ]
 
 
-def _trial(
-    phase: Phase,
-    frozen: FrozenTrial,
-    results: Mapping[str, Row[Any]],
-    attempts: Mapping[str, Row[Any]],
-    is_running: bool,
-) -> Trial:
+def _trial(phase: Phase, frozen: FrozenTrial, recorded: Outcomes) -> Trial:
     attrs = frozen.user_attrs
     cohort_id = attrs["cohort_id"]
-    row = results.get(f"{phase}/{frozen.number}")
-    attempt = attempts.get(cohort_id)
+    row = recorded.results.get(f"{phase}/{frozen.number}")
+    attempt = recorded.attempts.get(cohort_id)
     state: State = "waiting"
     if row is not None:
         state = row.state
@@ -270,7 +256,7 @@ def _trial(
             raise checksums.changed(f"the attempts of {cohort_id}")
     elif frozen.state.is_finished():
         raise checksums.changed(f"the result of {phase}/{frozen.number}")
-    elif is_running and attempt is not None and attempt.open:
+    elif recorded.is_live and attempt is not None and attempt.open:
         state = "running"
     return Trial(
         phase=phase,

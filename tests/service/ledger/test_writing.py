@@ -1,10 +1,11 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from postgres import Postgres
 from sqlalchemy import create_engine, inspect, update
 
@@ -17,7 +18,9 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, Writer, release, tables, take
-from service.trials import Point, Result
+from service.ledger.inspection import discrepancies
+from service.ledger.studies import Studies
+from service.trials import Phase, Point, Result
 
 POINT = Point(settings={"num_neurons": 64, "learning_rate": 0.1}, seeds=(3, 4), role="baseline")
 
@@ -106,6 +109,73 @@ def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
     found = ledger.trials("s")[0].result
     assert found is not None
     assert found.metrics == {"loss": 0.5}
+
+
+def do_between_the_looks(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let something happen once after our tables are read, and before Optuna's trials are."""
+    read = Studies.trials
+    acts = [act]
+
+    def trials(studies: Studies, phase: Phase) -> list[FrozenTrial]:
+        while acts:
+            acts.pop()()
+        return read(studies, phase)
+
+    monkeypatch.setattr(Studies, "trials", trials)
+
+
+def test_a_result_that_comes_while_the_trials_are_read_is_no_damage(
+    ledger: Ledger, writer: Writer, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moved to another cohort, tried there, recorded and told, all between the two looks."""
+    for number in (0, 1):
+        writer.add_trial("baseline", number, POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+
+    def end() -> None:
+        writer.move_trial("baseline", 0, "baseline-0a")
+        attempt = writer.begin_attempt("baseline-0a")
+        writer.record_results("baseline-0a", attempt, [result()])
+        writer.tell("baseline", 0, 0.5, None)
+
+    with closing(Ledger(home.ledger_url, create=False)) as reader:
+        do_between_the_looks(monkeypatch, end)
+        trials = reader.trials("s")
+    assert [(trial.state, trial.attempts) for trial in trials] == [("complete", 1), ("running", 1)]
+    assert trials[0].result == result()
+
+
+def test_a_result_that_comes_while_the_halves_are_compared_is_no_discrepancy(
+    ledger: Ledger, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+
+    def end() -> None:
+        writer.record_results("baseline-0", 1, [result()])
+        writer.tell("baseline", 0, 0.5, None)
+
+    do_between_the_looks(monkeypatch, end)
+    assert discrepancies(ledger, "s").ended_without_result == ()
+
+
+@pytest.mark.parametrize("is_at_its_end", [False, True])
+def test_a_deletion_while_the_trials_are_read_is_no_damage(
+    ledger: Ledger, writer: Writer, monkeypatch: pytest.MonkeyPatch, is_at_its_end: bool
+) -> None:
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+    writer.record_results("baseline-0", 1, [result()])
+
+    def delete() -> None:
+        writer.begin_deletion()
+        if is_at_its_end:
+            writer.erase()
+        else:
+            writer._studies.delete()
+
+    do_between_the_looks(monkeypatch, delete)
+    assert ledger.trials("s") == []
 
 
 def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:

@@ -1,0 +1,55 @@
+"""What our half of the ledger says of a sweep's trials, read in one go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Row, func, select
+
+from service.ledger import tables
+from service.ledger.lease import is_live
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The results, and the attempts that brought them.
+
+    Attributes:
+        is_live: Whether a driver is at work on the sweep.
+        is_kept: Whether it is there, and not being deleted: then the trials go before the results.
+        results: The rows by trial id.
+        attempts: By cohort id how many ``attempts`` there were, and how many are still ``open``.
+    """
+
+    is_live: bool
+    is_kept: bool
+    results: Mapping[str, Row[Any]]
+    attempts: Mapping[str, Row[Any]]
+
+
+def outcomes(engine: Engine, sweep: str) -> Outcomes:
+    """What is recorded now."""
+    results, attempts, sweeps = tables.results, tables.attempts, tables.sweeps
+    with engine.connect() as connection:
+        kept = select(sweeps.c.name).where(sweeps.c.name == sweep, sweeps.c.deleting_at.is_(None))
+        return Outcomes(
+            is_live=is_live(connection, sweep),
+            is_kept=connection.scalar(kept) is not None,
+            results={
+                row.trial_id: row
+                for row in connection.execute(select(results).where(results.c.sweep == sweep))
+            },
+            attempts={
+                row.cohort_id: row
+                for row in connection.execute(
+                    select(
+                        attempts.c.cohort_id,
+                        func.max(attempts.c.attempt).label("attempts"),
+                        # An attempt without an end is the one at work.
+                        (func.count() - func.count(attempts.c.ended_at)).label("open"),
+                    )
+                    .where(attempts.c.sweep == sweep)
+                    .group_by(attempts.c.cohort_id)
+                )
+            },
+        )
