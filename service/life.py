@@ -67,6 +67,7 @@ class Life:
         for trial in ledger.trials(spec.name):
             self._trials[trial.phase].append(trial)
         self._running: dict[str, Cohort] = {}
+        self._given_up: dict[str, list[Result]] = {}
         self._queue = CohortQueue(self._trials, writer)
         self._baseline = BaselinePhase(spec)
         self._tell_what_is_recorded()
@@ -138,14 +139,19 @@ class Life:
     def died(self, cohort_id: str, reason: str, *, with_machine: bool = False) -> None:
         """Try a cohort again that ended without results; see ``CohortQueue.take_back``."""
         cohort = self._running[cohort_id]
+        # Asked again after an outage, its results may be in the ledger already.
+        if cohort_id in self._given_up:
+            self.ended(cohort_id, self._given_up[cohort_id])
+            return
         attempts = self._writer.end_attempt(
             cohort_id, cohort.attempt, reason, with_machine=with_machine
         )
         queued = self._queue.take_back(cohort_id, attempts)
         if not queued:
-            self.ended(
-                cohort_id, [given_up(trial, cohort.attempt, attempts) for trial in cohort.trials]
-            )
+            self._given_up[cohort_id] = [
+                given_up(trial, cohort.attempt, attempts) for trial in cohort.trials
+            ]
+            self.ended(cohort_id, self._given_up[cohort_id])
             return
         del self._running[cohort_id]
         for watcher in self._watchers:

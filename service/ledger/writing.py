@@ -192,7 +192,7 @@ class Writer:
     def end_attempt(
         self, cohort_id: str, attempt: int, reason: str, *, with_machine: bool = False
     ) -> list[Attempt]:
-        """Record why an execution brought no results.
+        """Record why an execution brought no results; one that brought them is left as it is.
 
         Args:
             cohort_id: The cohort.
@@ -278,6 +278,7 @@ class Writer:
                 tables.attempts.c.sweep == self.sweep,
                 tables.attempts.c.cohort_id == cohort_id,
                 tables.attempts.c.attempt == attempt,
+                tables.attempts.c.outcome.is_distinct_from(tables.RECORDED),
             )
             .values(ended_at=tables.now(connection), outcome=_kept_text(outcome))
         )

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from service.cohort import Cohort
 from service.errors import LedgerAwayError, SweepFailedError
-from service.ledger import Ledger, Writer, release, take
+from service.ledger import Ledger, Writer, release, tables, take
 from service.life import Life
 from service.planning import Resolved, resolve
 from service.room import Machine, Room
@@ -258,9 +258,23 @@ def seen(ledger_url: str) -> list[tuple[object, ...]]:
         )
     }
     return [
-        (t.trial_id, t.state, dict(t.settings), t.cohort_id, told.get((t.phase, t.number)))
+        (
+            t.trial_id,
+            t.state,
+            t.result.reason if t.result is not None else None,
+            dict(t.settings),
+            t.cohort_id,
+            outcomes(ledger, t.cohort_id),
+            told.get((t.phase, t.number)),
+        )
         for t in ledger.trials("tiny")
     ]
+
+
+def outcomes(ledger: Ledger, cohort_id: str) -> list[str | None]:
+    """How a cohort's attempts ended; one that was begun and not heard of is nobody's."""
+    ends = [attempt.outcome for attempt in ledger.attempts("tiny", cohort_id)]
+    return [end for end in ends if end != tables.ABANDONED]
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +306,36 @@ def test_a_ledger_that_is_away_at_any_commit_changes_nothing(
             make_flaky(life._writer, outages)
             train_patiently(life)
     assert seen(ledger_url) == with_one_that_dies
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("outage", [(0, "unheard"), (1, "unheard"), (2, "lost")])
+def test_a_trial_that_is_given_up_while_the_ledger_goes_away_is_given_up_once(
+    ledger_url: str, outage: tuple[int, str]
+) -> None:
+    """Away at the commit of its last death, of its result, or of what Optuna is told."""
+    reason = "its worker ended 3 times on this trial alone: killed"
+    with driver(ledger_url, SWEEP.replace("cohort_size: 3", "cohort_size: 1")) as life:
+        train(life, cohorts=3)
+        for attempt in (1, 2, 3):
+            cohort = life.next_cohort()
+            assert cohort is not None
+            assert (cohort.cohort_id, cohort.attempt) == ("search-0", attempt)
+            if attempt == 3:
+                make_flaky(life._writer, dict([outage]))
+                with pytest.raises(LedgerAwayError):
+                    life.died("search-0", "killed")
+            life.died("search-0", "killed")
+        (given_up,) = (trial.result for trial in life.trials if trial.trial_id == "search/0")
+        assert given_up is not None
+        assert (given_up.attempt, given_up.reason) == (3, reason)
+        following = life.next_cohort()
+        assert following is not None
+        assert following.cohort_id == "search-1"
+    with closing(Ledger(ledger_url)) as ledger:
+        (recorded,) = (t.result for t in ledger.trials("tiny") if t.trial_id == "search/0")
+        assert recorded == given_up
+        assert outcomes(ledger, "search-0") == ["killed", "killed", tables.RECORDED]
 
 
 def test_a_driver_that_dies_while_it_asks_leaves_no_hole(

@@ -100,6 +100,15 @@ def test_results_of_an_older_attempt_are_dropped(ledger: Ledger, writer: Writer)
     assert writer.record_results("baseline-0", 2, [result(attempt=2)])
 
 
+def test_an_attempt_that_brought_results_did_not_die(ledger: Ledger, writer: Writer) -> None:
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+    writer.end_attempt("baseline-0", 1, "killed")
+    writer.record_results("baseline-0", 1, [result()])
+    (attempt,) = writer.end_attempt("baseline-0", 1, "killed")
+    assert attempt.outcome == tables.RECORDED
+
+
 def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
     writer.add_trial("baseline", 0, POINT, "baseline-0")
     writer.begin_attempt("baseline-0")
