@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +75,8 @@ def resume(
     from service import sweep
     from service.recorded import spec_of
 
-    record = ledger_here(bring_up_to_date=True).sweep(name)
+    with closing(ledger_here(bring_up_to_date=True)) as ledger:
+        record = ledger.sweep(name)
     _watched(
         spec_of(record),
         num_trials or record.num_trials,
@@ -234,7 +236,8 @@ def main() -> None:
         app()
     except MonosweepError as error:
         style = "yellow" if isinstance(error, InterruptedSweepError) else "red"
-        err.print(str(error), style=style, markup=False, highlight=False, soft_wrap=True)
+        said = without_password(str(error))
+        err.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from service.checkpoints import Checkpoints, CheckpointWriter
@@ -45,7 +45,8 @@ class Cohort:
     task: Mapping[str, Any]
     training: Mapping[str, Any]
     num_threads: int
-    storage: str
+    # Ray Tune writes what it is handed into its own files and logs, and a URI may hold keys.
+    storage: str = field(repr=False)
     checkpoint_s: float
     early_stopping: EarlyStopping | None = None
 

@@ -12,9 +12,20 @@ from service.errors import UserError
 _TRACKING_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
 
 
+# ``user:password@`` of a URL, up to its last ``@``: one in a password should be written %40, and a
+# slash %2F, but hardly ever is.
+_OF_USER = re.compile(r"(?<=://)([^:/?@\s]*):\S*(?=@)")
+# ``&password=...`` of a URL, or of the words that PostgreSQL's library takes.
+_NAMED = re.compile(
+    r"([\w-]*(?:password|passwd|secret|token|access_?key|signature|credential)[\w-]*=)"
+    r"[^&\s]*?(?=[).,;'\"]*(?:[&\s]|$))",
+    re.IGNORECASE,
+)
+
+
 def without_password(text: str) -> str:
     """A URL, or a message with URLs in it, fit to be shown: passwords are stars."""
-    return re.sub(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)", r"\1:***", text)
+    return _NAMED.sub(r"\1***", _OF_USER.sub(r"\1:***", text))
 
 
 def _database(url: str) -> str:
@@ -83,7 +94,9 @@ class Home:
         none of its checkpoints are.
         """
         if self.storage != str(self.path):
-            return re.sub(r"(?<=://)[^@/]*@", "", self.storage.partition("?")[0])
+            # Secrets may hold a slash or a question mark that should have been written %2F or %3F.
+            keyless = re.sub(r"(?<=://)([^:/?@]*:.*|[^/?@]*)@", "", self.storage)
+            return keyless.partition("?")[0]
         is_beside = self.ledger_url.startswith(f"sqlite:///{self.path}/")
         return "beside the ledger" if is_beside else f"{self.path} on {socket.gethostname()}"
 

@@ -8,7 +8,7 @@ from service.cohort_tables import named_tables
 from service.deletion import FOLDERS
 from service.doctor.finding import Finding, Known, listed
 from service.errors import StorageError, UserError
-from service.home import Home
+from service.home import Home, without_password
 from service.ledger import Ledger, held, unfinished
 from service.storage import Storage
 from service.tidying import unread_tables
@@ -112,7 +112,7 @@ def _strangers(known: Known, storage: Storage) -> list[Finding]:
         Finding(
             PART,
             f"{len(strange)} folders are of sweeps that the ledger does not know: "
-            f"{listed(strange)} (below {known.home.storage})",
+            f"{listed(strange)} (below {without_password(known.home.storage)})",
             "If no other ledger knows them, remove them yourself.",
             # In a place that several ledgers may share they are to be expected.
             is_well=known.home.storage != str(known.home.path),

@@ -7,6 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from service.home import without_password
 from service.ledger import checksums, tables
 from service.ledger.lease import Lease
 from service.ledger.reading import Attempt, Ledger
@@ -285,5 +286,8 @@ class Writer:
 
 
 def _kept_text(said: str) -> str:
-    """What somebody said, without what no database keeps: a dying process may say anything."""
-    return said.replace("\0", "").encode(errors="replace").decode()
+    """What somebody said, without what no database keeps: a dying process may say anything.
+
+    Passwords are stars: MLflow shows it to everybody.
+    """
+    return without_password(said.replace("\0", "").encode(errors="replace").decode())

@@ -238,7 +238,7 @@ def test_steps_done_are_told_as_it_goes(tmp_path: Path, wide: Trial) -> None:
     assert len(seen) > 2
 
 
-def test_the_phase_is_its_trials(make_trial: MakeTrial) -> None:
+def test_the_phase_is_its_trials_and_no_log_tells_a_storages_keys(make_trial: MakeTrial) -> None:
     cohort = Cohort(
         sweep="s",
         cohort_id="confirmation-0",
@@ -248,9 +248,11 @@ def test_the_phase_is_its_trials(make_trial: MakeTrial) -> None:
         training=TRAINING,
         num_threads=1,
         checkpoint_s=30.0,
-        storage="x",
+        storage="s3://KEY:hunter2@bucket",
     )
     assert cohort.phase == "confirmation"
+    # Ray Tune makes the names of its files of it.
+    assert "hunter2" not in repr(cohort)
 
 
 def test_settings_that_the_trainers_refuse_are_not_trained(

@@ -302,6 +302,19 @@ def test_what_a_broken_worker_said_can_be_kept(ledger: Ledger, writer: Writer) -
     assert attempt.outcome == "killed\n?é"
 
 
+def test_no_password_is_kept_of_what_was_said(ledger: Ledger, writer: Writer) -> None:
+    """What the ledger keeps MLflow shows to everybody."""
+    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.begin_attempt("baseline-0")
+    said = "no answer (s3://KEY:hunter2@bucket)"
+    writer.record_results("baseline-0", 1, [result(state="failed", reason=said)])
+    writer.fail(said)
+    (trial,) = ledger.trials("s")
+    assert trial.result is not None
+    assert trial.result.reason == ledger.sweep("s").failure
+    assert trial.result.reason == "no answer (s3://KEY:***@bucket)"
+
+
 only_postgresql = pytest.mark.parametrize("new_ledger_url", ["postgresql"], indirect=True)
 
 
