@@ -79,7 +79,7 @@ class LeaseLostError(MonosweepError):
 
 
 class LedgerError(MonosweepError):
-    """The ledger's database cannot be opened or read."""
+    """The ledger's database cannot be opened, read or written."""
 
 
 class OlderLedgerError(LedgerError):

@@ -4,16 +4,24 @@ import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.dialects import plugins
+from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from service.errors import LedgerAwayError
+from service.errors import LedgerAwayError, LedgerError
 from service.home import without_password
+from service.ledger.damage import name_damage, naming_damage
 
 BUSY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 30.0
-# SQLite's names for a lock that is held, a disk that is full, and one that fails.
-_PASSES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")
+# SQLite's names for a lock that is held, a disk that is full, one that fails, and a folder that is
+# not mounted, or only to be read.
+_PASSES = (
+    *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL"),
+    *("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY"),
+)
+# PostgreSQL's word for a server that stands by, and has not taken over yet.
+_STANDS_BY = "25006"
 # PostgreSQL's own words: seconds, but for the last one's milliseconds.
 _PATIENCE = {
     "connect_timeout": 10,
@@ -39,13 +47,15 @@ def options(url: URL) -> dict[str, Any]:
 
 def tune(engine: Engine) -> None:
     """Have every connection that an engine opens from now on set up for its kind of database."""
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _tune_sqlite)
-    else:
-        event.listen(engine, "connect", _tune_postgresql)
+    tune_one = _tune_sqlite if engine.dialect.name == "sqlite" else _tune_postgresql
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        with naming_damage(engine):
+            tune_one(connection)
 
 
-def _tune_sqlite(connection: Any, _record: Any) -> None:
+def _tune_sqlite(connection: Any) -> None:
     """Readers that never block the writer, and one fsync a checkpoint instead of one a commit.
 
     With write-ahead logging and ``synchronous=NORMAL`` a killed process loses nothing; only a
@@ -58,7 +68,7 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _tune_postgresql(connection: Any, _record: Any) -> None:
+def _tune_postgresql(connection: Any) -> None:
     """A driver that stops within a transaction cannot hold its locks for ever.
 
     One that is paused, or whose machine is gone without a word, would keep the next one from the
@@ -68,6 +78,14 @@ def _tune_postgresql(connection: Any, _record: Any) -> None:
     cursor.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TIMEOUT_S * 1000)}")
     cursor.close()
     connection.commit()
+
+
+def set_up(engine: Engine, *, always_writes: bool = False) -> None:
+    """Have an engine speak to the ledger as all do; see the functions that this calls."""
+    tune(engine)
+    begin_sqlite_ourselves(engine, always_writes=always_writes)
+    name_damage(engine)
+    tell_outages(engine)
 
 
 def begin_sqlite_ourselves(engine: Engine, *, always_writes: bool = False) -> None:
@@ -96,9 +114,11 @@ def begin_sqlite_ourselves(engine: Engine, *, always_writes: bool = False) -> No
 def tell_outages(engine: Engine) -> None:
     """Raise ``LedgerAwayError`` wherever the database does not answer, and nothing of SQLAlchemy's.
 
-    A server that is down or restarts, a lock that is never given back, a disk that is full: each
-    may pass. Optuna leaves an error alone that is not SQLAlchemy's, instead of trying again where
-    it cannot know whether its commit was heard.
+    A server that is down or restarts, a lock that is never given back, a disk that is full or not
+    there: each may pass. What it refuses for good, such as what its user may not do, is a
+    ``LedgerError``; only a row that is there already is left to who inserts it. Optuna leaves an
+    error alone that is not SQLAlchemy's, instead of trying again where it cannot know whether its
+    commit was heard.
     """
 
     @event.listens_for(engine, "handle_error")
@@ -109,7 +129,14 @@ def tell_outages(engine: Engine) -> None:
         if context.is_disconnect or _may_pass(error):
             raise LedgerAwayError(
                 f"the ledger does not answer: {without_password(cause(error)).rstrip('.?')}. "
-                "Check that its database is running, and that its disk is not full."
+                "Check that its database is running, that its disk is there and not full, and that "
+                "you may write to it."
+            ) from error
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+            raise LedgerError(
+                "the ledger's database must let its tables be read and written, found it refuses: "
+                f"{without_password(_first_line(error)).rstrip('.')}. Check that they are all "
+                "there, and what the user of MONOSWEEP_LEDGER_URL may do with them."
             ) from error
 
 
@@ -118,9 +145,41 @@ def _may_pass(error: BaseException | None) -> bool:
     if isinstance(getattr(error, "orig", None), sqlite3.Error):
         name = getattr(error.orig, "sqlite_errorname", "")  # type: ignore[union-attr]
         return name.startswith(_PASSES)
-    return isinstance(error, OperationalError | InterfaceError)
+    return (
+        isinstance(error, OperationalError | InterfaceError)
+        or getattr(getattr(error, "orig", None), "sqlstate", None) == _STANDS_BY
+    )
+
+
+def _first_line(error: DBAPIError) -> str:
+    """What the database itself said; PostgreSQL goes on with where in the statement."""
+    return str(error.orig).partition("\n")[0]
 
 
 def cause(error: BaseException | None) -> str:
     """What the database itself said, on one line."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+class LedgerEngine(CreateEnginePlugin):
+    """Sets an engine up that another library makes, before that opens its first connection.
+
+    Asked for in what SQLAlchemy is told: ``plugins=[PLUGIN]``, and ``always_writes`` as for
+    ``begin_sqlite_ourselves``.
+    """
+
+    def __init__(self, url: URL, kwargs: dict[str, Any]) -> None:
+        super().__init__(url, kwargs)
+        self._always_writes = kwargs.pop("always_writes", False)
+
+    def update_url(self, url: URL) -> URL:
+        """Nothing in the URL is this plugin's."""
+        return url
+
+    def engine_created(self, engine: Engine) -> None:
+        """As the ledger's own engine is set up."""
+        set_up(engine, always_writes=self._always_writes)
+
+
+PLUGIN = "monosweep.ledger"
+plugins.register(PLUGIN, __name__, LedgerEngine.__name__)

@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ def damage(path: Path) -> list[str]:
         with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
             strays = connection.execute("PRAGMA foreign_key_check").fetchall()
-    except sqlite3.DatabaseError as error:
-        return [str(error)]
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        return [_words(error)]
     # SQLite's word for a file that is whole.
     problems = [problem for problem in found if problem != "ok"]
     return problems + [f"a row of {table} belongs to none of {of}" for table, _, of, _ in strays]
@@ -61,9 +62,32 @@ def name_damage(engine: Engine) -> None:
     def name(context: Any) -> None:
         error = context.original_exception
         is_damage = getattr(error, "sqlite_errorname", "").startswith(_DAMAGE)
-        if is_damage or str(error).startswith(_NO_TEXT):
-            path = Path(str(engine.url.database))
-            raise LedgerError(
-                f"the ledger must be whole, found it damaged: {error} ({path}). "
-                f"{how_to_restore(path)}"
-            ) from error
+        if is_damage or isinstance(error, UnicodeDecodeError) or str(error).startswith(_NO_TEXT):
+            raise _damaged(engine, error) from error
+
+
+@contextmanager
+def naming_damage(engine: Engine) -> Iterator[None]:
+    """The same where a connection is set up: there SQLAlchemy knows the driver's errors only."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _damaged(engine, error) from error
+
+
+def _damaged(engine: Engine, error: BaseException) -> LedgerError:
+    path = Path(str(engine.url.database))
+    return LedgerError(
+        f"the ledger must be whole, found it damaged: {_words(error)} ({path}). "
+        f"{how_to_restore(path)}"
+    )
+
+
+def _words(error: BaseException) -> str:
+    """What SQLite said; it quotes names as they are, and Python cannot read those that are damaged.
+
+    What it could not read is then all that it tells.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return error.object.decode(errors="replace")
+    return str(error)

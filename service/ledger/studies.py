@@ -16,8 +16,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import LedgerAwayError
 from service.ledger.checksums import COLUMN, changed, checksum
-from service.ledger.connections import begin_sqlite_ourselves, options, tell_outages, tune
-from service.ledger.damage import name_damage
+from service.ledger.connections import PLUGIN, options
 from service.ledger.lease import Lease
 from service.trials import Phase, Point
 
@@ -46,19 +45,13 @@ def open_storage(url: str, *, always_writes: bool = False) -> RDBStorage:
         always_writes: Take SQLite's write lock in every transaction, so that the lease which is
             checked in it stays ours until the commit.
     """
-    storage = RDBStorage(
+    ours = {"plugins": [PLUGIN], "always_writes": always_writes}
+    return RDBStorage(
         url,
-        engine_kwargs=options(make_url(url)),
+        engine_kwargs={**options(make_url(url)), **ours},
         skip_table_creation=True,
         skip_compatibility_check=True,
     )
-    # The constructor may have connected already; from here on every connection is a tuned one.
-    storage.engine.dispose()
-    tune(storage.engine)
-    begin_sqlite_ourselves(storage.engine, always_writes=always_writes)
-    name_damage(storage.engine)
-    tell_outages(storage.engine)
-    return storage
 
 
 class Studies:

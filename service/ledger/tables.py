@@ -38,8 +38,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from service.errors import LedgerAwayError, LedgerError, OlderLedgerError, UserError
 from service.home import without_password
 from service.ledger import checksums
-from service.ledger.connections import begin_sqlite_ourselves, cause, options, tell_outages, tune
-from service.ledger.damage import name_damage, read_json
+from service.ledger.connections import PLUGIN, cause, options, set_up
+from service.ledger.damage import read_json
 from service.ledger.migrations import VERSION, migrate
 
 # Any number that no other program takes as its lock on PostgreSQL.
@@ -159,10 +159,7 @@ def connect(
             f"the ledger must be a SQLite file or a PostgreSQL database, found {shown}. "
             "Mend MONOSWEEP_LEDGER_URL."
         )
-    tune(engine)
-    begin_sqlite_ourselves(engine)
-    name_damage(engine)
-    tell_outages(engine)
+    set_up(engine)
     try:
         if not create:
             _check_is_there(engine, shown, on_missing)
@@ -271,7 +268,7 @@ def _make_optunas_tables(url: str) -> None:
         LedgerError: If there are those of another version of Optuna.
     """
     try:
-        RDBStorage(url).engine.dispose()
+        RDBStorage(url, engine_kwargs={"plugins": [PLUGIN]}).engine.dispose()
     except RuntimeError as error:
         raise LedgerError(
             f"the ledger must have tables that Optuna {optuna.__version__} can read, found others: "

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,14 @@ from optuna.trial import TrialState
 from sqlalchemy import delete, insert, update
 
 from service.doctor import Report, examine, mend_all
+from service.doctor.finding import Known
+from service.doctor.ledger import damaged
+from service.doctor.storage import examine_storage
 from service.errors import LeaseHeldError, LedgerError
 from service.home import Home
 from service.ledger import Ledger, Writer, held, release, tables, take
+from service.ledger.damage import damage
+from service.ledger.studies import open_storage
 from service.status import status
 from service.storage import Storage
 from service.trials import Trial
@@ -345,6 +351,14 @@ def test_a_storage_that_ledgers_share_may_hold_other_sweeps(
     assert any("strange" in finding.message for finding in report.findings)
 
 
+def test_a_storages_keys_are_not_shown(interrupted: Ledger, home: Home) -> None:
+    an_unknown_sweeps_files(interrupted, home)
+    with_keys = replace(home, storage="s3://KEY:hunter2@bucket")
+    findings = examine_storage(Known(with_keys, interrupted, [], {}), Storage(home.storage))
+    (said,) = (finding.message for finding in findings if "strange" in finding.message)
+    assert "below s3://KEY:***@bucket" in said
+
+
 @pytest.fixture
 def copied(interrupted: Ledger, home: Home, tmp_path: Path) -> Home:
     """A copy of the home, whose ledger nobody has open."""
@@ -378,6 +392,67 @@ def test_a_table_with_a_damaged_page_is_named_by_who_meets_it(copied: Home) -> N
         status(Ledger(copied.ledger_url, create=False), "tiny")
     (said,) = wrong(mend_all(copied))
     assert "ledger.db is damaged" in said
+
+
+def damage_schema(path: Path, old: bytes, new: bytes) -> None:
+    """Change what SQLite keeps of how a table or an index was made, at its first place."""
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # SQLite then says what is wrong in words that are no text themselves.
+        (b"ix_studies_study_name", b"ix_studies_study_nam\xdf"),
+        (b"CREATE UNIQUE INDEX ix_studies_study_name", b"CREATE \xdfNIQUE INDEX ix_studies_"),
+        (b"CREATE TABLE monosweep_results", b"CREATE TABLE monosweep_result\xdf"),
+    ],
+)
+def test_a_schema_that_is_no_text_is_named_by_who_meets_it(
+    copied: Home, old: bytes, new: bytes
+) -> None:
+    path = copied.path / "ledger.db"
+    with closing(Ledger(copied.ledger_url, create=False)) as before:
+        record = before.sweep("tiny")
+        damage_schema(path, old, new.ljust(len(old), b"\xdf"))
+        content = path.read_bytes()
+        # One that has it open already, in connections of before and of after.
+        before.engine.dispose()
+        for look in (before.names, partial(before.trials, "tiny")):
+            with pytest.raises(LedgerError, match=r"found it damaged: malformed .*Put back a copy"):
+                look()
+    for create in (False, True):
+        with pytest.raises(LedgerError, match=r"found it damaged: malformed .*Put back a copy of"):
+            Ledger(copied.ledger_url, create=create)
+    with pytest.raises(LedgerError, match=r"found it damaged: malformed .*Put back a copy of"):
+        open_storage(copied.ledger_url)
+    (problem,) = damage(path)
+    assert problem.startswith("malformed database schema")
+    assert "malformed database schema" in damaged(copied).message
+    (said,) = wrong(mend_all(copied))
+    assert "malformed database schema" in said
+    assert record.name == "tiny"
+    assert path.read_bytes() == content
+
+
+def test_a_schema_that_is_damaged_while_it_is_open_is_named(copied: Home) -> None:
+    """SQLite reads it again once somebody has changed it."""
+    path = copied.path / "ledger.db"
+    with closing(Ledger(copied.ledger_url, create=False)) as ledger:
+        ledger.trials("tiny")
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute(
+                "UPDATE sqlite_master SET name = CAST(x'69dfdf' AS TEXT) "
+                "WHERE name = 'ix_studies_study_name'"
+            )
+            (version,) = database.execute("PRAGMA schema_version").fetchone()
+            database.execute(f"PRAGMA schema_version = {version + 1}")
+        for look in (ledger.names, partial(ledger.trials, "tiny")):
+            with pytest.raises(LedgerError, match=r"found it damaged: malformed"):
+                look()
 
 
 def test_a_value_that_is_no_json_is_named_by_who_meets_it(copied: Home) -> None:
