@@ -73,10 +73,11 @@ class Checkpoints:
         Left there, what cannot be read would count as one of the two.
 
         Args:
-            read: Raises ValueError on bytes that the cohort cannot go on from.
+            read: Raises ValueError on bytes that nobody can go on from.
 
         Raises:
             OSError: If the storage does not answer: to begin anew would lose what is there.
+            Exception: What else ``read`` raises; nothing is removed then.
         """
         refused: dict[str, str] = {}
         state = None

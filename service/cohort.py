@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from service.checkpoints import Checkpoints, CheckpointWriter
 from service.cohort_tables import curves_table, neurons_table
 from service.early_stopping import EarlyStopping
-from service.errors import StorageAwayError
+from service.errors import CohortRefusedError, StorageAwayError
 from service.outages import Outage
 from service.storage import Storage
 from service.trials import Phase, Result, State, Trial, by_trial
@@ -67,9 +67,6 @@ class CohortTraining:
 
     Args:
         cohort: What to train.
-
-    Raises:
-        RuntimeError: If this machine lacks the products of the sweep's precision.
     """
 
     def __init__(self, cohort: Cohort) -> None:
@@ -87,7 +84,6 @@ class CohortTraining:
             for seed in trial.seeds
         )
         self._training = trainers.TrainingSettings(**cohort.training)
-        _check_precision(self._training)
         self._task = trainers.Task(**cohort.task)
         self._storage = Storage(cohort.storage)
         self._checkpoints = Checkpoints(self._storage, cohort.sweep, cohort.cohort_id)
@@ -116,6 +112,8 @@ class CohortTraining:
 
         Raises:
             ValueError: If the trainers refuse a size or a value.
+            CohortRefusedError: If this machine lacks the products of the sweep's precision, or a
+                later monosweep wrote the checkpoint.
         """
         if self._state is not None and not self._state.finished:
             self._train(self._state, seconds)
@@ -164,6 +162,7 @@ class CohortTraining:
     def _begin(self) -> None:
         import trainers  # noqa: PLC0415
 
+        _check_precision(self._training)
         self._state = self._adopted() or trainers.begin(self._task, self._training, self._members)
         self.first_step = self._state.step
 
@@ -240,7 +239,12 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         def read(data: bytes) -> "CohortState":
-            state = trainers.from_bytes(data)
+            try:
+                state = trainers.from_bytes(data)
+            except trainers.NewerCheckpointError as error:
+                # Whole for whoever can read it: neither a fault of the cohort nor to be removed.
+                where = f"{self._cohort.cohort_id} on {socket.gethostname()}"
+                raise CohortRefusedError(f"{where}: {error}") from error
             if (state.task, state.settings, state.members) != (
                 self._task,
                 self._training,
@@ -261,7 +265,7 @@ def _check_precision(training: "TrainingSettings") -> None:
     import trainers  # noqa: PLC0415
 
     if training.precision == "bfloat16" and not trainers.bfloat16_is_native(training.device):
-        raise RuntimeError(
+        raise CohortRefusedError(
             f"{socket.gethostname()} must have bfloat16 products in hardware for this sweep, found "
             "none. Run it elsewhere, or start one with training.precision: float32."
         )

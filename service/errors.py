@@ -130,6 +130,10 @@ class WorkerError(MonosweepError):
     """A worker could not do what it was asked for."""
 
 
+class CohortRefusedError(WorkerError):
+    """A worker must not train a cohort, which another could: no fault of any trial."""
+
+
 class InterruptedSweepError(MonosweepError):
     """The sweep was asked to stop; it can be resumed."""
 

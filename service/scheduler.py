@@ -28,7 +28,7 @@ from ray.tune.search import Searcher
 from service import stopping
 from service.cohort import Cohort, CohortTraining
 from service.deaths import MACHINE_LOST, survive_out_of_memory
-from service.errors import AwayError
+from service.errors import AwayError, CohortRefusedError
 from service.outages import Outage
 from service.planning import Resolved
 from service.trials import Result
@@ -84,8 +84,12 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train for a moment; at the end bring the results."""
-        self._training.advance(REPORT_S)
+        """Train for a moment; at the end bring the results, or why there will be none here."""
+        refused = None
+        try:
+            self._training.advance(REPORT_S)
+        except CohortRefusedError as error:
+            refused = str(error)
         is_finished = self._training.is_finished
         if is_finished:
             # Once the results are known, nothing of the cohort may be written any more.
@@ -97,6 +101,8 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
         }
         if is_finished:
             report |= {"results": self._training.results(), "done": True}
+        if refused is not None:
+            report |= {"refused": refused, "done": True}
         return report
 
     def cleanup(self) -> None:
@@ -110,12 +116,13 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     While the ledger or the storage is away the other cohorts go on; what happened meanwhile is
     told in its order when it answers again. What else the agenda raises ends the run and is kept in
     ``error``, for ``run`` to raise: inside Tune's loop it would be taken for a failure of the
-    cohort.
+    cohort. A worker's refusal of a cohort ends the run too, but what ends meanwhile is still told.
     """
 
     def __init__(self, agenda: Agenda) -> None:
         super().__init__(metric="num_steps_done", mode="max")
         self.error: Exception | None = None
+        self._refusal: CohortRefusedError | None = None
         self._cohort_ids: dict[str, str] = {}
         self._begun: set[str] = set()
         self._agenda = agenda
@@ -152,7 +159,11 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        if result is not None and "results" in result:
+        if result is not None and "refused" in result:
+            # No death: its trials would fail for it, three attempts later.
+            self._refusal = CohortRefusedError(result["refused"])
+            stopping.ask()
+        elif result is not None and "results" in result:
             cohort_id = self._cohort_ids[trial_id]
             with self._keeping_errors(self._telling):
                 self._warn(cohort_id, result)
@@ -169,6 +180,7 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
 
         Raises:
             Exception: What the agenda raised, now or on the way.
+            CohortRefusedError: If a worker refused a cohort.
         """
         until = time.monotonic() + LAST_WORDS_S
         while self._untold and self.error is None and time.monotonic() < until:
@@ -176,6 +188,8 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
             self._tell()
         if self.error is not None:
             raise self.error
+        if self._refusal is not None:
+            raise self._refusal
 
     def _warn(self, cohort_id: str, result: dict[str, Any]) -> None:
         for warning in result["warnings"]:
@@ -254,6 +268,7 @@ def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
 
     Raises:
         Exception: What the agenda raised.
+        CohortRefusedError: If a worker must not train a cohort, which then waits for another.
     """
     survive_out_of_memory()
     searcher = _CohortSearcher(agenda)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trainers.names import METRICS
 
 if TYPE_CHECKING:
-    from trainers.checkpoint import CheckpointError, from_bytes, to_bytes
+    from trainers.checkpoint import CheckpointError, NewerCheckpointError, from_bytes, to_bytes
     from trainers.evaluation import Curve, Evaluation, Neurons
     from trainers.footprint import checkpoint_bytes, peak_bytes
     from trainers.outcome import Outcome, Record
@@ -29,6 +29,7 @@ _HOMES = {
     "Evaluation": "trainers.evaluation",
     "Member": "trainers.settings",
     "Neurons": "trainers.evaluation",
+    "NewerCheckpointError": "trainers.checkpoint",
     "Outcome": "trainers.outcome",
     "Record": "trainers.outcome",
     "Task": "trainers.settings",
@@ -52,6 +53,7 @@ __all__ = [
     "Evaluation",
     "Member",
     "Neurons",
+    "NewerCheckpointError",
     "Outcome",
     "Record",
     "Task",

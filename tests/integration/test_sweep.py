@@ -1,12 +1,13 @@
 """Whole sweeps through the command line: real training, a real Ray, SQLite, MLflow."""
 
+import re
 import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
-from shell import Shell, numbers, wait_until, write_spec
+from shell import LONGER, Shell, numbers, wait_until, write_spec
 
 from service.ledger import Ledger
 from service.tables import TRIALS_SCHEMA
@@ -206,6 +207,24 @@ def test_a_stopped_cohort_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     )
     assert [one.first_step for one in attempts] == [None, num_steps_done]
     going_on.stop(signal.SIGTERM)
+
+
+def test_a_checkpoint_of_a_later_version_stops_the_sweep_and_costs_no_trial(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    stopped = shell.start("run", str(write_spec(tmp_path, **LONGER)))
+    at_work = shell.home / "cohorts/tiny/search-0"
+    wait_until(lambda: any(at_work.glob("*.safetensors")))
+    stopped.stop(signal.SIGTERM)
+    newest = max(at_work.glob("*.safetensors"))
+    ours = newest.read_bytes()
+    later = re.sub(rb'(format_version\\": )\d', rb"\g<1>9", ours)
+    newest.write_bytes(later)
+    refused = " ".join(shell.run("resume", "tiny", code=1).stderr.split())
+    assert "found 9. Install a later monosweep" in refused
+    assert newest.read_bytes() == later
+    newest.write_bytes(ours)
+    assert "search-0 goes on from its checkpoint" in shell.run("resume", "tiny").stderr
+    assert {row["state"] for row in shell.trials("tiny")} == {"complete"}
 
 
 def test_what_cannot_be_improved_has_no_winner(tmp_path: Path) -> None:

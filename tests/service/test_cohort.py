@@ -1,5 +1,6 @@
 """Real trainings of networks so small that each takes a tenth of a second."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 import trainers
 from service.cohort import Cohort, CohortTraining
+from service.errors import CohortRefusedError
 from service.storage import Storage
 from service.trials import Result, Trial
 
@@ -266,9 +268,28 @@ def test_a_machine_without_bfloat16_products_refuses_by_name(
     tmp_path: Path, narrow: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainers, "bfloat16_is_native", lambda _device: False)
-    with pytest.raises(RuntimeError, match="must have bfloat16 products in hardware"):
+    with pytest.raises(CohortRefusedError, match="must have bfloat16 products in hardware"):
         train(tmp_path, narrow, training={**TRAINING, "precision": "bfloat16"})
     assert train(tmp_path, narrow)[0].state == "complete"
+
+
+def test_a_checkpoint_of_a_later_version_is_refused_by_name_and_stays(
+    tmp_path: Path, narrow: Trial
+) -> None:
+    """As an earlier monosweep would find it, on one machine of a cluster or after a downgrade."""
+    first = begun(tmp_path, narrow)
+    first.advance(0.0)
+    first.close()
+    (path,) = (tmp_path / "cohorts/s/search-0").iterdir()
+    ours = path.read_bytes()
+    later = re.sub(rb'(format_version\\": )\d', rb"\g<1>9", ours)
+    assert later != ours
+    path.write_bytes(later)
+    with pytest.raises(CohortRefusedError, match=r"search-0 .*found 9\. Install a later monosweep"):
+        begun(tmp_path, narrow, attempt=2)
+    assert path.read_bytes() == later
+    path.write_bytes(ours)
+    assert begun(tmp_path, narrow, attempt=2).first_step == first.num_steps_done
 
 
 NUMBERS = ("state", "metrics", "replicates", "num_steps", "reason")

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 import torch
 from ray.tune.search import Searcher
 
+import trainers
 from service import stopping
 from service.cohort import Cohort
-from service.errors import LedgerAwayError
+from service.errors import CohortRefusedError, LedgerAwayError
 from service.scheduler import CohortTrainable, _CohortSearcher
 from service.storage import Storage
 from service.trials import Result, Trial
@@ -189,6 +191,42 @@ def test_at_the_end_of_a_run_the_ledger_is_waited_for(
     searcher.died("a", "killed")
     searcher.tell_the_rest()
     assert agenda.heard[-1] == "ended"
+
+
+def test_a_worker_that_refuses_a_cohort_says_so_and_the_next_one_may_take_it(
+    make_cohort: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainers, "bfloat16_is_native", lambda _device: False)
+    config = make_cohort()
+    training = {**config["cohort"].training, "precision": "bfloat16"}
+    worker = CohortTrainable(config={"cohort": replace(config["cohort"], training=training)})
+    report = worker.train()
+    assert "must have bfloat16 products" in report["refused"]
+    assert report["done"] is True
+    assert worker.reset_config(make_cohort(num_steps=64))
+    worker.train()
+    assert worker.train()["results"][0].state == "complete"
+    worker.stop()
+
+
+def test_a_refusal_ends_the_run_and_is_nobodys_death(
+    make_cohort: Callable[..., dict[str, Any]],
+) -> None:
+    """Tried again and again on such machines, the cohort's trials would fail without a fault."""
+    agenda = AwayLedger(make_cohort()["cohort"])
+    with stopping.listening("s"):
+        searcher = _CohortSearcher(agenda)
+        searcher.suggest("a")
+        agenda._cohort = make_cohort(number=1)["cohort"]
+        searcher.suggest("b")
+        refused = {"first_step": None, "num_steps_done": 0, "warnings": [], "refused": "Not here."}
+        searcher.on_trial_complete("a", refused)
+        assert stopping.is_asked()
+        assert searcher.suggest("c") == Searcher.FINISHED
+        searcher.on_trial_complete("b", {**REPORT, "results": []})
+        with pytest.raises(CohortRefusedError, match="Not here"):
+            searcher.tell_the_rest()
+    assert agenda.heard == ["next", "next", "ended"]
 
 
 def test_nothing_is_handed_out_once_somebody_asked_for_the_end(
