@@ -5,10 +5,11 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 # Read by Ray when it is imported: it neither reports its use to anybody nor hides GPUs from
 # workers that were given none.
@@ -24,10 +25,14 @@ from service.room import Machine, Room
 
 REACH_S = 10.0
 RAY_WATCH_S = 1.0
+# How long a cluster may be away. Ray itself ends the driver after 60 s, with nothing said of how to
+# go on, or lets it wait for ever.
+AWAY_S = 30.0
 WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
 OBJECT_STORE_BYTES = 150 * 1024**2
 _leaving = threading.Event()
+_left = threading.Event()
 
 
 def connect(address: str | None, here: Room) -> Room:
@@ -88,14 +93,15 @@ def _init(address: str | None, num_cpus: int) -> None:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError) as error:
             raise _no_cluster(address, error) from error
+        _leave_with_cluster()
 
 
 def _check_reachable(address: str) -> None:
     """Ray itself waits for minutes before it says that nobody answers."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdecimal():
+    place = address.removeprefix("ray://")
+    if ":" in place and place.rpartition(":")[2].isdecimal():
         try:
-            socket.create_connection((host, int(port)), timeout=REACH_S).close()
+            _reach(place)
         except OSError as error:
             raise _no_cluster(address, error) from error
 
@@ -111,6 +117,8 @@ def disconnect() -> None:
     """Leave the cluster, or end the one that was started here."""
     _leaving.set()
     ray.shutdown()
+    # Only now: without a cluster that would not return.
+    _left.set()
 
 
 def _leave_with_ray() -> None:
@@ -128,18 +136,69 @@ def _leave_with_ray() -> None:
             if all(map(_is_alive, servers)):
                 family = this.children(recursive=True)
                 continue
-            print(
-                "Ray has ended on this machine before the sweep did. Nothing that ended is lost. "
-                f"Go on with: {stopping.how_to_resume()}",
-                file=sys.stderr,
-                flush=True,
-            )
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            os._exit(InterruptedSweepError.exit_code)
+            _leave("Ray has ended on this machine before the sweep did.", family)
 
     threading.Thread(target=watch, name="ray-watch", daemon=True).start()
+
+
+def _leave_with_cluster() -> None:
+    """End this process if the cluster that was joined is away: its head, or Ray on this machine.
+
+    What is at work there may go on for a while; whoever takes the sweep over takes nothing from it.
+    """
+    _left.clear()
+    here = ray.get_runtime_context()
+    (node,) = (one for one in ray.nodes() if one["NodeID"] == here.get_node_id())
+    reach = Reach([here.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"])
+
+    def watch() -> None:
+        while not _left.wait(RAY_WATCH_S):
+            if reach.is_lost():
+                _leave(f"The Ray cluster at {here.gcs_address} has not answered for {AWAY_S:g} s.")
+
+    threading.Thread(target=watch, name="cluster-watch", daemon=True).start()
+
+
+class Reach:
+    """Whether places on the network answer.
+
+    Args:
+        places: Each ``host:port``.
+        clock: Seconds, from anywhere.
+    """
+
+    def __init__(self, places: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._places = places
+        self._clock = clock
+        self._answered_at = clock()
+
+    def is_lost(self) -> bool:
+        """Whether any of them has not answered for too long."""
+        asked_at = self._clock()
+        try:
+            for place in self._places:
+                _reach(place)
+        except OSError:
+            return self._clock() - self._answered_at >= AWAY_S
+        self._answered_at = asked_at
+        return False
+
+
+def _reach(place: str) -> None:
+    host, _, port = place.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+
+
+def _leave(found: str, family: Sequence[psutil.Process] = ()) -> NoReturn:
+    print(
+        f"{found} Nothing that ended is lost. Go on with: {stopping.how_to_resume()}",
+        file=sys.stderr,
+        flush=True,
+    )
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    os._exit(InterruptedSweepError.exit_code)
 
 
 def _name(process: psutil.Process) -> str:

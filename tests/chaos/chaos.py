@@ -1,8 +1,8 @@
 """Kill sweeps with all that they started, resume them, and see that nothing is amiss.
 
 Run by ``make chaos``: 100 kills of small sweeps on this machine, some 25 minutes on 2 cores, then
-10 of workers and nodes of a cluster. The moments come from a printed seed; ``--seed`` repeats them
-(what is then at work depends on the machine too).
+10 of workers and nodes of a cluster, and one of its head. The moments come from a printed seed;
+``--seed`` repeats them (what is then at work depends on the machine too).
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from aims import AIMS, CHECKPOINT_WRITE, IN_PHASE, LEDGER_WRITE, ORDER, Attack
-from cluster_kills import kill_workers_and_nodes
+from cluster_kills import kill_workers_nodes_and_head
 from victim import PLAIN, Victim
 from wholeness import AmissError, check_is_kept, check_is_same, check_is_whole
 
@@ -177,8 +177,8 @@ def main() -> None:
         print(f"{kind:18} {phase:14} {count:4}")
     print(f"{hits.total()} kills in {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
     if options.cluster_kills:
-        kill_workers_and_nodes(folder, options.cluster_kills)
-        print(f"{options.cluster_kills} kills of nodes and workers: whole")
+        kill_workers_nodes_and_head(folder, options.cluster_kills)
+        print(f"{options.cluster_kills} kills of nodes and workers, and the head's: whole")
     rmtree(folder)
     if unhit(hits):
         sys.exit(f"never hit: {', '.join(sorted(unhit(hits)))}")

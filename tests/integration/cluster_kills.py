@@ -1,13 +1,14 @@
-"""A sweep on a real cluster of several nodes, whose workers and nodes are killed."""
+"""A sweep on a real cluster of several nodes, whose workers, nodes and head are killed."""
 
 import re
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 from nodes import Nodes, ending
 from shell import Shell, Started, wait_until, write_spec
 
 from service.ledger import Ledger
+from service.ledger.tables import ABANDONED
 
 # Cohorts of several seconds, one at a time, so that each kill hits the one that is at work.
 SPEC = {
@@ -20,8 +21,10 @@ NUMBERS = ("trial_id", "state", "seeds", "loss", "monosemantic_per_feature", "me
 Kept = dict[tuple[str, int], int]
 
 
-def kill_workers_and_nodes(folder: Path, num_kills: int) -> None:
+def kill_workers_nodes_and_head(folder: Path, num_kills: int) -> None:
     """Kill nodes and workers in turn, each time that a cohort got farther, and see it end whole.
+
+    The head last: the driver leaves, and the sweep goes on to its end on another cluster.
 
     Raises:
         AssertionError: If a trial fails for it, work is lost that was kept, or numbers differ.
@@ -32,7 +35,11 @@ def kill_workers_and_nodes(folder: Path, num_kills: int) -> None:
     with ending(Nodes(2)) as nodes:
         driver = shell.start("run", spec, "--address", nodes.address)
         kept = _kill(nodes, driver, storage, num_kills)
-        said = driver.ends()
+        said = driver.ends(75)
+    assert "Go on with: monosweep resume tiny" in said.splitlines()[-1], said
+    assert shell.json("status", "tiny")["state"] == "interrupted"
+    with ending(Nodes(1)) as nodes:
+        shell.run("resume", "tiny", "--address", nodes.address)
     assert len(re.findall("ended without results, trying again", said)) >= num_kills, said
     rows = shell.trials("tiny")
     assert {row["state"] for row in rows} == {"complete"}, rows
@@ -52,7 +59,8 @@ def kill_workers_and_nodes(folder: Path, num_kills: int) -> None:
 def _kill(nodes: Nodes, driver: Started, storage: Path, num_kills: int) -> Kept:
     """What had been kept by then of every attempt."""
     kept: Kept = {}
-    for number in range(num_kills):
+    kills = islice(cycle((nodes.kill_node, nodes.kill_worker)), num_kills)
+    for kill in (*kills, nodes.kill_head):
         num_before = len(kept)
 
         def got_farther(num_before: int = num_before) -> bool:
@@ -63,7 +71,7 @@ def _kill(nodes: Nodes, driver: Started, storage: Path, num_kills: int) -> Kept:
 
         wait_until(got_farther)
         assert driver.process.poll() is None, driver.said()
-        nodes.kill_worker() if number % 2 else nodes.kill_node()
+        kill()
     return kept
 
 
@@ -82,11 +90,13 @@ def _checkpoints(storage: Path) -> dict[str, tuple[int, int]]:
 def _check_nothing_kept_was_lost(shell: Shell, cohort_ids: set[str], kept: Kept) -> int:
     """Whatever was kept before a death was not trained again; how many attempts there were."""
     ledger = Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)
-    num_attempts = 0
+    num_attempts = num_left = 0
     for cohort_id in cohort_ids:
         attempts = ledger.attempts("tiny", cohort_id)
         num_attempts += len(attempts)
         for number, (attempt, following) in enumerate(pairwise(attempts), start=1):
-            assert attempt.died, attempt
+            num_left += attempt.outcome == ABANDONED
+            assert attempt.died or attempt.outcome == ABANDONED, attempt
             assert (following.first_step or 0) >= kept.get((cohort_id, number), 0), following
+    assert num_left == 1, "the driver left once, with one cohort at work"
     return num_attempts

@@ -56,6 +56,12 @@ class Nodes:
                 process.kill()
         self._at_work[self._at_work.index(node)] = self._new()
 
+    def kill_head(self) -> None:
+        """End all of the head, and with it the cluster: nobody takes its place."""
+        for process in _tree(self._cluster.head_node):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
     def close(self) -> None:
         """End all of it."""
         self._cluster.shutdown()

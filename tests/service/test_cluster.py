@@ -1,8 +1,9 @@
 """What of a cluster can be told without one; ``integration`` has the rest."""
 
+import socket
 from typing import Any
 
-from service.cluster import _cluster_room
+from service.cluster import Reach, _cluster_room
 from service.room import Machine, Room
 
 GIB = 2**30
@@ -22,3 +23,25 @@ def test_a_clusters_room_is_that_of_the_machines_that_are_alive() -> None:
     assert room.num_cohorts(cpus=1, gpus=0) == 5
     assert room.num_cohorts(cpus=2, gpus=0) == 2
     assert room.num_cohorts(cpus=1, gpus=1) == 2
+
+
+def test_what_does_not_answer_for_half_a_minute_is_lost_and_not_before() -> None:
+    now = 0.0
+    with socket.create_server(("127.0.0.1", 0)) as always, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        places = [f"127.0.0.1:{one.getsockname()[1]}" for one in (always, other)]
+        reach = Reach(places, clock=lambda: now)
+        assert not reach.is_lost()
+        now = 100.0
+        assert not reach.is_lost()
+        other.close()
+        now = 129.0
+        assert not reach.is_lost()
+        # Back for a moment, as a head is that starts anew.
+        with socket.create_server(("127.0.0.1", int(places[1].rpartition(":")[2]))):
+            assert not reach.is_lost()
+        now = 158.0
+        assert not reach.is_lost()
+        now = 159.0
+        assert reach.is_lost()
