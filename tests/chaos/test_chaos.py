@@ -13,9 +13,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from aims import AIMS, IN_PHASE, Attack
 from chaos import Chaos, deck, unhit
-from victim import Victim
+from victim import NAME, NOTHING_YET, Victim
 from wholeness import AmissError, check_is_kept, check_is_whole
 
+from service.errors import LedgerError
+from service.ledger import Ledger
 from service.trials import PHASES
 
 
@@ -48,3 +50,20 @@ def test_what_was_left_behind_is_found(tmp_path: Path) -> None:
     another = replace(before[0].result, num_steps=before[0].result.num_steps + 1)
     with pytest.raises(AmissError, match="baseline/0 has another result"):
         check_is_kept(victim, [replace(before[0], result=another), *before[1:]])
+
+
+def test_a_ledger_that_cannot_be_read_is_not_taken_for_one_without_trials(tmp_path: Path) -> None:
+    victim = Victim(tmp_path)
+    victim.shell.home.mkdir()
+    assert victim.trials() == []
+    url = f"sqlite:///{victim.shell.home / 'ledger.db'}"
+    ledger = Ledger(url)
+    assert (victim.phase(), victim.trials()) == (NOTHING_YET, [])
+    ledger.create_sweep(NAME, spec_text="", settings={}, versions={}, num_trials=4)
+    assert (victim.phase(), victim.trials()) == ("baseline", [])
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE monosweep_version SET version = 99")
+    ledger.close()
+    for look in (victim.phase, victim.trials):
+        with pytest.raises(LedgerError, match="found 99"):
+            look()

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from tempfile import TemporaryDirectory
 import psutil
 from shell import Shell, Started
 
-from service.errors import MonosweepError
 from service.home import Home
 from service.ledger import Ledger
 from service.trials import Trial
@@ -76,32 +76,38 @@ class Victim:
 
     def phase(self) -> str:
         """What it is at, by its ledger."""
-        try:
-            with self._copy() as ledger:
-                return ledger.sweep(NAME).phase
-        except (MonosweepError, FileNotFoundError):
-            return NOTHING_YET
+        with self._copy() as ledger:
+            return NOTHING_YET if ledger is None else ledger.sweep(NAME).phase
 
     def trials(self) -> list[Trial]:
         """What its ledger holds."""
-        try:
-            with self._copy() as ledger:
-                return ledger.trials(NAME)
-        except (MonosweepError, FileNotFoundError):
-            return []
+        with self._copy() as ledger:
+            return [] if ledger is None else ledger.trials(NAME)
 
     @contextmanager
-    def _copy(self) -> Iterator[Ledger]:
+    def _copy(self) -> Iterator[Ledger | None]:
+        """A copy of its ledger, whole or not; None as long as the sweep is not in one."""
         with TemporaryDirectory() as folder:
-            shutil.copy(self.shell.home / "ledger.db", folder)
-            with suppress(FileNotFoundError):
-                shutil.copy(self.shell.home / "ledger.db-wal", folder)
+            for name in ("ledger.db", "ledger.db-wal"):
+                with suppress(FileNotFoundError):
+                    shutil.copy(self.shell.home / name, folder)
+            if not _is_begun(Path(folder) / "ledger.db"):
+                yield None
+                return
             with closing(Ledger(f"sqlite:///{folder}/ledger.db", create=False)) as ledger:
                 yield ledger
 
     def checkpoint_files(self) -> list[Path]:
         """Of all cohorts, whole or not."""
         return list((self.shell.home / "cohorts" / NAME).glob("*/*"))
+
+
+def _is_begun(ledger_db: Path) -> bool:
+    """Whether a sweep has been written to it, by SQLite's own word."""
+    with closing(sqlite3.connect(ledger_db)) as ledger:
+        tables = {name for (name,) in ledger.execute("SELECT name FROM sqlite_master")}
+        begun = "monosweep_sweeps" in tables and ledger.execute("SELECT 1 FROM monosweep_sweeps")
+        return bool(begun and begun.fetchone())
 
 
 class Tree:
