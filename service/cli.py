@@ -97,7 +97,10 @@ def _watched(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]])
     from service.display import verdict_view
     from service.progress import ProgressView
 
-    with stopping.listening(spec.name), ProgressView(spec, num_trials, err) as view:
+    with (
+        ProgressView(spec, num_trials, err) as view,
+        stopping.listening(spec.name, view.acknowledge),
+    ):
         verdict = work(watchers=[view])
     out.print(verdict_view(verdict, home_here().tracking_uri))
 

@@ -18,6 +18,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import psutil
 import ray
+from ray._private import services
 
 from service import stopping
 from service.errors import InterruptedSweepError, UserError, WorkerError
@@ -28,6 +29,8 @@ RAY_WATCH_S = 1.0
 # How long a cluster may be away. Ray itself ends the driver after 60 s, with nothing said of how to
 # go on, or lets it wait for ever.
 AWAY_S = 30.0
+# A signal to all processes ends Ray's before this one's handler has run.
+SIGNAL_S = 2.0
 WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
 OBJECT_STORE_BYTES = 150 * 1024**2
@@ -46,6 +49,10 @@ def connect(address: str | None, here: Room) -> Room:
         UserError: If there is no cluster at the address.
         InterruptedSweepError: If somebody asked for the end meanwhile.
     """
+    if stopping.is_asked():
+        raise InterruptedSweepError(
+            f"Interrupted before Ray was started. Go on with: {stopping.how_to_resume()}"
+        )
     try:
         _init(address, sum(machine.num_cpus for machine in here.machines))
     except SystemExit as error:
@@ -75,8 +82,20 @@ def _cluster_room(nodes: Sequence[Mapping[str, Any]]) -> Room:
     )
 
 
+class _OwnSession(services.ConsolePopen):  # type: ignore[misc]
+    """A process of Ray's that signals to our process group do not reach.
+
+    ``timeout``, terminals and batch systems send theirs to the whole group: left in it, Ray would
+    end before the cohorts could leave checkpoints. When we die, the kernel ends it.
+    """
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options, start_new_session=True)
+
+
 def _init(address: str | None, num_cpus: int) -> None:
     if address is None:
+        services.ConsolePopen = _OwnSession
         ray.init(
             # A cluster of our own, whatever RAY_ADDRESS says or runs on this machine.
             address="local",
@@ -136,7 +155,8 @@ def _leave_with_ray() -> None:
             if all(map(_is_alive, servers)):
                 family = this.children(recursive=True)
                 continue
-            _leave("Ray has ended on this machine before the sweep did.", family)
+            ended = "Ray has ended on this machine before the sweep did."
+            _leave("Interrupted." if stopping.is_asked_within(SIGNAL_S) else ended, family)
 
     threading.Thread(target=watch, name="ray-watch", daemon=True).start()
 

@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from service import stopping
 from service.cohort import Cohort
 from service.early_stopping import share_trained, steps_trained
 from service.phases import BaselinePhase, num_confirmations
@@ -69,6 +70,7 @@ class ProgressView(Watcher):
         self._cohorts: dict[str, _CohortProgress] = {}
         self._work = _Work()
         self._cohort_size = 1
+        self._notice = ""
         self._live = Live(
             console=console, get_renderable=self._rendered, refresh_per_second=2, transient=True
         )
@@ -81,6 +83,12 @@ class ProgressView(Watcher):
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
+
+    def acknowledge(self, notice: str) -> None:
+        """The end was asked for: seen when it is redrawn; elsewhere said at once, by no lock."""
+        self._notice = notice
+        if not self._console.is_terminal:
+            stopping.say(notice)
 
     # What the life tells its watchers.
 
@@ -174,6 +182,7 @@ class ProgressView(Watcher):
             Text.assemble((self._spec.name, "bold"), "  ", self._time_left()),
             rows,
             self._best_line(),
+            *([Text(self._notice, style="yellow")] if self._notice else []),
         )
 
     def _phase_row(self, phase: Phase) -> tuple[str, ProgressBar, str]:

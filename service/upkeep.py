@@ -25,7 +25,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a sweep everywhere: ledger, MLflow, curves, neurons and checkpoints."""
-    from service import deletion
+    from service import deletion, stopping
 
     home = home_here()
     ledger = ledger_here(bring_up_to_date=True)
@@ -35,7 +35,8 @@ def delete(
     if not yes and record.deleting_at is None:
         _ask(name, what)
     try:
-        deletion.delete(ledger, name, home)
+        with stopping.raising():
+            deletion.delete(ledger, name, home)
     except KeyboardInterrupt as error:
         raise InterruptedSweepError(
             f"Interrupted while {name} was being deleted. If monosweep status still knows it, "

@@ -100,7 +100,7 @@ class Shell:
 
     def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "service.cli", *words],
+            [sys.executable, "-m", "service", *words],
             env=self.environment(),
             cwd=self.home.parent,
             capture_output=True,
@@ -112,16 +112,17 @@ class Shell:
         assert "Traceback" not in done.stderr
         return done
 
-    def start(self, *words: str) -> Started:
+    def start(self, *words: str, own_group: bool = False) -> Started:
         said = self.home.parent / f"said-{time.monotonic_ns()}.txt"
         with said.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "service.cli", *words],
+                [sys.executable, "-m", "service", *words],
                 env=self.environment(),
                 cwd=self.home.parent,
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 text=True,
+                start_new_session=own_group,
             )
         return Started(process, said)
 

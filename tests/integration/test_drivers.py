@@ -1,10 +1,14 @@
 """Two drivers on one sweep: one works, the other is refused or writes nothing more."""
 
+import os
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
+import psutil
+import pytest
 from shell import Shell, Started, wait_until, write_spec
 
 LONGER = {"num_steps: 512": "num_steps: 16384", "learning_rate: 0.02": "learning_rate: 0.005"}
@@ -79,3 +83,47 @@ def test_a_driver_that_slept_past_its_lease_leaves_the_next_ones_checkpoints_alo
     assert any(cohort.glob("000002-*.safetensors"))
     second.stop(signal.SIGTERM)
     assert any(cohort.glob("000002-*.safetensors"))
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.5])
+def test_an_early_interrupt_ends_with_75_and_says_how_to_go_on(
+    tmp_path: Path, seconds: float
+) -> None:
+    """Whether the sweep is in the ledger by then or not."""
+    shell = Shell(tmp_path / "home")
+    started = shell.start("run", str(write_spec(tmp_path)))
+    time.sleep(seconds)
+    said = " ".join(started.stop(signal.SIGINT).split())
+    known = [each["name"] for each in shell.json("status")] if shell.home.exists() else []
+    assert ("monosweep resume tiny" in said) == (known == ["tiny"])
+    assert ("no sweep was begun" in said) == (known == [])
+
+
+def test_a_signal_to_the_whole_process_group_leaves_checkpoints(tmp_path: Path) -> None:
+    """As ``timeout`` and batch systems send it: Ray's own processes do not hear it."""
+    shell = Shell(tmp_path / "home")
+    long = {"num_steps: 512": "num_steps: 262144", "learning_rate: 0.02": "learning_rate: 0.005"}
+    started = shell.start("run", str(write_spec(tmp_path, **long)), own_group=True)
+    cohort = shell.home / "cohorts" / "tiny" / "baseline-0"
+    started.until("baseline: 0 of")
+    wait_until(lambda: shell.json("status", "tiny")["phases"]["baseline"]["running"])
+    time.sleep(5.0)
+    os.killpg(started.process.pid, signal.SIGTERM)
+    said = " ".join(started.ends(75).split())
+    assert "Stopping after a checkpoint" in said
+    assert "Ray has ended" not in said
+    assert "Go on with it: monosweep resume tiny" in said
+    assert any(cohort.glob("000001-*.safetensors"))
+
+
+def test_when_ray_ends_with_the_driver_it_was_asked_for(tmp_path: Path) -> None:
+    """Where every process gets the signal, wherever it belongs to."""
+    shell = Shell(tmp_path / "home")
+    started = shell.start("run", str(write_spec(tmp_path, **LONGER)))
+    started.until("baseline: 0 of")
+    driver = psutil.Process(started.process.pid)
+    for process in [driver, *driver.children(recursive=True)]:
+        process.terminate()
+    said = " ".join(started.ends(75).split())
+    assert "Ray has ended" not in said
+    assert "monosweep resume tiny" in said
