@@ -222,7 +222,12 @@ class Life:
         )
 
     def _confirmation(self) -> ConfirmationPhase:
-        return ConfirmationPhase(self._spec, self._baseline_settings(), self._trials["search"])
+        return ConfirmationPhase(
+            self._spec,
+            self._baseline_settings(),
+            self._trials["search"],
+            self._trials["confirmation"],
+        )
 
     # Cohorts.
 

@@ -155,11 +155,19 @@ class ConfirmationPhase:
         spec: The sweep file.
         baseline: The baseline's settings.
         search_trials: The ended trials of the search.
+        confirmed: The confirmation's own trials that are there already; where the sweep was
+            extended, some of candidates that are none any more.
     """
 
     phase: Phase = "confirmation"
 
-    def __init__(self, spec: Spec, baseline: Settings, search_trials: Sequence[Trial]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        baseline: Settings,
+        search_trials: Sequence[Trial],
+        confirmed: Sequence[Trial] = (),
+    ) -> None:
         ranking = ranked(search_trials, spec.objective.maximize, spec.objective.loss_margin)
         self.candidates: list[Candidate] = (
             confirmation.candidates(baseline, ranking, spec.confirmation.finalists)
@@ -168,11 +176,8 @@ class ConfirmationPhase:
         )
         seeds = replicate_seeds(spec.search.seed, spec.confirmation.num_seeds, fresh=True)
         self._points = confirmation.points(self.candidates, seeds)
-
-    @property
-    def num_trials(self) -> int:
-        """Candidates times seeds."""
-        return len(self._points)
+        # Former candidates' trials stay, and do not stand for those of new ones.
+        self.num_trials = len(confirmed) + len(_not_among(confirmed, self._points))
 
     def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
         """What of the candidates and seeds is not there yet."""

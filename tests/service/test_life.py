@@ -396,6 +396,34 @@ def test_an_extended_sweep_trains_only_what_is_new(ledger_url: str) -> None:
     assert [t for t in after if t in before] == before
 
 
+def test_an_extended_sweep_that_stops_before_its_new_finalist_is_confirmed_goes_on(
+    ledger_url: str,
+) -> None:
+    """As many trials as its candidates need are there, but they are former candidates'."""
+
+    def best_last(trial: Trial) -> Result:
+        result = by_formula(trial)
+        is_best = trial.trial_id == "search/8" or trial.role == "search/8"
+        more = {"monosemantic_per_feature": 9.0} if is_best else {}
+        return replace(
+            result,
+            metrics={**result.metrics, **more},
+            replicates=tuple({**metrics, **more} for metrics in result.replicates),
+        )
+
+    with driver(ledger_url) as life:
+        train(life, best_last)
+    with driver(ledger_url, num_trials=9) as life:
+        while sum(t.phase == "search" and t.result is not None for t in life.trials) < 9:
+            train(life, best_last, cohorts=1)
+    with driver(ledger_url) as life:
+        assert not life.is_done
+        train(life, best_last)
+        assert life.verdict()["winner"]["trial"] == "search/8"
+        num_confirmed = sum(t.phase == "confirmation" for t in life.trials)
+        assert life._confirmation().num_trials == num_confirmed
+
+
 def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(ledger_url: str) -> None:
     with driver(ledger_url) as life:
         train(life, lambda t: failed(t) if t.trial_id == "search/1" else by_formula(t))
