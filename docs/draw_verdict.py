@@ -11,7 +11,7 @@ from rich.console import Console
 from service.display import verdict_view
 from service.home import Home
 from service.ledger import Ledger
-from service.sweep import verdict_of
+from service.recorded import verdict_of
 
 
 def main(name: str, path: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +41,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        out.print(f"monosweep {version('monosweep')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of every command."""
 
 
 @app.command()
@@ -77,6 +96,9 @@ def resume(
 
     with closing(ledger_here(bring_up_to_date=True)) as ledger:
         record = ledger.sweep(name)
+    if record.state == "finished" and num_trials in (None, record.num_trials):
+        said = f"The sweep {name} is finished: its verdict again. To extend it: --num-trials N"
+        err.print(said, markup=False, highlight=False)
     _watched(
         spec_of(record),
         num_trials or record.num_trials,
@@ -102,7 +124,7 @@ def _watched(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]])
         stopping.listening(spec.name, view.acknowledge),
     ):
         verdict = work(watchers=[view])
-    out.print(verdict_view(verdict, home_here().tracking_uri))
+    out.print(verdict_view(verdict, home_here().tracking_uri), crop=False)
 
 
 @app.command()
@@ -131,14 +153,17 @@ def status(
 @app.command()
 def best(name: NameArgument, as_json: JsonOption = False) -> None:
     """The verdict."""
-    from service.display import verdict_view
+    from service.display import no_verdict_view, verdict_view
     from service.recorded import verdict_of
 
-    verdict = verdict_of(ledger_here().sweep(name))
+    record = ledger_here().sweep(name)
+    verdict = verdict_of(record)
     if as_json:
         print_json(verdict)
+    elif record.verdict is None:
+        out.print(no_verdict_view(name, record.state), crop=False)
     else:
-        out.print(verdict_view(verdict, home_here().tracking_uri))
+        out.print(verdict_view(verdict, home_here().tracking_uri), crop=False)
 
 
 @app.command()

@@ -128,7 +128,7 @@ def findings(
         elif trial.result is not None:
             failures.setdefault(role, []).append(f"seed {trial.seeds[0]} {trial.result.reason}")
     tested = {candidate.role for candidate in chosen if candidate.is_finalist}
-    tested |= {role for role in (*by_role, *failures) if _could_win(role)}
+    tested |= finalists_ever(trials)
     corrected = 1.0 - (1.0 - CONFIDENCE) / max(len(tested), 1)
     baseline = by_role.get(BASELINE, {})
     return [
@@ -145,8 +145,10 @@ def findings(
     ]
 
 
-def _could_win(role: str) -> bool:
-    return role != BASELINE and _AT not in role
+def finalists_ever(trials: Sequence[Trial]) -> set[str]:
+    """Search trials that these ended confirmation trials are of, former finalists too."""
+    roles = {str(trial.role) for trial in trials if trial.result is not None}
+    return {role for role in roles if role != BASELINE and _AT not in role}
 
 
 def _finding(
@@ -205,7 +207,7 @@ def _gain_shortfall(gain: Interval, objective: str, confidence: float) -> list[s
 
 
 def winner(found: Sequence[Finding], objective: str) -> Finding | None:
-    """The best finalist for which both statements hold; ties go to fewer neurons."""
+    """The best finalist for which both statements hold; ties as in the search."""
     passing = [finding for finding in found if finding.candidate.is_finalist and finding.passes]
     if not passing:
         return None
@@ -214,6 +216,7 @@ def winner(found: Sequence[Finding], objective: str) -> Finding | None:
         key=lambda finding: (
             -finding.metrics[objective].mean,
             finding.candidate.settings["num_neurons"],
+            finding.loss_ratio.mean if finding.loss_ratio is not None else 0.0,
         ),
     )
 

@@ -69,17 +69,33 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
                 + ("; * the winner" if verdict["confirmed"] else "")
             )
         )
+        parts.append(Text())
     style = "green" if verdict["confirmed"] else "yellow"
     parts += [
-        Text(),
         Text(verdict["sentence"], style=style),
         Text(),
         Text("Look next:", style="bold"),
-        Text(f"  monosweep ui  shows every run in MLflow ({without_password(tracking_uri)})"),
-        Text(f"  monosweep best {name} --json  prints the verdict as numbers"),
-        Text(f"  monosweep export {name} --output DIR  writes all tables as Parquet"),
+        _unbroken(f"  monosweep ui  shows every run in MLflow ({without_password(tracking_uri)})"),
+        _unbroken(f"  monosweep best {name} --json  prints the verdict as numbers"),
+        _unbroken(f"  monosweep export {name} --output DIR  writes all tables as Parquet"),
     ]
     return Group(*parts)
+
+
+def _unbroken(line: str) -> Text:
+    """A line that stays one, however long: what is in it can be copied."""
+    return Text(line, no_wrap=True, overflow="ignore")
+
+
+def no_verdict_view(name: str, state: str) -> Group:
+    """What to do while there is no verdict."""
+    lines = [
+        Text(f"The sweep {name} has no verdict yet ({state}).", style="yellow"),
+        _unbroken(f"Where it stands: monosweep status {name}"),
+    ]
+    if state == "interrupted":
+        lines.append(_unbroken(f"Go on with it: monosweep resume {name}"))
+    return Group(*lines)
 
 
 def status_view(status: Json) -> Group:
@@ -147,7 +163,8 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
         table,
         Text(),
         Text("What it will take here", style="bold"),
-        Text(f"trainings  {total} ({trainings})"),
+        # Fewer where few trials are feasible, or finalists have the baseline's width.
+        Text(f"trainings  at most {total} ({trainings})"),
         Text(
             f"cohorts    {_cohort_size(settings, resolved)}, {resolved.max_concurrent} at a time, "
             f"{resolved.precision} products, sampler {resolved.sampler}"
@@ -158,7 +175,10 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
 
 
 def _cohort_size(settings: Json, resolved: Resolved) -> str:
-    if settings["compute"]["cohort_size"] != "auto":
+    asked, num_trials = settings["compute"]["cohort_size"], settings["search"]["num_trials"]
+    if asked != "auto" and asked > num_trials:
+        return f"{num_trials} trials each (compute.cohort_size is {asked}, but there are no more)"
+    if asked != "auto":
         return f"{resolved.cohort_size} trials each"
     if resolved.cohort_size == 1:
         return "1 trial each"

@@ -85,7 +85,7 @@ class EarlyStopping:
         rank, standing = next(
             (rank, one) for rank, one in enumerate(ranking, start=1) if one.number == number
         )
-        found = f"loss ratio {standing.loss_ratio:.3g}"
+        found = f"loss ratio {standing.loss_ratio:.3f}"
         if self._is_feasible(standing):
             found += f", {self.objective.replace('_', ' ')} {standing.objective:.3f}"
         return f"stopped at step {step}: rank {rank} of {len(ranking)} ({found})"

@@ -175,7 +175,8 @@ class Life:
             if plan.candidates
             else []
         )
-        return verdict(self._spec, found, self._trials["search"])
+        num_confirmed = len(confirmation.finalists_ever(self._trials["confirmation"]))
+        return verdict(self._spec, found, self._trials["search"], num_confirmed)
 
     @property
     def trials(self) -> list[Trial]:

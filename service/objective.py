@@ -86,7 +86,10 @@ def constraint(result: Result, loss_margin: float) -> float:
 
 
 def ranked(trials: Sequence[Trial], objective: str, loss_margin: float) -> list[Trial]:
-    """Feasible trials, best first; ties go to fewer neurons, then to the earlier trial."""
+    """Feasible trials, best first.
+
+    Ties go to fewer neurons, then to the lower loss ratio, then to the earlier trial.
+    """
     feasible = [
         (trial, trial.result)
         for trial in trials
@@ -96,6 +99,7 @@ def ranked(trials: Sequence[Trial], objective: str, loss_margin: float) -> list[
         key=lambda pair: (
             -pair[1].metrics[objective],
             pair[0].settings["num_neurons"],
+            pair[1].loss_ratio,
             pair[0].number,
         )
     )

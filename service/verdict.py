@@ -10,7 +10,9 @@ from service.trials import State, Trial
 Json = dict[str, Any]
 
 
-def verdict(spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]) -> Json:
+def verdict(
+    spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial], num_confirmed: int = 0
+) -> Json:
     """The verdict of a finished sweep.
 
     Args:
@@ -18,6 +20,7 @@ def verdict(spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]
         found: What confirmation found of each candidate, the baseline first; empty if no search
             trial was feasible.
         search_trials: The search's trials, for their parameters.
+        num_confirmed: Search trials that were ever confirmed, former finalists counted in.
 
     Returns:
         A JSON object; its ``sentence`` is for people.
@@ -27,6 +30,8 @@ def verdict(spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]
     by_id = {trial.trial_id: trial for trial in search_trials}
     baseline = found[0] if found else None
     same_width = at_width(found, spec.model.num_neurons)
+    finalists = [finding for finding in found if finding.candidate.is_finalist]
+    num_confirmed = max(num_confirmed, len(finalists))
     return {
         "name": spec.name,
         "confirmed": best is not None,
@@ -39,9 +44,16 @@ def verdict(spec: Spec, found: Sequence[Finding], search_trials: Sequence[Trial]
         "winner": _winner(best, by_id) if best else None,
         "best_at_baseline_width": _shown(same_width) if same_width else None,
         "finalists": [_shown(finding) for finding in found if finding.candidate.role != BASELINE],
+        "num_confirmed": num_confirmed,
         "sentence": _nothing_to_confirm(spec, search_trials)
         if baseline is None
-        else _sentence(spec, best, baseline, same_width, found),
+        else " ".join(
+            [
+                _sentence(spec, best, baseline, same_width, found),
+                *_why_fewer(spec, len(finalists), len(search_trials)),
+                *_what_else_counts(len(finalists), num_confirmed),
+            ]
+        ),
     }
 
 
@@ -59,6 +71,7 @@ def open_verdict(spec: Spec) -> Json:
         "winner": None,
         "best_at_baseline_width": None,
         "finalists": [],
+        "num_confirmed": 0,
         "sentence": f"The sweep {spec.name} has no verdict yet.",
     }
 
@@ -119,6 +132,27 @@ def _why_not(found: Sequence[Finding]) -> list[str]:
         f"{finding.candidate.role}: {'; '.join(finding.shortfalls)}."
         for finding in found
         if finding.candidate.is_finalist
+    ]
+
+
+def _why_fewer(spec: Spec, num_finalists: int, num_trials: int) -> list[str]:
+    asked = spec.confirmation.finalists
+    if num_finalists >= asked:
+        return []
+    was = "was" if num_finalists == 1 else "were"
+    return [
+        f"Of {asked} finalists asked for {num_finalists} {was} confirmed, since only "
+        f"{num_finalists} of {num_trials} trials {was} feasible."
+    ]
+
+
+def _what_else_counts(num_finalists: int, num_confirmed: int) -> list[str]:
+    """Finalists of before an extension have left the table, but had their chance to win."""
+    if num_confirmed <= num_finalists:
+        return []
+    return [
+        f"With the finalists of before the sweep was extended {num_confirmed} settings were "
+        "confirmed, and what decides is corrected for all of them."
     ]
 
 

@@ -24,7 +24,11 @@ def examine_checkpoints(known: Known, storage: Storage) -> list[Finding]:
                 finding = _unreadable(known.ledger, storage, name, path)
                 findings += [finding] if finding is not None else []
                 num_whole += finding is None
-    said = f"{num_whole} of unfinished cohorts, all whole."
+    said = (
+        f"Of unfinished cohorts: {num_whole}, all whole."
+        if num_whole
+        else "No unfinished cohort has one."
+    )
     return findings or [Finding(PART, said, is_well=True)]
 
 

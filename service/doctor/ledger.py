@@ -148,7 +148,7 @@ def _disagreements(ledger: Ledger, name: str, found: Discrepancies) -> list[Find
         findings.append(
             Finding(
                 PART,
-                f"The driver of {name} died; {found.num_open_attempts} attempts have no end.",
+                f"The driver of {name} died; attempts without an end: {found.num_open_attempts}.",
                 f"Ends them; go on with: monosweep resume {name}",
                 partial(_end_attempts, ledger, name),
             )

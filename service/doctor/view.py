@@ -10,6 +10,9 @@ from service.doctor.finding import Finding
 from service.doctor.room import Room
 from service.verdict import Json
 
+# A message may quote a library's, which has no full stop.
+_ENDS = (".", "!", "?", ":")
+
 
 def report_view(report: Report) -> Group:
     """A line for each finding, and what takes room."""
@@ -31,7 +34,8 @@ def _found(finding: Finding) -> Text:
 
 
 def _line(word: str, finding: Finding, said: str, style: str) -> Text:
-    return Text(f"{word:7}  {finding.part:11}  {finding.message} {said}".rstrip(), style=style)
+    ended = finding.message if finding.message.endswith(_ENDS) else f"{finding.message}."
+    return Text(f"{word:7}  {finding.part:11}  {ended} {said}".rstrip(), style=style)
 
 
 def _room_table(room: Room) -> Table:

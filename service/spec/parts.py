@@ -140,7 +140,8 @@ class ObjectiveSpec(Part):
         default="monosemantic_per_feature",
         description="What to make larger: monosemantic neurons for each feature or each neuron, "
         "the share of features that have one, or for each feature the concentrations of all "
-        "neurons, a soft score.",
+        "neurons, a soft score. Ties go to fewer neurons, then to the lower loss ratio, then to "
+        "the earlier trial.",
     )
     loss_margin: Annotated[float, Within(0, 1, hint=": 0.02 means 2%")] = Field(
         default=0.02,

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
+    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -22,6 +23,8 @@ from trainers.names import NonlinearityName
 
 MAX_WIDTH = 2**16
 MAX_OPTIONS = 1024
+# The context in which settings are read again that were valid when they were recorded.
+RECORDED = {"recorded": True}
 
 LearningRate = Annotated[float, Within(0, 1, above=True)]
 InitialBias = Annotated[float, Within(-100, 100)]
@@ -110,11 +113,25 @@ class IntRange(Form, Generic[T]):
     )
 
     @model_validator(mode="after")
-    def _check_order(self) -> Self:
+    def _check_order(self, info: ValidationInfo) -> Self:
         _check_range(*self.bounds, log=self.log)
         if self.log and self.step != 1:
             raise refused("without a step where log is true", "Drop log or step.")
+        # Sweeps that were recorded before this was refused go on.
+        if info.context != RECORDED:
+            self._check_ends_on_a_step()
         return self
+
+    def _check_ends_on_a_step(self) -> None:
+        low, high = (int(bound) for bound in self.bounds)  # type: ignore[call-overload]
+        beyond = (high - low) % self.step
+        if beyond:
+            ends = (high - beyond, high - beyond + self.step)
+            fitting = [f"[{low}, {end}]" for end in ends if low < end <= MAX_WIDTH]
+            raise refused(
+                f"a range that ends on a step, since {high} would never be tried",
+                f"Write {' or '.join([*fitting, 'another step'])}.",
+            )
 
     def parameter(self) -> Parameter:
         """The parameter it describes."""

@@ -30,7 +30,7 @@ from service.spec.parts import (
     TrainingSpec,
 )
 from service.spec.problems import found, problems_of, without_wrong
-from service.spec.space import Part, SpaceMapping
+from service.spec.space import RECORDED, Part, SpaceMapping
 from service.spec.sweep_file import LocatedData, locate, read_text
 from service.spec.yaml_values import flow, printable
 
@@ -128,7 +128,7 @@ class Spec(Part):
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], text: str) -> Self:
         """A spec from the settings that were recorded of it, whatever today's defaults are."""
-        spec = cls.model_validate(dict(settings))
+        spec = cls.model_validate(dict(settings), context=RECORDED)
         spec._text = text
         return spec
 
@@ -143,7 +143,8 @@ class Spec(Part):
         except ValidationError as error:
             rule = error.errors()[0]["ctx"]
             raise SpecError(
-                f"A sweep's name must be {rule['must']}, found {found(name)}. {rule['advice']}"
+                f"A sweep's name must be {rule['must']}, found {found(name)}. "
+                "Give another: --name NAME"
             ) from error
         renamed._text = self._text
         return renamed

@@ -117,7 +117,9 @@ def test_resuming_a_finished_sweep_shows_the_verdict(finished: Shell) -> None:
     left = finished.home / "cohorts" / "tiny" / "search-0" / "000001-000000000256.safetensors"
     left.parent.mkdir(parents=True)
     left.touch()
-    assert "Look next" in finished.run("resume", "tiny").stdout
+    again = finished.run("resume", "tiny")
+    assert "Look next" in again.stdout
+    assert "The sweep tiny is finished: its verdict again." in again.stderr
     assert finished.trials("tiny") == before
     assert not left.exists()
     assert "can be extended, never shortened" in " ".join(

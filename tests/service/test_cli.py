@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_validate_prints_defaults_and_what_it_takes(
     said = monosweep("validate", "tiny.yaml")
     assert (said.code, said.err) == (0, "")
     assert re.search(r"^search\.seed +0", said.out, re.MULTILINE)
-    assert "trainings  12 (2 baseline, 4 search, 6 confirmation)" in said.out
+    assert "trainings  at most 12 (2 baseline, 4 search, 6 confirmation)" in said.out
     assert re.search(r"^memory +about \d+ MiB", said.out, re.MULTILINE)
     assert re.search(r"^time +about ", said.out, re.MULTILINE)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
@@ -226,7 +227,10 @@ def test_a_packaged_sweep_is_suggested(monosweep: Call) -> None:
 def test_a_name_that_is_no_word_is_refused_before_anything_is_made(
     monosweep: Call, tmp_path: Path
 ) -> None:
-    refused(monosweep("run", "quickstart", "--name", "a/b"), "simple word", "'a/b'")
+    refused(
+        monosweep("run", "quickstart", "--name", "a/b"),
+        "found the text 'a/b'. Give another: --name NAME",
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -356,19 +360,43 @@ def test_status_tells_people_and_programs_the_same(monosweep: Call, recorded: Wr
 
 
 def test_best_of_an_unfinished_sweep_is_open(monosweep: Call, recorded: Writer) -> None:
-    assert "The sweep tiny has no verdict yet." in monosweep("best", "tiny").out
+    said = monosweep("best", "tiny")
+    assert (said.code, said.err) == (0, "")
+    # This process drives it.
+    assert said.out.splitlines() == [
+        "The sweep tiny has no verdict yet (running).",
+        "Where it stands: monosweep status tiny",
+    ]
     found = monosweep("best", "tiny", "--json").json()
     assert (found["confirmed"], found["winner"], found["loss_ratio"]) == (False, None, None)
     assert found["loss_margin"] == 0.5
     assert {"num_seeds", "baseline"} <= set(found)
 
 
+def test_best_of_an_interrupted_sweep_says_how_to_go_on(
+    monosweep: Call, interrupted: Ledger
+) -> None:
+    assert monosweep("best", "tiny").out.splitlines() == [
+        "The sweep tiny has no verdict yet (interrupted).",
+        "Where it stands: monosweep status tiny",
+        "Go on with it: monosweep resume tiny",
+    ]
+
+
+def test_the_version_is_that_of_the_package(monosweep: Call) -> None:
+    said = monosweep("--version")
+    assert (said.code, said.out, said.err) == (0, f"monosweep {version('monosweep')}\n", "")
+
+
 def test_best_of_a_finished_sweep_is_what_was_recorded(
-    monosweep: Call, recorded: Writer, make_spec: Callable[..., Spec]
+    monosweep: Call, recorded: Writer, make_spec: Callable[..., Spec], home: Home
 ) -> None:
     said = verdict(make_spec(), [], [])
     recorded.finish(said)
     assert monosweep("best", "tiny", "--json").json() == said
+    # In one line, however long, so that it can be copied.
+    assert len(home.tracking_uri) > 60
+    assert f"shows every run in MLflow ({home.tracking_uri})" in monosweep("best", "tiny").out
     assert "No winner: of 0 trials none kept its loss" in monosweep("best", "tiny").out
 
 

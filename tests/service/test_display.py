@@ -118,7 +118,7 @@ def test_passwords_are_not_shown() -> None:
 
 def test_an_open_verdict_has_no_table(make_spec: MakeSpec) -> None:
     text = shown(verdict_view(open_verdict(make_spec()), "sqlite:///h/mlflow.db"))
-    assert text.splitlines()[1] == "The sweep tiny has no verdict yet."
+    assert text.splitlines()[0] == "The sweep tiny has no verdict yet."
     assert "loss ratio" not in text
 
 
@@ -216,7 +216,7 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     lines = dict(line.strip().split(maxsplit=1) for line in text.splitlines() if "  " in line[:30])
     assert lines["training.learning_rate"] == "0.02"
     assert lines["search.seed"] == "0"
-    assert lines["trainings"] == "12 (2 baseline, 4 search, 6 confirmation)"
+    assert lines["trainings"] == "at most 12 (2 baseline, 4 search, 6 confirmation)"
     assert lines["memory"] == "about 3 MiB a cohort at the widest"
     assert lines["time"] == "about 1.5 min, by arithmetic alone"
     assert "2 trials each, 3 at a time, float32 products, sampler tpe" in text
@@ -226,6 +226,7 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     ("asked", "size", "said"),
     [
         ("cohort_size: 2", 2, "2 trials each, 3"),
+        ("cohort_size: 6", 6, "4 trials each (compute.cohort_size is 6, but there are no more), 3"),
         ("cohort_size: auto", 1, "1 trial each, 3"),
         ("cohort_size: auto", 8, "up to 8 trials each (measured when the sweep starts), 3"),
     ],

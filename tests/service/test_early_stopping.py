@@ -101,16 +101,18 @@ def test_replicates_are_averaged_each_against_its_own_seed(make_trial: MakeTrial
         record({4: 5.0}, 0.9),
     ]
     assert STOPPING.stopped(two, found, 4) == {1}
-    assert STOPPING.reason(two, found, 1, 4) == "stopped at step 4: rank 2 of 2 (loss ratio 1.12)"
+    assert STOPPING.reason(two, found, 1, 4) == "stopped at step 4: rank 2 of 2 (loss ratio 1.125)"
 
 
 def test_the_reason_names_what_decided(make_trial: MakeTrial) -> None:
     three = trials(make_trial, 3)
     found = [record({8: 1.0}, 0.25), record({8: 1.05}, 0.5), record({8: 1.3}, 0.75)]
     assert STOPPING.reason(three, found, 0, 8) == (
-        "stopped at step 8: rank 2 of 3 (loss ratio 1, feature coverage 0.250)"
+        "stopped at step 8: rank 2 of 3 (loss ratio 1.000, feature coverage 0.250)"
     )
-    assert STOPPING.reason(three, found, 2, 8) == "stopped at step 8: rank 3 of 3 (loss ratio 1.3)"
+    assert (
+        STOPPING.reason(three, found, 2, 8) == "stopped at step 8: rank 3 of 3 (loss ratio 1.300)"
+    )
 
 
 def test_only_those_still_in_training_are_counted(make_trial: MakeTrial) -> None:

@@ -420,6 +420,8 @@ def test_an_extended_sweep_that_stops_before_its_new_finalist_is_confirmed_goes_
         assert not life.is_done
         train(life, best_last)
         assert life.verdict()["winner"]["trial"] == "search/8"
+        # Two at a time, one of which was replaced.
+        assert life.verdict()["num_confirmed"] == 3
         num_confirmed = sum(t.phase == "confirmation" for t in life.trials)
         assert life._confirmation().num_trials == num_confirmed
 
@@ -444,7 +446,7 @@ def stopped(trial: Trial) -> Result:
         trial_id=trial.trial_id,
         attempt=trial.attempts,
         state="pruned",
-        reason="stopped at step 64: rank 3 of 3 (loss ratio 1.3)",
+        reason="stopped at step 64: rank 3 of 3 (loss ratio 1.300)",
         num_steps=64,
         train_s=0.1,
     )

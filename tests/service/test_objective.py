@@ -58,21 +58,22 @@ def test_a_trial_without_a_ratio_is_far_beyond_the_ceiling(
     assert constraint(trial.result, 0.02) == FAR_BEYOND
 
 
-def test_ties_go_to_fewer_neurons_then_to_the_earlier_trial(
+def test_ties_go_to_fewer_neurons_then_to_the_lower_loss_ratio_then_to_the_earlier_trial(
     make_trial: Callable[..., Trial],
 ) -> None:
-    def trial(number: int, neurons: int, coverage: float) -> Trial:
+    def trial(number: int, neurons: int, coverage: float, loss_ratio: float = 1.0) -> Trial:
         return make_trial(
             "search",
             number,
             settings={"num_neurons": neurons},
-            loss_ratio=1.0,
+            loss_ratio=loss_ratio,
             loss=1.0,
             feature_coverage=coverage,
         )
 
     trials = [trial(0, 128, 0.5), trial(1, 64, 0.5), trial(2, 64, 0.5), trial(3, 256, 0.6)]
-    assert [t.number for t in ranked(trials, "feature_coverage", 0.02)] == [3, 1, 2, 0]
+    trials.append(trial(4, 64, 0.5, loss_ratio=0.9))
+    assert [t.number for t in ranked(trials, "feature_coverage", 0.02)] == [3, 4, 1, 2, 0]
 
 
 histories = st.lists(

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,31 @@ def test_a_winner_is_told_with_its_gain_its_cost_and_its_coverage(
     assert winner["params"] == {"initial_bias": 0.0, "bias_decay": 0.0, "num_neurons": 128}
     assert winner["feature_coverage"] == {"mean": 0.55, "low": 0.5, "high": 0.6}
     assert found["best_at_baseline_width"] is None
+
+
+def test_finalists_that_have_left_the_table_are_counted_in_words(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    found = verdict(make_spec(), [BASELINE, finding("search/3", num_neurons=128)], trials, 3)
+    assert found["num_confirmed"] == 3
+    assert found["sentence"].endswith(
+        " With the finalists of before the sweep was extended 3 settings were confirmed, and what "
+        "decides is corrected for all of them."
+    )
+    alone = verdict(make_spec(), [BASELINE, finding("search/3", num_neurons=128)], trials, 1)
+    assert alone["num_confirmed"] == 1
+    assert "extended" not in alone["sentence"]
+
+
+def test_fewer_finalists_than_asked_for_have_a_reason(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    spec = make_spec(("finalists: 1", "finalists: 3"))
+    best = finding("search/3", num_neurons=128)
+    for found in ([BASELINE, best], [BASELINE, replace(best, shortfalls=("its loss is high",))]):
+        assert verdict(spec, found, trials)["sentence"].endswith(
+            " Of 3 finalists asked for 1 was confirmed, since only 1 of 4 trials was feasible."
+        )
 
 
 def test_the_highest_objective_wins_and_the_others_stay_finalists(

@@ -180,7 +180,7 @@ def an_older_ledger(ledger: Ledger, home: Home) -> None:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (a_driver_died, "ledger: The driver of tiny died; 1 attempts have no end."),
+        (a_driver_died, "ledger: The driver of tiny died; attempts without an end: 1."),
         (half_deleted, "ledger: The sweep tiny is being deleted, and nobody is at it."),
         (untold, "ledger: 1 results of tiny were not told: search/0"),
         (results_of_a_dead_attempt, "storage: 1 files of tiny are of no use any more"),

@@ -395,6 +395,13 @@ REFUSED = [
      "step must be from 1 to 65536, found 0", "Raise it."),
     (with_space("num_neurons: {int: [256, 1024], step: 2, log: true}"), "search_space.num_neurons", 7,
      "num_neurons must be without a step where log is true", "Drop log or step."),
+    (with_space("num_neurons: {int: [16, 64], step: 17}"), "search_space.num_neurons", 7,
+     "num_neurons must be a range that ends on a step, since 64 would never be tried",
+     "Write [16, 50] or [16, 67] or another step."),
+    (with_space("num_neurons: {int: [16, 65536], step: 60000}"), "search_space.num_neurons", 7,
+     "since 65536 would never be tried", "Write [16, 60016] or another step."),
+    (with_space("num_neurons: {int: [16, 64], step: 100}"), "search_space.num_neurons", 7,
+     "since 64 would never be tried", "Write [16, 116] or another step."),
     (with_space("nonlinearity: {choice: [relu,", "  gellu]}"), "search_space.nonlinearity", 8,
      "nonlinearity must be one of relu, gelu, solu, found the text 'gellu'", "Did you mean gelu?"),
     (with_space("nonlinearity: {choice: []}"), "search_space.nonlinearity", 7,
@@ -572,6 +579,14 @@ SCHEMA_REFUSES = [
 ]
 
 
+def test_a_sweep_that_was_recorded_with_a_range_between_steps_goes_on():
+    settings = parse_spec(
+        with_space("num_neurons: {int: [16, 67], step: 17}"), origin="x"
+    ).settings()
+    settings["search_space"]["num_neurons"]["int"] = [16, 64]
+    assert Spec.from_settings(settings, "").space["num_neurons"] == Int(16, 64, step=17)
+
+
 @pytest.mark.parametrize("change", SCHEMA_REFUSES, ids=str)
 def test_the_schema_refuses_what_the_program_refuses(change):
     validator = jsonschema.Draft202012Validator(json_schema())
@@ -604,7 +619,10 @@ FLOAT_ENTRY = (
 )
 WIDTHS = st.integers(1, 2**16)
 INT_ENTRY = st.builds(
-    lambda a, b, step: {"int": sorted([a, b]), "step": step}, WIDTHS, WIDTHS, WIDTHS
+    lambda low, step, count: {"int": [low, low + step * count], "step": step},
+    st.integers(1, 2**8),
+    st.integers(1, 2**8),
+    st.integers(0, 2**7),
 )
 SPACE = st.just("bias_and_width") | st.fixed_dictionaries(
     {"initial_bias": FLOAT_ENTRY},
