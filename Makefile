@@ -56,7 +56,6 @@ chaos: $(VENV)/.installed  ## kill sweeps 100 times, in every phase and inside w
 outages: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## take MLflow away for a minute and restart PostgreSQL, and compare
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python tests/chaos/outages.py
 
-
 damage: $(VENV)/.installed  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
 	$(BIN)/python tests/chaos/damage.py
 

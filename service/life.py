@@ -4,6 +4,7 @@ Everything is derived from the trials in the ledger, so a driver that takes over
 the one that died.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +29,8 @@ from service.storage import Storage
 from service.trials import PHASES, Phase, Result, Settings, Trial
 from service.verdict import Json, verdict
 from service.watching import Watcher
+
+logger = logging.getLogger(__name__)
 
 
 class Life:
@@ -123,11 +126,21 @@ class Life:
             watcher.cohort_warned(cohort_id, warning)
 
     def ended(self, cohort_id: str, results: list[Result]) -> None:
-        """Record a cohort's results: one write, then Optuna is told, then the watchers."""
-        cohort = self._running[cohort_id]
+        """Record a cohort's results: one write, then Optuna is told, then the watchers.
+
+        Those that come twice, or of an older attempt, are dropped: the ledger has its own.
+        """
+        cohort = self._running.get(cohort_id)
         judged = [self._judged(result) for result in results]
-        if not self._writer.record_results(cohort_id, cohort.attempt, judged):
-            raise RuntimeError(f"results of {cohort_id} came twice, or from an older attempt")
+        if (
+            cohort is None
+            or any(result.attempt != cohort.attempt for result in results)
+            or not self._writer.record_results(cohort_id, cohort.attempt, judged)
+        ):
+            logger.warning(
+                "results of %s came twice, or of an older attempt, and are dropped", cohort_id
+            )
+            return
         for result in judged:
             tell(self._writer, self._spec, self._trial(result.trial_id), result)
         del self._running[cohort_id]

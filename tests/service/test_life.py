@@ -384,6 +384,28 @@ def _killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_results_that_come_twice_or_of_an_older_attempt_are_dropped(
+    ledger_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with driver(ledger_url) as life:
+        lost, again = life.next_cohort(), None
+        assert lost is not None
+        life.died(lost.cohort_id, "its machine was not heard of")
+        again = life.next_cohort()
+        assert again is not None
+        assert (again.cohort_id, again.attempt) == (lost.cohort_id, 2)
+        life.ended(lost.cohort_id, [by_formula(trial) for trial in lost.trials])
+        assert {trial.state for trial in life.trials} == {"running"}
+        results = [by_formula(trial) for trial in again.trials]
+        for _ in range(2):
+            life.ended(again.cohort_id, results)
+    assert [record.getMessage() for record in caplog.records] == [
+        "results of baseline-0 came twice, or of an older attempt, and are dropped"
+    ] * 2
+    found = Ledger(ledger_url).trials("tiny")
+    assert [trial.result and trial.result.attempt for trial in found] == [2, 2, 2]
+
+
 def test_an_extended_sweep_trains_only_what_is_new(ledger_url: str) -> None:
     with driver(ledger_url) as life:
         train(life)
