@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import typer
 from rich.logging import RichHandler
 
 from service import upkeep
-from service.errors import InterruptedSweepError, MonosweepError, UserError
+from service.errors import AwayError, InterruptedSweepError, MonosweepError, UserError
 from service.home import without_password
 from service.terminal import (
     AddressOption,
@@ -92,9 +93,10 @@ def resume(
 ) -> None:
     """Go on with a sweep after any interruption, or extend a finished one."""
     from service import sweep
+    from service.outages import resumable
     from service.recorded import spec_of
 
-    with closing(ledger_here(bring_up_to_date=True)) as ledger:
+    with resumable(name), closing(ledger_here(bring_up_to_date=True)) as ledger:
         record = ledger.sweep(name)
     if record.state == "finished" and num_trials in (None, record.num_trials):
         said = f"The sweep {name} is finished: its verdict again. To extend it: --num-trials N"
@@ -265,6 +267,8 @@ def main() -> None:
     except MonosweepError as error:
         style = "yellow" if isinstance(error, InterruptedSweepError) else "red"
         said = without_password(str(error))
+        if isinstance(error, AwayError):
+            said += f" When it answers: {shlex.join(['monosweep', *sys.argv[1:]])}"
         err.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 

@@ -2,14 +2,30 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from service.errors import AwayError
+from service.errors import AwayError, InterruptedSweepError
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
 
 logger = logging.getLogger("monosweep")
+
+
+@contextmanager
+def resumable(sweep: str) -> Iterator[None]:
+    """End what nobody waits for as an interruption: a sweep goes on when everything answers.
+
+    Raises:
+        InterruptedSweepError: Instead of AwayError.
+    """
+    try:
+        yield
+    except AwayError as error:
+        raise InterruptedSweepError(
+            f"{error} Nothing that ended is lost. When it answers: monosweep resume {sweep}"
+        ) from error
 
 
 class Outage:

@@ -1,5 +1,6 @@
 """How the ledger's kinds of database are spoken to, by our engine and by Optuna's alike."""
 
+import re
 import sqlite3
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from service.errors import LedgerAwayError, LedgerError
+from service.errors import LedgerAwayError, LedgerError, UserError
 from service.home import without_password
 from service.ledger.damage import name_damage, naming_damage
 
@@ -30,6 +31,19 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# PostgreSQL's words for what it refuses for good. Its client hands on no code of a connection that
+# was never made; in another language than English it counts as one that does not answer.
+_REFUSALS = (
+    (
+        r'database ".*" does not exist',
+        "Make it (createdb), or mend the database's name in MONOSWEEP_LEDGER_URL.",
+    ),
+    (
+        r'role ".*" (does not exist|is not permitted)|authentication failed|no password supplied'
+        r"|no pg_hba.conf entry|permission denied for database",
+        "Mend the user or the password in MONOSWEEP_LEDGER_URL, or let that user in.",
+    ),
+)
 
 
 def options(url: URL) -> dict[str, Any]:
@@ -154,6 +168,25 @@ def _may_pass(error: BaseException | None) -> bool:
 def _first_line(error: DBAPIError) -> str:
     """What the database itself said; PostgreSQL goes on with where in the statement."""
     return str(error.orig).partition("\n")[0]
+
+
+def refusal(said: str) -> str | None:
+    """What a person must do before PostgreSQL opens the database; None if they need only wait."""
+    return next((what for words, what in _REFUSALS if re.search(words, said)), None)
+
+
+def unanswered(error: LedgerAwayError, shown: str) -> UserError | LedgerAwayError:
+    """What is said where the database is not heard of, or has refused us by name."""
+    said = without_password(cause(error.__cause__ or error)).rstrip(".?")
+    what = refusal(said)
+    if what is not None:
+        return UserError(
+            f"the ledger's database must let monosweep in, found: {said} ({shown}). {what}"
+        )
+    return LedgerAwayError(
+        f"the ledger does not answer: {said} ({shown}). Check that its database is running, that "
+        "MONOSWEEP_LEDGER_URL names it, and that its disk is not full."
+    )
 
 
 def cause(error: BaseException | None) -> str:

@@ -74,6 +74,7 @@ def take(
     sweep: str,
     pause: Callable[[float], object] = time.sleep,
     *,
+    waits: bool = True,
     to_delete: bool = False,
 ) -> Lease:
     """Take the sweep for this process.
@@ -84,6 +85,7 @@ def take(
         engine: The ledger's database.
         sweep: The sweep's name.
         pause: Waits so many seconds; may raise to give up.
+        waits: Wait for a holder of whom nothing is known; otherwise it counts as a live one.
         to_delete: Take it also if its deletion was begun.
 
     Raises:
@@ -93,7 +95,7 @@ def take(
     lease = Lease(sweep, uuid4().hex)
     first = found = _try_to_take(engine, lease, to_delete=to_delete)
     while first is not None and found is not None:
-        if found.holder.is_visible or found.expires_at != first.expires_at:
+        if not waits or found.holder.is_visible or found.expires_at != first.expires_at:
             raise _at_work(sweep, found)
         if found is first:
             logger.warning(
@@ -245,6 +247,7 @@ def held(
     *,
     pause: Callable[[float], object] = time.sleep,
     lost: Callable[[], None] = _nothing,
+    waits: bool = True,
     to_delete: bool = False,
 ) -> Iterator[Lease]:
     """Hold a sweep, renewed, for as long as the block takes.
@@ -254,13 +257,14 @@ def held(
         sweep: The sweep's name.
         pause: As for ``take``.
         lost: As for ``Renewal``.
+        waits: As for ``take``.
         to_delete: As for ``take``.
 
     Raises:
         LeaseHeldError: As ``take``.
         SweepDeletingError: As ``take``.
     """
-    lease = take(engine, sweep, pause, to_delete=to_delete)
+    lease = take(engine, sweep, pause, waits=waits, to_delete=to_delete)
     try:
         with Renewal(engine, lease, lost):
             yield lease

@@ -38,7 +38,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from service.errors import LedgerAwayError, LedgerError, OlderLedgerError, UserError
 from service.home import without_password
 from service.ledger import checksums
-from service.ledger.connections import PLUGIN, cause, options, set_up
+from service.ledger.connections import PLUGIN, cause, options, set_up, unanswered
 from service.ledger.damage import read_json
 from service.ledger.migrations import VERSION, migrate
 
@@ -139,9 +139,10 @@ def connect(
         on_missing: Called where there is no ledger, before one is made; may raise to prevent it.
 
     Raises:
-        UserError: If the URL is none, the database is another program's, or there is no ledger to
-            read.
+        UserError: If the URL is none, there is no such database or nobody may open it so, it is
+            another program's, or there is no ledger to read.
         LedgerError: If it cannot be opened, is damaged, or was written by a newer monosweep.
+        LedgerAwayError: If it does not answer now.
     """
     shown = without_password(url)
     try:
@@ -173,7 +174,7 @@ def connect(
     except (DatabaseError, OSError) as error:
         raise LedgerError(_not_opened(error, shown)) from error
     except LedgerAwayError as error:
-        raise LedgerAwayError(_not_opened(error.__cause__ or error, shown)) from error
+        raise unanswered(error, shown) from error
     return engine
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from service.errors import LedgerAwayError, LedgerError
 from service.home import Home
 from service.ledger import Ledger, Writer, take
-from service.ledger.connections import options
+from service.ledger.connections import options, refusal
 from service.trials import Point
 
 POINT = Point(settings={"num_neurons": 64}, seeds=(3,))
@@ -50,7 +50,7 @@ def test_a_server_that_takes_connections_and_never_answers_is_away(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         began = time.monotonic()
-        with pytest.raises(LedgerAwayError, match=r"cannot be opened: .*timeout expired"):
+        with pytest.raises(LedgerAwayError, match=r"does not answer: .*timeout expired"):
             Ledger(f"postgresql+psycopg://nobody@127.0.0.1:{port}/none")
     assert time.monotonic() - began < 20
 
@@ -145,3 +145,28 @@ def test_a_server_that_stands_by_is_waited_for(ledger: Ledger) -> None:
     ledger.engine.dispose()
     with pytest.raises(LedgerAwayError, match=r"cannot execute .* in a read-only transaction"):
         take(ledger.engine, "s")
+
+
+# As PostgreSQL 16 and its client say it; on the tests' own server everybody is trusted.
+@pytest.mark.parametrize(
+    "said",
+    [
+        'FATAL:  password authentication failed for user "ada"',
+        "fe_sendauth: no password supplied",
+        'FATAL:  no pg_hba.conf entry for host "127.0.0.1", user "ada", database "x"',
+    ],
+)
+def test_a_user_that_is_not_let_in_must_be_mended(said: str) -> None:
+    assert "Mend the user or the password" in str(refusal(said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FATAL:  the database system is starting up",
+        "FATAL:  sorry, too many clients already",
+        "Connection refused Is the server running on that host and accepting TCP/IP connections?",
+    ],
+)
+def test_a_server_that_will_answer_again_refuses_nothing(said: str) -> None:
+    assert refusal(said) is None

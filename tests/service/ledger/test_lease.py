@@ -191,3 +191,12 @@ def test_a_driver_that_is_paused_in_a_write_does_not_keep_the_next_one_out(
         paused.execute(update(tables.sweeps).values(phase="search"))
         take(ledger.engine, "s")
     assert ledger.sweep("s").phase == "baseline"
+
+
+def test_who_does_not_wait_leaves_it_to_a_holder_of_whom_nothing_is_known(ledger: Ledger) -> None:
+    take(ledger.engine, "s")
+    held_by(ledger, host="elsewhere", boot_id="x")
+    began = time.monotonic()
+    with pytest.raises(LeaseHeldError, match="on elsewhere at work"):
+        take(ledger.engine, "s", waits=False)
+    assert time.monotonic() - began < 5

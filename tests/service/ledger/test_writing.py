@@ -341,8 +341,25 @@ def test_a_server_that_was_restarted_is_noticed(
 def test_a_server_that_is_away_is_told_without_the_password(home: Home, postgres: Postgres) -> None:
     postgres.stop()
     try:
-        with pytest.raises(LedgerAwayError, match=r"cannot be opened: .*connection") as refused:
+        with pytest.raises(LedgerAwayError, match=r"does not answer: .*connection") as refused:
             Ledger(home.ledger_url.replace("postgres@", "postgres:hunter2@"))
     finally:
         postgres.start()
+    assert "hunter2" not in str(refused.value)
+
+
+@only_postgresql
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("/database_", "/no_database_", r'database "no_database_\d+" does not exist.*createdb'),
+        ("postgres@", "ada:hunter2@", r'role "ada" does not exist.*Mend the user'),
+    ],
+)
+def test_what_postgresql_refuses_for_good_is_the_users_mistake(
+    ledger_url: str, right: str, wrong: str, said: str
+) -> None:
+    assert right in ledger_url
+    with pytest.raises(UserError, match=said) as refused:
+        Ledger(ledger_url.replace(right, wrong))
     assert "hunter2" not in str(refused.value)
