@@ -6,19 +6,16 @@ the projections go first, and the ledger's own rows last.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service import checkpoints, cohort
 from service.errors import StorageError, TrackingError, UserError
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, Writer, held
+from service.ownership import FOLDERS, check_lies_here
 from service.storage import Storage
-
-# Of the folders below the storage those that have one for each sweep.
-FOLDERS = (cohort.FOLDER, checkpoints.FOLDER)
 
 
 @dataclass(frozen=True)
@@ -40,14 +37,14 @@ def extent(ledger: Ledger, record: SweepRecord, home: Home) -> Extent:
     """What deleting the sweep would take away.
 
     Raises:
-        UserError: If its files lie elsewhere.
+        ElsewhereError: If its files lie elsewhere.
         StorageError: If the storage does not answer.
     """
-    _check_place(record, home)
+    check_lies_here(record, home)
     storage = Storage(home.storage)
     try:
         num_bytes = sum(
-            sum(storage.sizes(f"{folder}/{record.name}").values()) for folder in FOLDERS
+            sum(storage.sizes(folder).values()) for folder in _folders(ledger, record.name)
         )
     except OSError as error:
         raise _unreachable(error) from error
@@ -71,7 +68,7 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
 
     Raises:
         SweepNotFoundError: If there is none of that name.
-        UserError: If its files lie elsewhere.
+        ElsewhereError: If its files lie elsewhere.
         LeaseHeldError: If a driver is at work on it.
         StorageError: If the storage does not answer.
         TrackingError: If MLflow does not. Asked before anything is touched, as the storage is.
@@ -80,7 +77,7 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
     from service import tracking  # noqa: PLC0415
 
     record = ledger.sweep(name)
-    _check_place(record, home)
+    check_lies_here(record, home)
     with held(ledger.engine, name, to_delete=True) as lease:
         storage = Storage(home.storage)
         is_begun = record.deleting_at is not None
@@ -91,19 +88,14 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
         with closing(Writer(ledger, lease)) as writer:
             writer.begin_deletion()
             with _ending_with(left):
-                _remove_files(storage, name, home.tune / name)
+                _remove_files(storage, _folders(ledger, name), home.tune / name)
                 tracking.remove(home.tracking_uri, name)
             writer.erase()
 
 
-def _check_place(record: SweepRecord, home: Home) -> None:
-    """Elsewhere there is nothing to remove, and what there is would stay for ever."""
-    place = record.versions.get("storage", home.storage_place)
-    if place != home.storage_place:
-        raise UserError(
-            f"a sweep must be deleted where its files lie ({place}), found another storage "
-            f"({home.storage_place}). Set MONOSWEEP_STORAGE or MONOSWEEP_HOME to that one."
-        )
+def _folders(ledger: Ledger, name: str) -> list[str]:
+    """What the sweep has in the storage; before it has begun, what is there is another sweep's."""
+    return [f"{folder}/{name}" for folder in FOLDERS] if ledger.has_begun(name) else []
 
 
 @contextmanager
@@ -122,10 +114,10 @@ def _check_storage(storage: Storage) -> None:
         raise StorageError(str(error)) from error
 
 
-def _remove_files(storage: Storage, name: str, tune: Path) -> None:
+def _remove_files(storage: Storage, folders: Sequence[str], tune: Path) -> None:
     try:
-        for folder in FOLDERS:
-            storage.remove_folder(f"{folder}/{name}")
+        for folder in folders:
+            storage.remove_folder(folder)
         if tune.exists():
             shutil.rmtree(tune)
     except OSError as error:

@@ -15,7 +15,8 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, Writer, held
-from service.outages import Outage
+from service.outages import Outage, resumable
+from service.ownership import check_is_free, check_lies_here
 from service.planning import Calibration, Resolved, resolve
 from service.recorded import spec_of
 from service.room import Machine, Room
@@ -33,23 +34,25 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def driving(ledger: Ledger, name: str) -> Iterator[Writer]:
+def driving(ledger: Ledger, name: str, *, waits: bool = True) -> Iterator[Writer]:
     """Be a sweep's driver: hold its lease, renewed, and the pen.
+
+    Args:
+        ledger: The open ledger.
+        name: The sweep.
+        waits: Wait for a driver on another host that may be dead.
 
     Raises:
         LeaseHeldError: If there is another one.
-        InterruptedSweepError: If the ledger went away and did not come back.
+        InterruptedSweepError: If the ledger or the storage is away when nothing is at work yet, or
+            nothing any more: only while trials are trained are they waited for.
     """
-    try:
-        with (
-            held(ledger.engine, name, pause=stopping.pause, lost=stopping.ask) as lease,
-            closing(Writer(ledger, lease)) as writer,
-        ):
-            yield writer
-    except LedgerAwayError as error:
-        raise InterruptedSweepError(
-            f"{error} Nothing that ended is lost. When it answers: monosweep resume {name}"
-        ) from error
+    with (
+        resumable(name),
+        held(ledger.engine, name, pause=stopping.pause, lost=stopping.ask, waits=waits) as lease,
+        closing(Writer(ledger, lease)) as writer,
+    ):
+        yield writer
 
 
 def train(
@@ -70,17 +73,20 @@ def train(
 
     Raises:
         UserError: If this is no place to train it.
+        StorageAwayError: If the storage does not answer yet.
         SweepFailedError: If the baseline cannot be trained.
         InterruptedSweepError: If it was asked to stop; it can be resumed.
     """
+    storage = Storage(home.storage)
+    storage.check()
+    record = ledger.sweep(writer.sweep)
+    if not ledger.has_begun(record.name):
+        check_is_free(storage, home, record.name)
     # Seconds of imports, after the sweep is safely in the ledger.
     from service import cluster, scheduler  # noqa: PLC0415
     from service.life import Life  # noqa: PLC0415
     from service.tidying import Tidying  # noqa: PLC0415
 
-    storage = Storage(home.storage)
-    storage.check()
-    record = ledger.sweep(writer.sweep)
     spec = spec_of(record)
     for watcher in watchers:
         watcher.workers_starting()
@@ -118,6 +124,8 @@ def train(
 def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
+        # No worker is left. Only where the driver was killed the next one ends them.
+        writer.end_open_attempts()
         raise InterruptedSweepError(
             f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
             f"Go on with it: monosweep resume {spec.name}"
@@ -180,20 +188,34 @@ def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Re
     return resolved
 
 
-def fill_in_tracking(ledger: Ledger, record: SweepRecord, home: Home) -> None:
-    """Bring to MLflow what an outage kept from it, or what is gone there."""
-    with driving(ledger, record.name) as writer, _tracking(record, writer, home) as tracking:
+def fill_in_tracking(writer: Writer, home: Home) -> None:
+    """Bring to MLflow what an outage kept from it, or what is gone there.
+
+    Raises:
+        ElsewhereError: If the sweep's curves lie in another storage.
+    """
+    ledger = writer.ledger
+    record = ledger.sweep(writer.sweep)
+    check_lies_here(record, home)
+    with _tracking(record, writer, home) as tracking:
         tracking.fill_in(ledger.trials(record.name))
         if record.verdict is not None:
             tracking.finished(dict(record.verdict))
 
 
-def tidy(ledger: Ledger, record: SweepRecord, home: Home) -> None:
-    """Remove what a driver left behind that was killed in its last moments."""
+def tidy(writer: Writer, home: Home) -> None:
+    """Remove what a driver left behind that was killed in its last moments.
+
+    Raises:
+        ElsewhereError: If the sweep's files lie in another storage.
+    """
     from service.tidying import Tidying  # noqa: PLC0415 - seconds of imports
 
-    with driving(ledger, record.name):
-        Tidying(Storage(home.storage), record.name).clear(ledger.trials(record.name))
+    check_lies_here(writer.ledger.sweep(writer.sweep), home)
+    trials = writer.ledger.trials(writer.sweep)
+    # What is there by now may be another driver's.
+    writer.check_lease()
+    Tidying(Storage(home.storage), writer.sweep).clear(trials)
 
 
 def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":

@@ -70,6 +70,10 @@ class SweepDeletingError(UserError):
     """The sweep is being deleted, and nothing else can be done with it."""
 
 
+class ElsewhereError(UserError):
+    """The sweep's files lie in another storage than the one that was named."""
+
+
 class LeaseHeldError(UserError):
     """Another live driver works on the sweep."""
 

@@ -1,7 +1,9 @@
 """Where the big parts of a sweep lie: a folder, ``s3://`` or ``gs://``, through one interface."""
 
+import errno
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from service.errors import StorageError, UserError
+from service.errors import StorageAwayError, StorageError, UserError
 from service.home import without_password
 
 _PROBE = "writable"
@@ -25,6 +27,17 @@ _GS_PATIENCE = "retry_limit_seconds=30"
 # And Amazon's for a minute and a half where a server takes connections and answers nobody. Each of
 # pyarrow's three tries ends after so long without a connection, or without a byte.
 _S3_PATIENCE = {"connect_timeout": 10.0, "request_timeout": 10.0}
+# What a folder's disk says, and a store's server, where waiting would not help.
+_REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+)
+_REFUSED_BY_SERVER = re.compile(
+    r"AWS Error (NO_SUCH_BUCKET|ACCESS_DENIED|SIGNATURE_DOES_NOT_MATCH|INVALID_|MISSING_|"
+    r"UNRECOGNIZED_CLIENT|RESOURCE_NOT_FOUND|REQUEST_EXPIRED|REQUEST_TIME_TOO_SKEWED|"
+    r"UNKNOWN \(HTTP status (301|400|401|403|404)\))|Bucket '.*' not found|"
+    r"Status\((PERMISSION_DENIED|UNAUTHENTICATED|NOT_FOUND|INVALID_ARGUMENT)"
+)
 
 
 class Storage:
@@ -72,19 +85,16 @@ class Storage:
         """Make sure that files can be written here, before anything is trained.
 
         Raises:
-            UserError: If they cannot.
+            UserError: If they cannot, and somebody must mend that.
+            StorageAwayError: If the storage does not answer now, or its disk is full.
         """
-        probe = self._full(f"{_PROBE}-{uuid4().hex}")
-        try:
+        with answering():
+            # Opened in here: the store may be asked for its region.
+            probe = self._full(f"{_PROBE}-{uuid4().hex}")
             self._make_folder_of(probe)
             with self._files.open_output_stream(probe) as stream:
                 stream.write(b"")
             self._files.delete_file(probe)
-        except OSError as error:
-            raise UserError(
-                f"the storage must be writable, found: {str(error).rstrip('.')}. "
-                "Mend MONOSWEEP_STORAGE."
-            ) from error
 
     def add_table(self, stem: str, table: pa.Table) -> str:
         """Write a table as Parquet, under a name that tells what is in it.
@@ -185,6 +195,28 @@ class Storage:
 
     def _full(self, path: str) -> str:
         return str(PurePosixPath(self._root) / path)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Tell a storage that is away from one that will never do what it is asked for.
+
+    Raises:
+        UserError: Instead of OSError, if somebody must mend something first.
+        StorageAwayError: The same, if it does not answer now, or its disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = without_password(" ".join(str(error).split())).rstrip(".")
+        if error.errno in _REFUSED or _REFUSED_BY_SERVER.search(said):
+            raise UserError(
+                f"the storage must be writable, found: {said}. Mend MONOSWEEP_STORAGE."
+            ) from error
+        raise StorageAwayError(
+            f"the storage does not answer: {said}. Check that it is running and not full, and "
+            "that MONOSWEEP_STORAGE names it."
+        ) from error
 
 
 def as_parquet(table: pa.Table) -> bytes:

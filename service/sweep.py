@@ -1,21 +1,34 @@
 """A sweep is begun, gone on with after any stop, or extended; refused where that is a mistake."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 from service.driver import driving, fill_in_tracking, tidy, train
-from service.errors import SweepExistsError, UserError
+from service.errors import (
+    ElsewhereError,
+    InterruptedSweepError,
+    LeaseHeldError,
+    LeaseLostError,
+    SweepExistsError,
+    UserError,
+)
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, being_deleted
 from service.machine import versions
+from service.outages import resumable
+from service.ownership import check_was_moved, lies_here
 from service.remains import refuse_remains
 from service.spec import Spec, differences
+from service.storage import Storage
 from service.verdict import Json
 
 if TYPE_CHECKING:
     from service.watching import Watcher
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -34,28 +47,31 @@ def run(
 
     Raises:
         SweepExistsError: If the name is taken; nothing is overwritten.
+        UserError: If the storage holds another sweep's files under its name, or cannot be written.
+        LedgerAwayError: If the ledger does not answer before the sweep is in it.
         SweepFailedError: If the baseline cannot be trained.
-        InterruptedSweepError: If it was asked to stop; it can be resumed.
+        InterruptedSweepError: If it was asked to stop, or the storage does not answer; it can be
+            resumed.
     """
-    ledger = Ledger(home.ledger_url, on_missing=partial(refuse_remains, home))
-    try:
-        ledger.create_sweep(
-            spec.name,
-            spec_text=spec.text,
-            settings=spec.settings(),
-            versions=_recorded_here(home),
-            num_trials=spec.search.num_trials,
-        )
-    except SweepExistsError as error:
-        raise SweepExistsError(_already_there(ledger.sweep(spec.name), spec)) from error
-    with closing(ledger), driving(ledger, spec.name) as writer:
+    with closing(Ledger(home.ledger_url, on_missing=partial(refuse_remains, home))) as ledger:
         try:
-            return train(ledger, writer, home, address, watchers)
-        except UserError:
-            # Found before the first training: the same name must be free for the mended call.
-            if not ledger.trials(spec.name):
-                writer.erase()
-            raise
+            ledger.create_sweep(
+                spec.name,
+                spec_text=spec.text,
+                settings=spec.settings(),
+                versions=_recorded_here(home),
+                num_trials=spec.search.num_trials,
+            )
+        except SweepExistsError as error:
+            raise SweepExistsError(_already_there(ledger.sweep(spec.name), spec)) from error
+        with driving(ledger, spec.name) as writer:
+            try:
+                return train(ledger, writer, home, address, watchers)
+            except UserError:
+                # Found before the first training: the same name must be free for the mended call.
+                if not ledger.trials(spec.name):
+                    writer.erase()
+                raise
 
 
 def _already_there(record: SweepRecord, spec: Spec) -> str:
@@ -98,27 +114,69 @@ def resume(
 
     Raises:
         UserError: If ``num_trials`` is below the present budget, or versions differ.
-        LeaseHeldError: If another driver is at work on it.
+        LeaseHeldError: If another driver is at work on it, unless it is finished.
+        InterruptedSweepError: If it was asked to stop, or the ledger or the storage does not answer
+            at the start; it can be resumed.
     """
-    ledger = Ledger(home.ledger_url, create=False, bring_up_to_date=True)
+    with (
+        resumable(name),
+        closing(Ledger(home.ledger_url, create=False, bring_up_to_date=True)) as ledger,
+    ):
+        look = partial(_look, ledger, name, home, num_trials, accept_changes=accept_changes)
+        # Whoever is to wait for another driver's lease hears of a mistake before.
+        record = look()
+        if record.verdict is not None and not _extends(record, num_trials):
+            _complete(ledger, record, home)
+            return dict(record.verdict)
+        with driving(ledger, name) as writer:
+            # What that driver did is known only now.
+            record = look()
+            if record.verdict is not None and not _extends(record, num_trials):
+                return dict(record.verdict)
+            if accept_changes:
+                _check_was_moved(ledger, record, home)
+                writer.record_versions(_recorded_here(home))
+            if num_trials is not None and _extends(record, num_trials):
+                writer.extend(num_trials)
+            writer.reopen()
+            return train(ledger, writer, home, address, watchers)
+
+
+def _look(
+    ledger: Ledger, name: str, home: Home, num_trials: int | None, *, accept_changes: bool
+) -> SweepRecord:
+    """The sweep as it is now, which may be gone on with so."""
     record = ledger.sweep(name)
     record.check_is_kept()
-    extends = num_trials is not None and num_trials != record.num_trials
-    if extends:
-        _check_budget(record, num_trials)
-    elif record.verdict is not None:
-        fill_in_tracking(ledger, record, home)
-        tidy(ledger, record, home)
-        return dict(record.verdict)
-    if not accept_changes:
+    _check_budget(record, num_trials)
+    goes_on = record.verdict is None or _extends(record, num_trials)
+    if goes_on and not accept_changes:
         _check_unchanged(record, _recorded_here(home))
-    with closing(ledger), driving(ledger, name) as writer:
-        if accept_changes:
-            writer.record_versions(_recorded_here(home))
-        if extends and num_trials is not None:
-            writer.extend(num_trials)
-        writer.reopen()
-        return train(ledger, writer, home, address, watchers)
+    return record
+
+
+def _extends(record: SweepRecord, num_trials: int | None) -> bool:
+    return num_trials is not None and num_trials > record.num_trials
+
+
+def _complete(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Do for a finished sweep what its driver could not; nothing of it is worth an error."""
+    try:
+        with driving(ledger, record.name, waits=False) as writer:
+            fill_in_tracking(writer, home)
+            tidy(writer, home)
+    except (ElsewhereError, InterruptedSweepError, LeaseHeldError, LeaseLostError) as error:
+        logger.warning(
+            "%s What MLflow may lack of %s, and files of no use, are left to its next resume.",
+            error,
+            record.name,
+        )
+
+
+def _check_was_moved(ledger: Ledger, record: SweepRecord, home: Home) -> None:
+    """Of a sweep that goes on in another storage: what is there already must be its own."""
+    if not lies_here(record, home):
+        check_was_moved(Storage(home.storage), home, record.name, ledger.trials(record.name))
 
 
 def _check_budget(record: SweepRecord, num_trials: int | None) -> None:

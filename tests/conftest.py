@@ -17,8 +17,11 @@ from object_store import VENV, ObjectStore
 from postgres import Postgres
 
 from service.checkpoints import Checkpoints
+from service.errors import InterruptedSweepError
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
+from service.planning import resolve
+from service.room import Machine, Room
 from service.search import distributions
 from service.spec import Spec, parse_spec
 from service.storage import Storage, as_parquet
@@ -258,12 +261,30 @@ def interrupted(
     projection.project_summary(TINY, None, "KILLED")
     at_work = make_trial("search", 0, settings={"initial_bias": -0.5, "bias_decay": 1.0})
     _record(tiny_writer, replace(at_work, state="running", result=None))
-    tiny_writer.end_open_attempts()
     Checkpoints(storage, "tiny", "search-0").write(_checkpoint(), num_steps_done=1, attempt=1)
+    _stop(tiny_writer, home)
     (home.tune / "tiny").mkdir(parents=True)
     (home.tune / "tiny" / "experiment_state.json").write_text("{}")
     release(tiny_writer.ledger.engine, tiny_writer._lease)
     yield tiny_writer.ledger
+
+
+def _stop(writer: Writer, home: Home) -> None:
+    """End the sweep as its driver does that was asked to stop."""
+    from service.driver import _finished
+    from service.life import Life
+
+    spec = _make_spec()
+    life = Life(
+        spec,
+        num_trials=spec.search.num_trials,
+        ledger=writer.ledger,
+        writer=writer,
+        resolved=resolve(spec, Room((Machine(num_cpus=2, memory_bytes=2**34),))),
+        storage=home.storage,
+    )
+    with pytest.raises(InterruptedSweepError):
+        _finished(spec, life, writer, tracking=None)  # type: ignore[arg-type]
 
 
 def _checkpoint() -> bytes:

@@ -17,11 +17,12 @@ def examine_checkpoints(known: Known, storage: Storage) -> list[Finding]:
         OSError: If the storage does not answer.
     """
     findings, num_whole = [], 0
-    for name, trials in known.trials.items():
+    for record in known.placed_here:
+        trials = known.trials[record.name]
         for cohort_id in sorted({trial.cohort_id for trial in unfinished(trials)}):
-            folder = f"{checkpoints.FOLDER}/{name}/{cohort_id}"
+            folder = f"{checkpoints.FOLDER}/{record.name}/{cohort_id}"
             for path in [f"{folder}/{each}" for each in storage.names(folder)]:
-                finding = _unreadable(known.ledger, storage, name, path)
+                finding = _unreadable(known.ledger, storage, record.name, path)
                 findings += [finding] if finding is not None else []
                 num_whole += finding is None
     said = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.home import Home
 from service.ledger import Ledger, SweepRecord
+from service.ownership import lies_here
 from service.trials import Trial
 
 _SHOWN = 3
@@ -45,6 +46,20 @@ class Known:
     ledger: Ledger
     records: Sequence[SweepRecord]
     trials: Mapping[str, Sequence[Trial]]
+
+    @property
+    def placed_here(self) -> list[SweepRecord]:
+        """Of these the sweeps whose files lie in the home's storage, and had begun to be written.
+
+        What else has their names belongs to the sweeps of another ledger.
+        """
+        return [
+            record
+            for record in self.records
+            if record.name in self.trials
+            and lies_here(record, self.home)
+            and self.ledger.has_begun(record.name)
+        ]
 
 
 def listed(names: Sequence[str]) -> str:

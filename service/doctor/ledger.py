@@ -40,6 +40,8 @@ def open_ledger(home: Home) -> Ledger | Finding:
         return Ledger(home.ledger_url, create=False, on_missing=partial(refuse_remains, home))
     except OlderLedgerError as error:
         return Finding(PART, str(error), "Brings its tables up to date.", partial(_update, home))
+    except LedgerAwayError as error:
+        return Finding(PART, str(error), "Look again when it answers.")
     except MonosweepError as error:
         return Finding(PART, str(error))
 
@@ -79,7 +81,7 @@ def know(home: Home, ledger: Ledger) -> tuple[Known, list[Finding]]:
                 disagreements = _disagreements(ledger, name, discrepancies(ledger, name))
                 findings += disagreements
                 # Where rows are lost, what they named is not to be taken for a leftover.
-                if all(finding.mend is not None for finding in disagreements):
+                if all(finding.is_well or finding.mend for finding in disagreements):
                     trials[name] = ledger.trials(name)
         except SweepNotFoundError:
             continue  # deleted since its name was read
@@ -149,8 +151,8 @@ def _disagreements(ledger: Ledger, name: str, found: Discrepancies) -> list[Find
             Finding(
                 PART,
                 f"The driver of {name} died; attempts without an end: {found.num_open_attempts}.",
-                f"Ends them; go on with: monosweep resume {name}",
-                partial(_end_attempts, ledger, name),
+                f"Nothing is lost; go on with: monosweep resume {name}",
+                is_well=True,
             )
         )
     return findings
@@ -162,9 +164,3 @@ def _tell(ledger: Ledger, name: str) -> None:
         for trial in ledger.trials(name):
             if trial.result is not None:
                 tell(writer, spec, trial, trial.result)
-
-
-def _end_attempts(ledger: Ledger, name: str) -> None:
-    """A dead lease goes with it: it is taken over, and given back."""
-    with held(ledger.engine, name) as lease, closing(Writer(ledger, lease)) as writer:
-        writer.end_open_attempts()

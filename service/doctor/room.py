@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from service.deletion import FOLDERS, folder_bytes
+from service.deletion import folder_bytes
 from service.home import Home
 from service.ledger import Ledger
+from service.ownership import FOLDERS
 from service.storage import Storage
 
 

@@ -5,11 +5,11 @@ from functools import partial
 
 from service import checkpoints
 from service.cohort_tables import named_tables
-from service.deletion import FOLDERS
 from service.doctor.finding import Finding, Known, listed
 from service.errors import StorageError, UserError
 from service.home import Home, without_password
 from service.ledger import Ledger, held, unfinished
+from service.ownership import FOLDERS, lies_here
 from service.storage import Storage
 from service.tidying import unread_tables
 from service.trials import Trial
@@ -22,7 +22,7 @@ def open_storage(home: Home) -> Storage | Finding:
     try:
         storage = Storage(home.storage)
         storage.check()
-    except UserError as error:
+    except (UserError, StorageError) as error:
         return Finding(PART, str(error))
     return storage
 
@@ -33,10 +33,11 @@ def examine_storage(known: Known, storage: Storage) -> list[Finding]:
     Raises:
         OSError: If the storage does not answer.
     """
-    findings = _strangers(known, storage)
-    for name, trials in known.trials.items():
-        findings += _unreadable(storage, name, trials)
-        findings += _leftovers(known.ledger, storage, name, trials)
+    findings = [*_strangers(known, storage), *_elsewhere(known)]
+    for record in known.placed_here:
+        trials = known.trials[record.name]
+        findings += _unreadable(storage, record.name, trials)
+        findings += _leftovers(known, storage, record.name, trials)
     if all(finding.is_well for finding in findings):
         said = "Writable, with every table that the ledger names."
         findings.insert(0, Finding(PART, said, is_well=True))
@@ -61,9 +62,22 @@ def _unreadable(storage: Storage, name: str, trials: Sequence[Trial]) -> list[Fi
     ]
 
 
-def _leftovers(
-    ledger: Ledger, storage: Storage, name: str, trials: Sequence[Trial]
-) -> list[Finding]:
+def _elsewhere(known: Known) -> list[Finding]:
+    """Sweeps whose files are not to be looked for here, nor what has their names taken for them."""
+    return [
+        Finding(
+            PART,
+            f"The files of {record.name} lie in another storage ({record.versions['storage']}) and "
+            "were not looked at.",
+            "Name it with MONOSWEEP_STORAGE.",
+            is_well=True,
+        )
+        for record in known.records
+        if not lies_here(record, known.home)
+    ]
+
+
+def _leftovers(known: Known, storage: Storage, name: str, trials: Sequence[Trial]) -> list[Finding]:
     found = leftovers(storage, name, trials)
     if not found:
         return []
@@ -74,7 +88,7 @@ def _leftovers(
             f"{len(found)} files of {name} are of no use any more ({num_bytes / 2**20:.1f} MiB): "
             f"{listed(sorted(found))}",
             "Removes them.",
-            partial(_clear, ledger, storage, name),
+            partial(_clear, known.ledger, storage, name),
         )
     ]
 
@@ -105,6 +119,7 @@ def _strangers(known: Known, storage: Storage) -> list[Finding]:
     found = [f"{folder}/{name}" for folder in FOLDERS for name in storage.names(folder)]
     # Asked after the storage: a sweep that begins meanwhile is known by now.
     names = set(known.ledger.names())
+    names -= {record.name for record in known.records if not lies_here(record, known.home)}
     strange = [path for path in found if path.split("/")[1] not in names]
     if not strange:
         return []

@@ -5,7 +5,7 @@ from functools import partial
 
 from service import tracking
 from service.doctor.finding import Finding, Known, listed
-from service.driver import fill_in_tracking
+from service.driver import driving, fill_in_tracking
 from service.errors import TrackingError
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, held
@@ -62,10 +62,15 @@ def _compared(known: Known, record: SweepRecord, shown: Shown) -> list[Finding]:
                 f"{len(missing)} runs of {record.name} are missing or not at their end in MLflow: "
                 f"{listed(missing)}",
                 "Makes them from the ledger.",
-                partial(fill_in_tracking, known.ledger, record, known.home),
+                partial(_fill_in, known.home, known.ledger, record.name),
             )
         )
     return findings
+
+
+def _fill_in(home: Home, ledger: Ledger, name: str) -> None:
+    with driving(ledger, name) as writer:
+        fill_in_tracking(writer, home)
 
 
 def _missing(record: SweepRecord, ended: Sequence[Trial], shown: Shown) -> list[str]:

@@ -107,8 +107,10 @@ class Ledger:
         on_missing: Called where there is no ledger, before one is made; may raise to prevent it.
 
     Raises:
-        UserError: If there is no such database, or no ledger in it to read.
+        UserError: If there is no such database, nobody may open it so, or there is no ledger in it
+            to read.
         LedgerError: If it cannot be opened or read.
+        LedgerAwayError: If it does not answer now.
     """
 
     def __init__(
@@ -189,6 +191,12 @@ class Ledger:
             if row is None:
                 raise SweepNotFoundError(self._not_found(name))
             return SweepRecord(**checksums.checked(row), is_live=is_live(connection, name))
+
+    def has_begun(self, name: str) -> bool:
+        """Whether any cohort of a sweep was ever handed out: before, it has no files anywhere."""
+        mine = select(tables.attempts.c.attempt).where(tables.attempts.c.sweep == name)
+        with self.engine.connect() as connection:
+            return connection.scalar(mine.limit(1)) is not None
 
     def attempts(self, name: str, cohort_id: str) -> list[Attempt]:
         """The executions of a cohort, by number."""

@@ -148,6 +148,8 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(
     status = shell.json("status", "tiny")
     assert status["state"] == "interrupted"
     assert shell.json("best", "tiny")["confirmed"] is False
+    # Nothing is amiss with it: nobody died.
+    assert "died" not in shell.run("doctor").stdout
     shell.run("resume", "tiny")
     assert numbers(shell.trials("tiny")) == numbers(finished.trials("tiny"))
     assert list((shell.home / "cohorts").rglob("*.safetensors")) == []

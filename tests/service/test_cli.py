@@ -289,6 +289,38 @@ def test_a_password_in_the_ledgers_url_is_not_told(
     assert "hunter2" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["status"], 1),
+        (["status", "tiny", "--json"], 1),
+        (["best", "tiny"], 1),
+        (["run", "quickstart"], 1),
+        (["delete", "tiny", "--yes"], 1),
+        (["resume", "tiny"], 75),
+    ],
+)
+def test_a_ledger_that_is_away_is_waited_for_by_the_user(
+    monosweep: Call, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", "postgresql+psycopg://u:hunter2@127.0.0.1:9/x")
+    said = monosweep(*words)
+    assert (said.code, said.out) == (code, "")
+    assert said.message.startswith("the ledger does not answer: connection failed")
+    assert said.message.endswith(f"When it answers: monosweep {' '.join(words)}")
+    assert "hunter2" not in said.err
+
+
+def test_a_ledger_that_is_away_is_said_by_the_doctor(
+    monosweep: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", "postgresql+psycopg://u@127.0.0.1:9/x")
+    said = monosweep("doctor")
+    assert (said.code, said.err) == (1, "")
+    assert "the ledger does not answer" in said.out
+    assert "Look again when it answers." in said.out
+
+
 def test_a_damaged_ledger_is_no_mistake_of_the_users_and_no_traceback(
     monosweep: Call, home: Home
 ) -> None:

@@ -96,6 +96,18 @@ def test_what_goes_is_told_before(interrupted: Ledger, home: Home) -> None:
     assert found.num_bytes == sum(path.stat().st_size for path in files)
 
 
+def test_before_it_has_begun_what_has_its_name_is_another_sweeps(
+    tiny_writer: Writer, home: Home
+) -> None:
+    ledger, storage = tiny_writer.ledger, Storage(home.storage)
+    release(ledger.engine, tiny_writer._lease)
+    storage.write_bytes("results/tiny/x", b"x")
+    assert extent(ledger, ledger.sweep("tiny"), home).num_bytes == 0
+    delete(ledger, "tiny", home)
+    assert ledger.names() == []
+    assert set(storage.sizes("results")) == {"results/tiny/x"}
+
+
 def test_a_live_driver_is_not_disturbed(interrupted: Ledger, home: Home) -> None:
     before = left(interrupted, home)
     lease = take(interrupted.engine, "tiny")

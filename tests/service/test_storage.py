@@ -1,3 +1,4 @@
+import errno
 import resource
 import signal
 import socket
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_store import ObjectStore
 
-from service.errors import StorageError, UserError
-from service.storage import Storage, as_parquet
+from service.errors import StorageAwayError, StorageError, UserError
+from service.storage import Storage, answering, as_parquet
 
 TABLE = pa.table({"step": [1, 2], "loss": [0.5, None], "kind": ["dead", "é"]})
 PATH = "results/s/search-0/curves-1.parquet"
@@ -293,6 +294,50 @@ def test_a_store_that_is_away_is_no_mistake_in_its_uri() -> None:
         storage = Storage(f"s3://k:s@bucket/x?scheme=http&endpoint_override=127.0.0.1:{port}")
         with pytest.raises(OSError, match="bucket"):
             storage.names("results")
+
+
+@pytest.mark.parametrize("region", ["", "&region=us-east-1"])
+def test_a_store_that_is_away_at_the_check_is_no_mistake_of_the_users(region: str) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1:{nobody.getsockname()[1]}"
+        storage = Storage(f"s3://k:hunter2@bucket/x?scheme=http&endpoint_override={at}{region}")
+        with pytest.raises(StorageAwayError, match=r"does not answer: .*bucket") as away:
+            storage.check()
+    assert "hunter2" not in str(away.value)
+
+
+@pytest.mark.parametrize("storage_uri", ["s3"], indirect=True)
+def test_a_store_that_was_stopped_is_away_until_it_is_started(
+    storage: Storage, object_store: ObjectStore
+) -> None:
+    object_store.stop()
+    try:
+        with pytest.raises(StorageAwayError, match="does not answer"):
+            storage.check()
+    finally:
+        object_store.start()
+    storage.check()
+
+
+def test_a_bucket_whose_region_nobody_knows_is_no_traceback() -> None:
+    """Amazon is asked for it, if it can be reached: then the key is wrong."""
+    with pytest.raises((StorageAwayError, UserError), match="the storage"):
+        Storage("s3://k:s@bucket/x").check()
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        *((number, StorageAwayError) for number in (errno.ENOSPC, errno.EIO, errno.ESTALE)),
+        *((number, UserError) for number in (errno.EACCES, errno.EROFS, errno.ENOTDIR)),
+    ],
+)
+def test_a_disk_that_is_full_or_gone_is_waited_for_and_one_that_is_closed_is_not(
+    number: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error), answering():
+        raise OSError(number, "said the disk")
 
 
 def test_what_does_not_fit_on_the_disk_leaves_room_again(tmp_path: Path) -> None:

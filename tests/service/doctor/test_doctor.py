@@ -180,7 +180,6 @@ def an_older_ledger(ledger: Ledger, home: Home) -> None:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (a_driver_died, "ledger: The driver of tiny died; attempts without an end: 1."),
         (half_deleted, "ledger: The sweep tiny is being deleted, and nobody is at it."),
         (untold, "ledger: 1 results of tiny were not told: search/0"),
         (results_of_a_dead_attempt, "storage: 1 files of tiny are of no use any more"),
@@ -222,6 +221,59 @@ def test_what_can_be_mended_is_found_and_mended(
     ended = sorted(trial.trial_id for trial in trials if trial.result is not None)
     assert shown == [*ended, "summary"]
     assert "RUNNING" not in {run.info.status for run in runs}
+
+
+def test_a_driver_that_died_left_nothing_to_mend(interrupted: Ledger, home: Home) -> None:
+    a_driver_died(interrupted, home)
+    report = examine(home)
+    (note,) = (each for each in report.findings if "The driver of tiny died" in each.message)
+    assert "1 attempts have no end" in note.message
+    assert note.remedy.endswith("monosweep resume tiny")
+    assert report.is_well
+    # What it left is looked at all the same.
+    results_of_a_dead_attempt(interrupted, home)
+    assert len(wrong(examine(home))) == 1
+
+
+def test_files_that_lie_elsewhere_are_not_looked_for_here(
+    interrupted: Ledger, home: Home, tmp_path: Path
+) -> None:
+    """In the other storage a sweep of another ledger has the same name."""
+    elsewhere = replace(home, storage=str(tmp_path / "shared"))
+    storage = Storage(elsewhere.storage)
+    theirs = {"results/tiny/baseline-0/curves-7.parquet", "cohorts/tiny/search-0/theirs"}
+    for path in theirs:
+        storage.write_bytes(path, b"x")
+    with held(interrupted.engine, "tiny") as lease, closing(Writer(interrupted, lease)) as writer:
+        writer.record_versions({"storage": home.storage_place})
+    report = mend_all(elsewhere)
+    assert (wrong(report), report.mended) == ([], ())
+    assert any("The files of tiny lie in another storage" in f.message for f in report.findings)
+    assert {*storage.sizes("results"), *storage.sizes("cohorts")} == theirs
+    # Runs are made from curves, which are not there either.
+    deleted_runs(interrupted, home)
+    (refused,) = mend_all(elsewhere).refused
+    assert "where they lie (beside the ledger), found another storage" in refused
+    assert mend_all(home).is_well
+
+
+def test_files_that_a_sweep_cannot_have_written_are_left(interrupted: Ledger, home: Home) -> None:
+    """A sweep of another ledger has the name of one that was only recorded here."""
+    tiny = interrupted.sweep("tiny")
+    settings = {**tiny.settings, "name": "new"}
+    interrupted.create_sweep(
+        "new", spec_text=tiny.spec_text, settings=settings, versions={}, num_trials=4
+    )
+    path = "results/new/baseline-0/curves-1.parquet"
+    Storage(home.storage).write_bytes(path, b"x")
+    assert mend_all(home).is_well
+    assert path in Storage(home.storage).sizes("results")
+
+
+def test_a_storage_that_is_away_is_said(interrupted: Ledger, home: Home) -> None:
+    uri = "s3://k:s@bucket/x?scheme=http&endpoint_override=127.0.0.1:9&region=us-east-1"
+    (said,) = wrong(examine(replace(home, storage=uri)))
+    assert said.startswith("storage: the storage does not answer")
 
 
 def test_what_was_told_late_is_told_right(interrupted: Ledger, home: Home) -> None:
