@@ -227,7 +227,7 @@ def test_a_driver_that_died_left_nothing_to_mend(interrupted: Ledger, home: Home
     a_driver_died(interrupted, home)
     report = examine(home)
     (note,) = (each for each in report.findings if "The driver of tiny died" in each.message)
-    assert "1 attempts have no end" in note.message
+    assert "attempts without an end: 1" in note.message
     assert note.remedy.endswith("monosweep resume tiny")
     assert report.is_well
     # What it left is looked at all the same.
