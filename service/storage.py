@@ -71,6 +71,8 @@ class Storage:
             files, root = pyarrow.fs.FileSystem.from_uri(_with_an_end(self._uri))
         except ValueError as error:
             raise _no_storage(self._uri, str(error)) from error
+        if not root:
+            raise _no_storage(self._uri, "it names no bucket")
         return _patient(files), root
 
     @property

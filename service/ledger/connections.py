@@ -185,7 +185,7 @@ def unanswered(error: LedgerAwayError, shown: str) -> UserError | LedgerAwayErro
         )
     return LedgerAwayError(
         f"the ledger does not answer: {said} ({shown}). Check that its database is running, that "
-        "MONOSWEEP_LEDGER_URL names it, and that its disk is not full."
+        "MONOSWEEP_LEDGER_URL names it, that its disk is not full, and that you may write to it."
     )
 
 

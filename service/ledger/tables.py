@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -42,6 +42,10 @@ from service.ledger.connections import PLUGIN, cause, options, set_up, unanswere
 from service.ledger.damage import read_json
 from service.ledger.migrations import VERSION, migrate
 
+_KINDS = (
+    "the ledger must be a SQLite file or a PostgreSQL database, found {found}. Mend "
+    "MONOSWEEP_LEDGER_URL: sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+)
 # Any number that no other program takes as its lock on PostgreSQL.
 _CREATION_LOCK = 0x6D6F6E6F
 
@@ -145,21 +149,15 @@ def connect(
         LedgerAwayError: If it does not answer now.
     """
     shown = without_password(url)
+    parsed = _parsed(url, shown)
     try:
-        parsed = make_url(url)
         engine = create_engine(parsed, json_deserializer=read_json, **options(parsed))
     except (ArgumentError, ImportError, ValueError) as error:
         raise UserError(
-            f"the ledger's URL must be one that SQLAlchemy can open, found {shown} "
-            f"({without_password(str(error))}). Mend MONOSWEEP_LEDGER_URL, or install its driver: "
+            f"the ledger's database must have a driver here, found {without_password(str(error))} "
+            f"({shown}). Begin its URL with postgresql+psycopg://, and install that driver: "
             "pip install 'psycopg[binary]'"
         ) from error
-    backend = parsed.get_backend_name()
-    if backend not in ("sqlite", "postgresql") or parsed.database in (None, "", ":memory:"):
-        raise UserError(
-            f"the ledger must be a SQLite file or a PostgreSQL database, found {shown}. "
-            "Mend MONOSWEEP_LEDGER_URL."
-        )
     set_up(engine)
     try:
         if not create:
@@ -176,6 +174,17 @@ def connect(
     except LedgerAwayError as error:
         raise unanswered(error, shown) from error
     return engine
+
+
+def _parsed(url: str, shown: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise UserError(_KINDS.format(found=shown)) from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql") or parsed.database in (None, "", ":memory:"):
+        raise UserError(_KINDS.format(found=shown))
+    return parsed
 
 
 def _not_opened(error: BaseException, shown: str) -> str:

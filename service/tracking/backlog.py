@@ -9,7 +9,6 @@ from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import (
     LeaseLostError,
@@ -20,10 +19,9 @@ from service.errors import (
 )
 from service.home import without_password
 from service.ledger import Writer
-from service.ledger.connections import cause
 from service.outages import Outage
 from service.storage import Storage
-from service.tracking.database import MLFLOW_ERRORS
+from service.tracking.database import MLFLOW_ERRORS, said_by
 from service.tracking.projection import Projection
 from service.trials import Trial
 from service.verdict import Json
@@ -127,7 +125,7 @@ class Tracking(Watcher):
                 self._outage.met(error, FILLED_IN)
                 self._given_up.wait(RETRY_S)
             except MLFLOW_ERRORS as error:
-                said = without_password(_cause(error))
+                said = without_password(said_by(error))
                 away = TrackingAwayError(f"MLflow does not take a run ({said}).")
                 self._outage.met(away, FILLED_IN)
                 self._projection.forget()
@@ -184,9 +182,3 @@ class Tracking(Watcher):
         except OSError as error:
             raise StorageAwayError(f"the storage does not answer: {error}.") from error
         return table.filter(pc.field("trial_id") == trial.trial_id)
-
-
-def _cause(error: Exception) -> str:
-    """What was said, by the database itself if it was one that refused."""
-    by_database = isinstance(error.__cause__, SQLAlchemyError)
-    return cause(error.__cause__ if by_database else error)

@@ -12,9 +12,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.ledger.connections import cause
+
 # What MLflow raises while it is away or refuses; also where its database is of a version that its
 # migrations have never heard of.
 MLFLOW_ERRORS = (MlflowException, OSError, SQLAlchemyError, CommandError)
+
+
+def said_by(error: Exception) -> str:
+    """What MLflow said, on one line: its database's own words if it was one that refused."""
+    by_database = isinstance(error.__cause__, SQLAlchemyError)
+    return cause(error.__cause__ if by_database else error)
 
 
 def make_database(path: Path, artifacts: Path) -> None:

@@ -15,7 +15,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.errors import TrackingError
 from service.home import without_password
-from service.tracking.database import MLFLOW_ERRORS
+from service.tracking.database import MLFLOW_ERRORS, said_by
 from service.tracking.projection import RUNS_A_PAGE, SQLITE, experiment_name
 
 # Follows the name of an experiment in the trash of a server; no sweep's name has a bracket.
@@ -73,8 +73,9 @@ def answering(tracking_uri: str) -> Iterator[None]:
         yield
     except MLFLOW_ERRORS as error:
         raise TrackingError(
-            f"MLflow must answer, found: {without_password(str(error))} "
-            f"({without_password(tracking_uri)}). Start it, or mend MLFLOW_TRACKING_URI."
+            f"MLflow must answer, found: {without_password(said_by(error))} "
+            f"({without_password(tracking_uri)}). Start it, mend MLFLOW_TRACKING_URI, or see "
+            "what is amiss: monosweep doctor"
         ) from error
 
 

@@ -280,6 +280,22 @@ def test_a_ledger_url_that_cannot_be_is_the_users_mistake(
     refused(monosweep("status"), "ledger")
 
 
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("mysql://host/db", "Mend MONOSWEEP_LEDGER_URL: sqlite:///PATH, or postgresql+psycopg://"),
+        ("postgresql+pg8000://host/db", "Begin its URL with postgresql+psycopg://"),
+    ],
+)
+def test_a_ledger_of_another_kind_is_told_which_kinds_there_are(
+    monosweep: Call, monkeypatch: pytest.MonkeyPatch, url: str, remedy: str
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", url)
+    said = monosweep("status")
+    refused(said, "ledger")
+    assert remedy in " ".join(said.err.split())
+
+
 def test_a_password_in_the_ledgers_url_is_not_told(
     monosweep: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

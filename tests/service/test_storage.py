@@ -167,7 +167,7 @@ def test_a_folder_that_may_not_be_written_to_is_the_users_mistake(tmp_path: Path
     "uri",
     [
         *("nonsense://bucket", "://", "file://host/folder", "file:///with a space", "s4://x"),
-        *("hdfs://host/folder", "s3://ada@bucket?nonsense=1"),
+        *("hdfs://host/folder", "s3://ada@bucket?nonsense=1", "s3://"),
     ],
 )
 def test_a_uri_that_is_none_is_refused_by_name(uri: str) -> None:

@@ -72,3 +72,11 @@ def test_a_database_of_a_version_unheard_of_is_named(home: Home, empty_mlflow: P
         connection.execute("UPDATE alembic_version SET version_num = 'v99'")
     with pytest.raises(TrackingError, match="MLflow must answer"):
         check_answers(home.tracking_uri)
+
+
+def test_a_damaged_database_is_named_on_one_line(home: Home) -> None:
+    home.mlflow_db.parent.mkdir(parents=True, exist_ok=True)
+    home.mlflow_db.write_bytes(b"no database at all" * 100)
+    with pytest.raises(TrackingError, match=r"file is not a database.*: monosweep doctor$") as said:
+        check_answers(home.tracking_uri)
+    assert "\n" not in str(said.value)
