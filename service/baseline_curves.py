@@ -5,7 +5,7 @@ from typing import Any
 
 from service.early_stopping import EarlyStopping, rungs
 from service.errors import StorageAwayError, StorageError
-from service.objective import baseline_rate
+from service.objective import baseline_rate, objective_of
 from service.spec import Spec
 from service.storage import Storage
 from service.trials import Trial, replicate_seeds
@@ -29,8 +29,7 @@ def early_stopping(spec: Spec, baseline: Sequence[Trial], storage: Storage) -> E
     losses = _losses(baseline, storage)
     return EarlyStopping(
         reduction=spec.early_stopping.reduction,
-        objective=spec.objective.maximize,
-        loss_margin=spec.objective.loss_margin,
+        objective=objective_of(spec),
         # Where the baseline itself had no loss to compare with, nobody is stopped.
         baseline={
             rung: {seed: losses[rung, seed] for seed in seeds}

@@ -18,7 +18,10 @@ Json = Mapping[str, Any]
 
 
 def verdict_table(verdict: Json) -> Table:
-    """The finalists beside the baseline, with 95% intervals over fresh paired seeds."""
+    """The finalists beside the baseline, with 95% intervals over fresh paired seeds.
+
+    The numbers that decide have a column each, beside those that every verdict shows.
+    """
     # Narrow enough for a terminal of 80 columns.
     table = Table(box=box.SIMPLE_HEAD, padding=0)
     table.add_column("", overflow="fold")
@@ -27,24 +30,55 @@ def verdict_table(verdict: Json) -> Table:
     rows = [row for row in [verdict["baseline"], *verdict["finalists"]] if row]
     # Seldom varied, so they have a column only where they are.
     also = [name for name in _ALSO if len({row["settings"].get(name) for row in rows}) > 1]
+    deciding = _deciding(verdict)
+    for name in deciding:
+        table.add_column(_column(name))
     for column in ("coverage", "neurons", "bias", "decay", *(_ALSO[name] for name in also)):
         table.add_column(column, justify="right", no_wrap=True)
-    winner = (verdict["winner"] or {}).get("trial")
+    marks = _marks(verdict)
     for row in rows:
-        is_winner = row["role"] == winner
+        mark = marks.get(row["role"])
         table.add_row(
-            f"{row['role']} *" if is_winner else row["role"],
+            f"{row['role']} {mark}" if mark else row["role"],
             f"{row['loss']['mean']:.3f}" if "loss" in row else "-",
             _interval(row["loss_ratio"], 3),
             _interval(row.get("monosemantic_per_feature"), 2),
+            *(_interval(row.get(name), _DIGITS.get(name, 2)) for name in deciding),
             f"{row['feature_coverage']['mean']:.2f}" if "loss" in row else "-",
             str(row["num_neurons"]),
             f"{row['settings']['initial_bias']:.2f}",
             f"{row['settings']['bias_decay']:.3g}",
             *(_short(row["settings"].get(name)) for name in also),
-            style="bold" if is_winner else None,
+            style="bold" if mark == WINNER else None,
         )
     return table
+
+
+WINNER, ON_FRONT = "*", "+"
+# What has a column in every verdict; of the others how many digits say something.
+_SHOWN = ("loss", "loss_ratio", "monosemantic_per_feature", "feature_coverage", "num_neurons")
+_DIGITS = {"num_dead": 0, "train_s": 1}
+
+
+def _deciding(verdict: Json) -> list[str]:
+    """Objectives and limited numbers that have no column yet."""
+    # Verdicts of the first versions name one objective only.
+    parts = (*verdict.get("objectives", ()), *verdict.get("limits", ()))
+    return [name for name in dict.fromkeys(part["name"] for part in parts) if name not in _SHOWN]
+
+
+def _column(name: str) -> str:
+    return name.replace("monosemantic", "monosem.").replace("_", " ")
+
+
+def _marks(verdict: Json) -> dict[str, str]:
+    """Who won, and of several objectives who else is on the front."""
+    marks = {}
+    if len(verdict.get("objectives", ())) > 1:
+        marks = {row["trial"]: ON_FRONT for row in verdict["front"] if row["on_front"]}
+    if verdict["winner"]:
+        marks[verdict["winner"]["trial"]] = WINNER
+    return marks
 
 
 _ALSO = {"learning_rate": "rate", "nonlinearity": "act.", "l1": "L1"}
@@ -67,6 +101,7 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
             Text(
                 f"± half a 95% interval over {verdict['num_seeds']} fresh seeds"
                 + ("; * the winner" if verdict["confirmed"] else "")
+                + ("; + on the front too" if ON_FRONT in _marks(verdict).values() else "")
             )
         )
         parts.append(Text())
@@ -110,17 +145,17 @@ def status_view(status: Json) -> Group:
         if known:
             lines.append(Text(f"{TITLES[phase]:8} {known}{budget}"))
     if status["baseline"]:
-        loss, ceiling = (f"{status['baseline'][name]:.4f}" for name in ("loss", "ceiling"))
-        lines.append(Text(f"ceiling  loss {ceiling}, the baseline having {loss}"))
+        loss, ceiling = status["baseline"]["loss"], status["baseline"]["ceiling"]
+        lines.append(
+            Text(f"baseline loss {loss:.4f}; there is no ceiling")
+            if ceiling is None
+            else Text(f"ceiling  loss {ceiling:.4f}, the baseline having {loss:.4f}")
+        )
     if status["best"]:
-        best = status["best"]
-        params = ", ".join(f"{key} {_short(value)}" for key, value in best["params"].items())
-        ratio = f"{best['loss_ratio']:.4f} seed by seed, at most {status['max_loss_ratio']:.4g}"
-        lines.append(Text(f"best     {best['trial']}, loss {best['loss']:.4f} (ratio {ratio})"))
-        objective = status["objective"]
-        named = objective.replace("_", " ")
-        lines.append(Text(f"         {named} {best[objective]:.3f} with"))
-        lines.append(Text(f"         {params}"))
+        lines += _found("best", status["best"], status)
+    # Its first is the best one.
+    for row in status["front"][1:]:
+        lines += _found("front", row, status)
     if status["failure"]:
         lines.append(Text(status["failure"], style="red"))
     if status["verdict"]:
@@ -130,6 +165,25 @@ def status_view(status: Json) -> Group:
     if status["state"] == "deleting":
         lines.append(Text(f"Delete it to the end with: monosweep delete {status['name']}"))
     return Group(*lines)
+
+
+def _found(title: str, row: Json, status: Json) -> list[Text]:
+    """A search trial in three lines."""
+    most = status["max_loss_ratio"]
+    limit = "" if most is None else f", at most {most:.4g}"
+    names = [goal["name"] for goal in status["objectives"]]
+    goals = ", ".join(
+        f"{name.replace('_', ' ')} {row[name]:.3f}" for name in names if name != "num_neurons"
+    )
+    if "num_neurons" in names:
+        goals = ", ".join(filter(None, [goals, f"{row['num_neurons']:.0f} neurons"]))
+    params = ", ".join(f"{key} {_short(value)}" for key, value in row["params"].items())
+    ratio = f"ratio {row['loss_ratio']:.4f} seed by seed{limit}"
+    return [
+        Text(f"{title:8} {row['trial']}, loss {row['loss']:.4f} ({ratio})"),
+        Text(f"         {goals} with"),
+        Text(f"         {params}"),
+    ]
 
 
 def statuses_table(statuses: Sequence[Json]) -> Table:
@@ -171,7 +225,25 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
         ),
         Text(f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"),
         Text(f"time       about {estimate.seconds / 60:.1f} min, by arithmetic alone"),
+        *_warnings(settings["objective"]),
     )
+
+
+def _warnings(objective: Json) -> list[Text]:
+    """What somebody should know of an objective before it is searched for."""
+    named = [*objective["at_most"], *objective["at_least"]]
+    for goals in (objective["maximize"], objective["minimize"]):
+        named += [goals] if isinstance(goals, str) else goals or []
+    if "train_s" not in named:
+        return []
+    return [
+        Text(),
+        Text(
+            "train_s is a time that is measured: two sweeps of this file are not the same, and an "
+            "interrupted one may go on otherwise.",
+            style="yellow",
+        ),
+    ]
 
 
 def _cohort_size(settings: Json, resolved: Resolved) -> str:

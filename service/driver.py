@@ -15,6 +15,7 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, Writer, held
+from service.objective import objective_of
 from service.outages import Outage, resumable
 from service.ownership import check_is_free, check_lies_here
 from service.planning import Calibration, Resolved, resolve
@@ -226,7 +227,7 @@ def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
         home.tracking_uri,
         home.artifacts,
         record.name,
-        float(record.settings["objective"]["loss_margin"]),
+        objective_of(spec_of(record)),
         record.versions,
     )
     return Tracking(projection, writer, home.storage, record.spec_text)

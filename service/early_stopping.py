@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from service.objective import LOSS_RATIO, NUM_NEURONS, Objective, in_words
 from service.trials import Trial, by_trial
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ class Standing:
     Attributes:
         number: The trial's number.
         loss_ratio: Loss over the baseline's at the same step.
-        objective: What the search makes larger.
+        num_neurons: Its width.
+        objective: The search's objective.
     """
 
     number: int
     loss_ratio: float
+    num_neurons: float
     objective: float
 
 
@@ -41,14 +44,13 @@ class EarlyStopping:
 
     Attributes:
         reduction: At a rung one trial in so many goes on, rounded up.
-        objective: Name of the number that the search makes larger.
-        loss_margin: How far above the baseline a loss may be, as a fraction.
+        objective: What the search is after: one goal, and limits. Those of the loss ratio and of
+            the width are judged at a rung; the others are about the end of a training.
         baseline: The baseline's loss by rung, then by seed. The rungs are steps of the curve.
     """
 
     reduction: int
-    objective: str
-    loss_margin: float
+    objective: Objective
     baseline: Mapping[int, Mapping[int, float]]
 
     @property
@@ -86,21 +88,34 @@ class EarlyStopping:
             (rank, one) for rank, one in enumerate(ranking, start=1) if one.number == number
         )
         found = f"loss ratio {standing.loss_ratio:.3f}"
-        if self._is_feasible(standing):
-            found += f", {self.objective.replace('_', ' ')} {standing.objective:.3f}"
+        found += "".join(
+            f", {standing.num_neurons:g} neurons, {limit.words} {limit.bound:g}"
+            for limit in self.objective.limits
+            if limit.name == NUM_NEURONS and limit.excess(standing.num_neurons) > 0.0
+        )
+        goal = self.objective.first
+        if self._excess(standing) <= 0.0 and goal.name != LOSS_RATIO:
+            found += f", {in_words(goal.name)} {standing.objective:.3f}"
         return f"stopped at step {step}: rank {rank} of {len(ranking)} ({found})"
 
     def ranked(self, standings: Sequence[Standing]) -> list[Standing]:
-        """Best first: those within the margin by the objective, then the others by their loss."""
+        """Best first: those within the limits by the objective, the others by what is beyond."""
 
-        def key(one: Standing) -> tuple[bool, float, int]:
-            is_feasible = self._is_feasible(one)
-            return not is_feasible, -one.objective if is_feasible else one.loss_ratio, one.number
+        def key(one: Standing) -> tuple[float, float, int]:
+            gain = self.objective.first.gain(one.objective, 0.0)
+            excess = self._excess(one)
+            return excess, -gain if excess <= 0.0 else 0.0, one.number
 
         return sorted(standings, key=key)
 
-    def _is_feasible(self, standing: Standing) -> bool:
-        return standing.loss_ratio <= 1.0 + self.loss_margin
+    def _excess(self, one: Standing) -> float:
+        """How far a trial is beyond the limits that can be judged now; 0 within all of them."""
+        known = {LOSS_RATIO: one.loss_ratio, NUM_NEURONS: one.num_neurons}
+        return sum(
+            max(limit.excess(known[limit.name]), 0.0)
+            for limit in self.objective.limits
+            if limit.name in known
+        )
 
     def _standings(
         self, trials: Sequence[Trial], records: Sequence["Record"], step: int
@@ -114,14 +129,21 @@ class EarlyStopping:
         ]
 
     def _standing(self, trial: Trial, evaluations: Sequence["Evaluation"], step: int) -> Standing:
-        baseline = self.baseline[step]
-        return Standing(
-            number=trial.number,
-            loss_ratio=fmean(
+        baseline, goal = self.baseline[step], self.objective.first.name
+        known = {
+            LOSS_RATIO: fmean(
                 evaluation.loss / baseline[seed]
                 for evaluation, seed in zip(evaluations, trial.seeds, strict=True)
             ),
-            objective=fmean(getattr(evaluation, self.objective) for evaluation in evaluations),
+            NUM_NEURONS: float(trial.settings["num_neurons"]),
+        }
+        if goal not in known:
+            known[goal] = fmean(getattr(evaluation, goal) for evaluation in evaluations)
+        return Standing(
+            number=trial.number,
+            loss_ratio=known[LOSS_RATIO],
+            num_neurons=known[NUM_NEURONS],
+            objective=known[goal],
         )
 
 

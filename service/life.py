@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from service import baseline_curves, confirmation
+from service import baseline_curves
 from service.cohort import Cohort
 from service.cohort_queue import CohortQueue, given_up, last_line, phase_of
+from service.confirmation import finalists_ever
 from service.early_stopping import EarlyStopping
+from service.findings import findings
 from service.ledger import Ledger, Writer, unfinished
-from service.objective import baseline_losses, loss_ratio
+from service.objective import Objective, baseline_losses, loss_ratio, objective_of
 from service.phases import (
     BaselinePhase,
     ConfirmationPhase,
@@ -23,10 +25,10 @@ from service.phases import (
     base_settings,
 )
 from service.planning import Resolved, training_settings
-from service.search import Search, told
+from service.search import Search
 from service.spec import Spec
 from service.storage import Storage
-from service.trials import PHASES, Phase, Result, Settings, Trial
+from service.trials import PHASES, Phase, Result, Settings, Told, Trial
 from service.verdict import Json, verdict
 from service.watching import Watcher
 
@@ -61,11 +63,13 @@ class Life:
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self._spec = spec
+        self._objective = objective_of(spec)
         self._num_trials = num_trials
         self._writer = writer
         self._resolved = resolved
         self._storage = storage
         self._watchers = watchers
+        writer.create_studies(self._objective.directions)
         self._trials: dict[Phase, list[Trial]] = {phase: [] for phase in PHASES}
         for trial in ledger.trials(spec.name):
             self._trials[trial.phase].append(trial)
@@ -142,7 +146,7 @@ class Life:
             )
             return
         for result in judged:
-            tell(self._writer, self._spec, self._trial(result.trial_id), result)
+            tell(self._writer, self._objective, self._trial(result.trial_id), result)
         del self._running[cohort_id]
         for result in judged:
             self._settle(cohort, result)
@@ -178,18 +182,9 @@ class Life:
     def verdict(self) -> Json:
         """The verdict, once every phase is over."""
         plan = self._confirmation()
-        found = (
-            confirmation.findings(
-                plan.candidates,
-                self._trials["confirmation"],
-                objective=self._spec.objective.maximize,
-                loss_margin=self._spec.objective.loss_margin,
-            )
-            if plan.candidates
-            else []
-        )
-        num_confirmed = len(confirmation.finalists_ever(self._trials["confirmation"]))
-        return verdict(self._spec, found, self._trials["search"], num_confirmed)
+        confirmed = self._trials["confirmation"]
+        found = findings(plan.candidates, confirmed, self._objective)
+        return verdict(self._spec, found, self._trials["search"], len(finalists_ever(confirmed)))
 
     @property
     def trials(self) -> list[Trial]:
@@ -231,8 +226,7 @@ class Life:
             sampler=self._resolved.sampler,
             sweep_seed=spec.search.seed,
             num_trials=self._num_trials,
-            objective=spec.objective.maximize,
-            loss_margin=spec.objective.loss_margin,
+            objective=self._objective,
         )
 
     def _confirmation(self) -> ConfirmationPhase:
@@ -293,7 +287,7 @@ class Life:
         """Tell Optuna the results that an earlier driver recorded and did not tell."""
         for trial in self.trials:
             if trial.result is not None:
-                tell(self._writer, self._spec, trial, trial.result)
+                tell(self._writer, self._objective, trial, trial.result)
 
     def _judged(self, result: Result) -> Result:
         """A search trial's result with its loss ratio against the baseline's replicates."""
@@ -316,12 +310,14 @@ class Life:
         return self._trials[phase][int(number)]  # type: ignore[index]
 
 
-def tell(writer: Writer, spec: Spec, trial: Trial, result: Result) -> None:
+def tell(writer: Writer, objective: Objective, trial: Trial, result: Result) -> None:
     """Tell Optuna what came of a trial; replaying changes nothing."""
-    if trial.phase == "search":
-        objective = spec.objective
-        value, limit = told(result, objective.maximize, objective.loss_margin)
-    else:
-        name = "loss" if trial.phase == "baseline" else spec.objective.maximize
-        value, limit = result.metrics.get(name), None
-    writer.tell(trial.phase, trial.number, value, limit)
+    match trial.phase:
+        case "baseline":
+            loss = result.metrics.get("loss")
+            told = Told(None if loss is None else (loss,))
+        case "search":
+            told = objective.told(result, trial.settings)
+        case _:
+            told = objective.told_alone(result, trial.settings)
+    writer.tell(trial.phase, trial.number, told)

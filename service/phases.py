@@ -10,7 +10,7 @@ from typing import Protocol
 from service import confirmation
 from service.confirmation import Candidate
 from service.errors import SweepFailedError
-from service.objective import baseline_losses, baseline_rate, ranked
+from service.objective import baseline_losses, baseline_rate, objective_of
 from service.search import Search
 from service.spec import Spec
 from service.trials import ENDED, Phase, Point, Settings, Trial, replicate_seeds
@@ -168,11 +168,8 @@ class ConfirmationPhase:
         search_trials: Sequence[Trial],
         confirmed: Sequence[Trial] = (),
     ) -> None:
-        ranking = ranked(search_trials, spec.objective.maximize, spec.objective.loss_margin)
-        self.candidates: list[Candidate] = (
-            confirmation.candidates(baseline, ranking, spec.confirmation.finalists)
-            if ranking
-            else []
+        self.candidates: list[Candidate] = confirmation.candidates(
+            baseline, search_trials, objective_of(spec), spec.confirmation.finalists
         )
         seeds = replicate_seeds(spec.search.seed, spec.confirmation.num_seeds, fresh=True)
         self._points = confirmation.points(self.candidates, seeds)

@@ -18,6 +18,7 @@ from rich.text import Text
 from service import stopping
 from service.cohort import Cohort
 from service.early_stopping import share_trained, steps_trained
+from service.objective import LOSS_RATIO, Objective, in_words, number, objective_of
 from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved
 from service.spec import Spec
@@ -59,6 +60,7 @@ class ProgressView(Watcher):
 
     def __init__(self, spec: Spec, num_trials: int, console: Console) -> None:
         self._spec = spec
+        self._objective = objective_of(spec)
         self._console = console
         self._phases: dict[Phase, _PhaseProgress] = {}
         self._expected: dict[Phase, int] = {
@@ -153,9 +155,8 @@ class ProgressView(Watcher):
         self._trials[trial.trial_id] = trial
         progress = self._phases[trial.phase]
         progress.num_ended += 1
-        self._say(
-            f"{TITLES[trial.phase]} {progress.num_ended}/{progress.num_trials}: {_told(trial)}"
-        )
+        said = _told(trial, self._objective)
+        self._say(f"{TITLES[trial.phase]} {progress.num_ended}/{progress.num_trials}: {said}")
 
     def _forget(self, cohort_id: str) -> None:
         self._cohorts = {key: at for key, at in self._cohorts.items() if key != cohort_id}
@@ -199,16 +200,20 @@ class ProgressView(Watcher):
 
     def _best_line(self) -> Text:
         trials = list(self._trials.values())
-        baseline = baseline_so_far(self._spec, trials)
+        baseline = baseline_so_far(self._objective, trials)
         if baseline is None:
             return Text("workers start; no baseline yet", style="dim")
-        ceiling = f"ceiling {baseline['ceiling']:.4f} (baseline loss {baseline['loss']:.4f})"
-        best = best_so_far(self._spec, [trial for trial in trials if trial.phase == "search"])
+        ceiling = f"baseline loss {baseline['loss']:.4f}"
+        if baseline["ceiling"] is not None:
+            ceiling = f"ceiling {baseline['ceiling']:.4f} ({ceiling})"
+        search = [trial for trial in trials if trial.phase == "search"]
+        best = best_so_far(self._objective, search)
         if best is None:
             return Text(f"no feasible trial yet; {ceiling}")
-        objective = self._spec.objective.maximize
+        shown = (goal.name for goal in self._objective.goals if goal.name not in _LOSSES)
+        goals = "".join(f"{name} {best[name]:.3f}, " for name in shown)
         return Text(
-            f"best so far {best['trial']}: {objective} {best[objective]:.3f}, "
+            f"best so far {best['trial']}: {goals}"
             f"loss {best['loss']:.4f}, {best['loss_ratio']:.3f} of the baseline's on its seeds; "
             f"{ceiling}"
         )
@@ -251,16 +256,26 @@ def _neurons(trial: Trial) -> int:
     return int(trial.settings["num_neurons"])
 
 
-def _told(trial: Trial) -> str:
+_LOSSES = ("loss", LOSS_RATIO)
+_ALWAYS_TOLD = ("monosemantic_per_feature", "feature_coverage")
+
+
+def _told(trial: Trial, objective: Objective) -> str:
     assert trial.result is not None
     result = trial.result
     if result.state != "complete":
         return f"{trial.trial_id} {result.state}: {result.reason}"
     ratio = "" if result.loss_ratio is None else f" ({result.loss_ratio:.3f} of the baseline's)"
+    others = "".join(
+        f", {in_words(name)} {value:.4g}"
+        for name in objective.names
+        if name not in (*_LOSSES, *_ALWAYS_TOLD)
+        and (value := number(name, result, trial.settings)) is not None
+    )
     return (
         f"{trial.trial_id} loss {result.metrics['loss']:.4f}{ratio}, monosemantic per feature "
         f"{result.metrics['monosemantic_per_feature']:.3f}, coverage "
-        f"{result.metrics['feature_coverage']:.3f}"
+        f"{result.metrics['feature_coverage']:.3f}{others}"
     )
 
 

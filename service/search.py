@@ -21,8 +21,8 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces import Choice, Float, Int, Space
-from service.objective import constraint
-from service.trials import Result, Settings, Trial
+from service.objective import Objective
+from service.trials import Settings, Told, Trial
 
 # Few random trials before the model proposes, since a sweep of toy models is often short.
 MIN_STARTUP_TRIALS = 4
@@ -72,8 +72,7 @@ class Search:
         sampler: A name in ``SAMPLERS``.
         sweep_seed: The seed of the sweep.
         num_trials: The search's budget.
-        objective: Name of the number to maximise.
-        loss_margin: How far above the baseline a loss may be, as a fraction.
+        objective: What the search is after.
     """
 
     def __init__(
@@ -84,8 +83,7 @@ class Search:
         sampler: str,
         sweep_seed: int,
         num_trials: int,
-        objective: str,
-        loss_margin: float,
+        objective: Objective,
     ) -> None:
         self.distributions = distributions(space)
         self._space = space
@@ -94,8 +92,7 @@ class Search:
         self._sweep_seed = sweep_seed
         self._num_trials = num_trials
         self._objective = objective
-        self._loss_margin = loss_margin
-        self._mirror = optuna.create_study(direction="maximize")
+        self._mirror = optuna.create_study(directions=objective.directions)
 
     def proposals(self, trials: Sequence[Trial], count: int) -> list[Settings]:
         """Settings for the next trials, made with everything that is known of the earlier ones.
@@ -128,15 +125,15 @@ class Search:
             )
         for trial, frozen in zip(trials, self._mirrored(), strict=False):
             if trial.result is not None and not frozen.state.is_finished():
-                self._tell_mirror(trial.number, trial.result)
+                told = self._objective.told(trial.result, trial.settings)
+                self._tell_mirror(trial.number, told)
 
-    def _tell_mirror(self, number: int, result: Result) -> None:
-        value, limit = told(result, self._objective, self._loss_margin)
+    def _tell_mirror(self, number: int, told: Told) -> None:
         trial = optuna.Trial(self._mirror, self._mirrored()[number]._trial_id)
-        if limit is not None:
-            trial.set_constraint("loss_ratio", limit)
-        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-        self._mirror.tell(number, value, state=state)
+        for name, excess in told.constraints.items():
+            trial.set_constraint(name, excess)
+        state = TrialState.PRUNED if told.values is None else TrialState.COMPLETE
+        self._mirror.tell(number, told.values, state=state)
 
     def _ask(self) -> None:
         """Let the mirror have one trial more."""
@@ -144,17 +141,3 @@ class Search:
         seed = int(np.random.SeedSequence((self._sweep_seed, number)).generate_state(1)[0])
         self._mirror.sampler = self._make_sampler(seed, self._num_trials)
         self._mirror.ask(self.distributions)
-
-
-def told(result: Result, objective: str, loss_margin: float) -> tuple[float | None, float | None]:
-    """What Optuna is told of a result: its value, and its constraint.
-
-    A complete trial has both. A diverged one has no value but a constraint far beyond the ceiling,
-    so that the sampler learns to stay away from it. A trial stopped early, or never trained since
-    its workers died, has neither: nothing was learnt of its settings.
-    """
-    if result.state == "complete":
-        return float(result.metrics[objective]), constraint(result, loss_margin)
-    if result.state == "failed" and result.num_steps > 0:
-        return None, constraint(result, loss_margin)
-    return None, None

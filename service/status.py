@@ -3,18 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from service.front import front, ranked
 from service.ledger import Ledger
-from service.objective import baseline_losses, baseline_rate, ranked
+from service.objective import Objective, baseline_losses, baseline_rate, number, objective_of
 from service.recorded import spec_of
-from service.spec import Spec
 from service.trials import PHASES, Trial
-from service.verdict import Json
+from service.verdict import Json, goals_and_limits
 
 STATES = ("complete", "pruned", "failed", "running", "waiting")
 
 
 def status(ledger: Ledger, name: str) -> Json:
-    """State, counts, baseline and best so far of a sweep.
+    """State, counts, baseline, best and front so far of a sweep.
 
     ``trials`` counts the search's trials against its budget; ``phases`` counts every phase's.
 
@@ -23,6 +23,7 @@ def status(ledger: Ledger, name: str) -> Json:
     """
     record = ledger.sweep(name)
     spec = spec_of(record)
+    objective = objective_of(spec)
     trials = ledger.trials(name)
     search = [trial for trial in trials if trial.phase == "search"]
     counts = _counts(search)
@@ -38,10 +39,11 @@ def status(ledger: Ledger, name: str) -> Json:
         "phases": {
             phase: _counts([trial for trial in trials if trial.phase == phase]) for phase in PHASES
         },
-        "baseline": baseline_so_far(spec, trials),
-        "objective": spec.objective.maximize,
-        "max_loss_ratio": 1.0 + spec.objective.loss_margin,
-        "best": best_so_far(spec, search),
+        "baseline": baseline_so_far(objective, trials),
+        **goals_and_limits(objective),
+        "max_loss_ratio": objective.max_loss_ratio,
+        "best": best_so_far(objective, search),
+        "front": [_shown(trial, objective) for trial in front(search, objective)],
         "verdict": record.verdict["sentence"] if record.verdict else None,
     }
 
@@ -51,8 +53,11 @@ def _counts(trials: Sequence[Trial]) -> dict[str, int]:
     return {state: found[state] for state in STATES}  # type: ignore[index]
 
 
-def baseline_so_far(spec: Spec, trials: Sequence[Trial]) -> Json | None:
-    """Mean loss and ceiling of the baseline as far as it is known, or None."""
+def baseline_so_far(objective: Objective, trials: Sequence[Trial]) -> Json | None:
+    """Mean loss and ceiling of the baseline as far as it is known, or None.
+
+    The ceiling is None where the sweep has none.
+    """
     baseline = [trial for trial in trials if trial.phase == "baseline"]
     rate = baseline_rate(baseline)
     if rate is None:
@@ -61,22 +66,24 @@ def baseline_so_far(spec: Spec, trials: Sequence[Trial]) -> Json | None:
     loss = sum(losses.values()) / len(losses)
     return {
         "loss": loss,
-        "ceiling": loss * (1.0 + spec.objective.loss_margin),
+        "ceiling": None if objective.max_loss_ratio is None else loss * objective.max_loss_ratio,
         "learning_rate": rate,
     }
 
 
-def best_so_far(spec: Spec, search: Sequence[Trial]) -> Json | None:
-    """The best feasible search trial, or None."""
-    ranking = ranked(search, spec.objective.maximize, spec.objective.loss_margin)
-    if not ranking:
-        return None
-    best = ranking[0]
-    assert best.result is not None
+def best_so_far(objective: Objective, search: Sequence[Trial]) -> Json | None:
+    """The best feasible search trial, or None; of several objectives the first decides."""
+    ranking = ranked(search, objective)
+    return _shown(ranking[0], objective) if ranking else None
+
+
+def _shown(trial: Trial, objective: Objective) -> Json:
+    """A feasible trial: the numbers that decide, its loss, and what was varied."""
+    assert trial.result is not None
     return {
-        "trial": best.trial_id,
-        spec.objective.maximize: best.result.metrics[spec.objective.maximize],
-        "loss": best.result.metrics["loss"],
-        "loss_ratio": best.result.loss_ratio,
-        "params": best.params,
+        "trial": trial.trial_id,
+        **{name: number(name, trial.result, trial.settings) for name in objective.names},
+        "loss": trial.result.metrics["loss"],
+        "loss_ratio": trial.result.loss_ratio,
+        "params": trial.params,
     }

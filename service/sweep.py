@@ -20,6 +20,7 @@ from service.ledger import Ledger, SweepRecord, being_deleted
 from service.machine import versions
 from service.outages import resumable
 from service.ownership import check_was_moved, lies_here
+from service.recorded import spec_of
 from service.remains import refuse_remains
 from service.spec import Spec, differences
 from service.storage import Storage
@@ -78,7 +79,7 @@ def _already_there(record: SweepRecord, spec: Spec) -> str:
     name = spec.name
     if record.deleting_at is not None:
         return being_deleted(name)
-    changed = differences(dict(record.settings), spec.settings())
+    changed = differences(spec_of(record), spec)
     if changed:
         return "\n".join(
             [

@@ -1,14 +1,15 @@
 """The sweep as Parquet tables: trials, curves, neurons. Rebuilt from the ledger at every export."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.errors import StorageAwayError, StorageError, UserError
+from service.front import front
 from service.ledger import Ledger
-from service.objective import is_feasible
+from service.objective import Objective, objective_of
 from service.spec import Spec
 from service.storage import Storage
 from service.trials import Trial
@@ -35,6 +36,7 @@ TRIALS_SCHEMA = pa.schema(
         ("loss", pa.float64()),
         ("loss_ratio", pa.float64()),
         ("feasible", pa.bool_()),
+        ("on_front", pa.bool_()),
         ("monosemantic_per_feature", pa.float64()),
         ("monosemantic_per_feature_published", pa.float64()),
         ("monosemantic_per_neuron", pa.float64()),
@@ -84,7 +86,7 @@ def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[P
     trials = ledger.trials(spec.name)
     results = [trial.result for trial in trials if trial.result is not None]
     tables = {
-        "trials": trials_table(trials, spec.objective.loss_margin),
+        "trials": trials_table(trials, objective_of(spec)),
         "curves": _gathered(storage, (result.curves for result in results), CURVES_SCHEMA),
         "neurons": _gathered(storage, (result.neurons for result in results), NEURONS_SCHEMA),
     }
@@ -104,12 +106,15 @@ def _write(table: pa.Table, path: Path) -> Path:
     return partial.replace(path)
 
 
-def trials_table(trials: Sequence[Trial], loss_margin: float) -> pa.Table:
+def trials_table(trials: Sequence[Trial], objective: Objective) -> pa.Table:
     """One row a trial, ordered by phase and number; what is not known is null."""
-    return pa.Table.from_pylist([_row(trial, loss_margin) for trial in trials], TRIALS_SCHEMA)
+    search = [trial for trial in trials if trial.phase == "search"]
+    on_front = {trial.trial_id for trial in front(search, objective)}
+    rows = [_row(trial, objective, on_front) for trial in trials]
+    return pa.Table.from_pylist(rows, TRIALS_SCHEMA)
 
 
-def _row(trial: Trial, loss_margin: float) -> dict[str, object]:
+def _row(trial: Trial, objective: Objective, on_front: Container[str]) -> dict[str, object]:
     result = trial.result
     row: dict[str, object] = {
         "trial_id": trial.trial_id,
@@ -133,7 +138,8 @@ def _row(trial: Trial, loss_margin: float) -> dict[str, object]:
             **{name: result.metrics.get(name) for name in METRICS},
         }
         if trial.phase == "search":
-            row["feasible"] = is_feasible(result, loss_margin)
+            row["feasible"] = objective.is_feasible(result, trial.settings)
+            row["on_front"] = trial.trial_id in on_front
     return row
 
 

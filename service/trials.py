@@ -93,6 +93,19 @@ class Trial:
         return {name: self.settings[name] for name in self.varied}
 
 
+@dataclass(frozen=True)
+class Told:
+    """What Optuna is told of a trial that has ended.
+
+    Attributes:
+        values: A number for each objective, or None for a trial that is told as pruned.
+        constraints: Numbers that are feasible at or below 0, by name, sorted; may be none.
+    """
+
+    values: tuple[float, ...] | None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """Settings and seeds that are to become a trial."""

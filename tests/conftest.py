@@ -20,12 +20,13 @@ from service.checkpoints import Checkpoints
 from service.errors import InterruptedSweepError
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
+from service.objective import objective_of
 from service.planning import resolve
 from service.room import Machine, Room
 from service.search import distributions
 from service.spec import Spec, parse_spec
 from service.storage import Storage, as_parquet
-from service.trials import Phase, Point, Result, Trial
+from service.trials import Phase, Point, Result, Told, Trial
 
 # 64 features in 16 inputs: the effect hardly shows, but every part of a sweep is at work.
 TINY = """\
@@ -198,6 +199,7 @@ def tiny_writer(home: Home) -> Iterator[Writer]:
         )
         lease = take(ledger.engine, spec.name)
         with closing(Writer(ledger, lease)) as writer:
+            writer.create_studies(["maximize"])
             yield writer
         release(ledger.engine, lease)
 
@@ -245,7 +247,9 @@ def interrupted(
     """The tiny sweep, interrupted: two ended trials with tables and runs, a cohort half way."""
     from service.tracking import Projection
 
-    projection = Projection(home.tracking_uri, home.artifacts, "tiny", 0.5, {})
+    projection = Projection(
+        home.tracking_uri, home.artifacts, "tiny", objective_of(_make_spec()), {}
+    )
     shutil.copy(empty_mlflow, home.path / "mlflow.db")
     storage = Storage(home.storage)
     for number in (0, 1):
@@ -256,7 +260,7 @@ def interrupted(
         trial = make_trial("baseline", number, seeds=(number,), loss=1.0)
         trial = replace(trial, result=replace(trial.result, curves=path))  # type: ignore[type-var]
         _record(tiny_writer, trial)
-        tiny_writer.tell("baseline", number, 1.0, None)
+        tiny_writer.tell("baseline", number, Told((1.0,)))
         tiny_writer.record_mlflow_run(trial.trial_id, projection.project_trial(trial, None))
     projection.project_summary(TINY, None, "KILLED")
     at_work = make_trial("search", 0, settings={"initial_bias": -0.5, "bias_decay": 1.0})

@@ -25,6 +25,7 @@ from service.ledger.inspection import (
 )
 from service.ledger.migrations import VERSION
 from service.life import tell
+from service.objective import objective_of
 from service.recorded import spec_of
 from service.remains import refuse_remains
 from service.trials import Trial
@@ -159,8 +160,8 @@ def _disagreements(ledger: Ledger, name: str, found: Discrepancies) -> list[Find
 
 
 def _tell(ledger: Ledger, name: str) -> None:
-    spec = spec_of(ledger.sweep(name))
+    objective = objective_of(spec_of(ledger.sweep(name)))
     with held(ledger.engine, name) as lease, closing(Writer(ledger, lease)) as writer:
         for trial in ledger.trials(name):
             if trial.result is not None:
-                tell(writer, spec, trial, trial.result)
+                tell(writer, objective, trial, trial.result)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.ledger import tables
 from service.ledger.reading import Ledger
-from service.ledger.studies import DIRECTIONS, Studies, study_name
+from service.ledger.studies import Studies, study_name
 from service.trials import PHASES
 
 # What a database that is away or refuses raises, through our half and through Optuna's.
@@ -93,5 +93,5 @@ def _results(connection: Connection, sweep: str) -> dict[str, int]:
 def strange_studies(ledger: Ledger) -> list[str]:
     """Optuna's studies in the ledger's database that belong to no sweep."""
     found = {study.study_name for study in ledger.storage.get_all_studies()}
-    known = {study_name(sweep, phase) for sweep in ledger.names() for phase in DIRECTIONS}
+    known = {study_name(sweep, phase) for sweep in ledger.names() for phase in PHASES}
     return sorted(found - known)

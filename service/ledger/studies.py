@@ -4,11 +4,12 @@ A trial is created running, with its parameters, seeds and cohort, in a single t
 there is never one that was asked only in part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -18,18 +19,12 @@ from service.errors import LedgerAwayError
 from service.ledger.checksums import COLUMN, changed, checksum
 from service.ledger.connections import PLUGIN, options
 from service.ledger.lease import Lease
-from service.trials import Phase, Point
+from service.trials import PHASES, Phase, Point, Told
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 # What Optuna raises where text that it wrote was changed in place: no JSON, no state, no parameter.
 GARBLED = (ValueError, LookupError, TypeError, AttributeError)
-
-DIRECTIONS: Mapping[Phase, optuna.study.StudyDirection] = {
-    "baseline": optuna.study.StudyDirection.MINIMIZE,
-    "search": optuna.study.StudyDirection.MAXIMIZE,
-    "confirmation": optuna.study.StudyDirection.MAXIMIZE,
-}
 
 
 def study_name(sweep: str, phase: Phase) -> str:
@@ -76,18 +71,31 @@ class Studies:
         def check(session: Session) -> None:
             lease.check(session.connection())
 
-    def create(self) -> None:
-        """Make the studies that are not there yet."""
-        found = {study.study_name for study in self._storage.get_all_studies()}
-        for phase, direction in DIRECTIONS.items():
+    def create(self, directions: Sequence[str]) -> None:
+        """Make the studies that are not there yet.
+
+        The baseline's makes the loss smaller; the others have the search's objectives.
+
+        Args:
+            directions: ``maximize`` or ``minimize``, for each objective of the search.
+
+        Raises:
+            LedgerError: If one is there with other objectives.
+        """
+        found = {study.study_name: study for study in self._storage.get_all_studies()}
+        for phase in PHASES:
             name = study_name(self._sweep, phase)
+            words = ("minimize",) if phase == "baseline" else directions
+            wanted = [StudyDirection[word.upper()] for word in words]
             if name not in found:
-                self._storage.create_new_study([direction], name)
+                self._storage.create_new_study(wanted, name)
+            elif found[name].directions != wanted:
+                raise changed(f"the directions of the study {name}")
 
     def delete(self) -> None:
         """Remove the studies and their trials; those that are gone already are as good."""
         for study in self._storage.get_all_studies():
-            if study.study_name in {study_name(self._sweep, phase) for phase in DIRECTIONS}:
+            if study.study_name in {study_name(self._sweep, phase) for phase in PHASES}:
                 self._storage.delete_study(study._study_id)
         self._ids.clear()
 
@@ -166,33 +174,34 @@ class Studies:
         )
         self._storage.set_trial_user_attr(trial_id, "cohort_id", cohort_id)
 
-    def tell(
-        self, phase: Phase, number: int, value: float | None, constraint: float | None
-    ) -> None:
+    def tell(self, phase: Phase, number: int, told: Told) -> None:
         """End a trial. Replaying changes nothing: an ended trial is left as it is.
 
         Args:
             phase: The trial's study.
             number: Its number.
-            value: Its objective, or None for a trial that is told as pruned.
-            constraint: Its loss constraint (feasible at or below 0), or None for none.
+            told: Its values and its constraints.
         """
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(
             self._study_id(phase), number
         )
         trial = self._storage.get_trial(trial_id)
         if trial.state.is_finished():
-            _check_told(phase, trial, value, constraint)
+            _check_told(phase, trial, told)
             return
-        if constraint is not None and "loss_ratio" not in trial.constraints:
+        missing = [name for name in told.constraints if name not in trial.constraints]
+        if missing:
             study = optuna.load_study(
                 study_name=study_name(self._sweep, phase), storage=self._storage
             )
-            optuna.Trial(study, trial_id).set_constraint("loss_ratio", constraint)
-        if value is None:
+            asked = optuna.Trial(study, trial_id)
+            for name in missing:
+                asked.set_constraint(name, told.constraints[name])
+        if told.values is None:
             self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
         else:
-            self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [float(value)])
+            values = [float(value) for value in told.values]
+            self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
 
     def _study_id(self, phase: Phase) -> int:
         if phase not in self._ids:
@@ -220,14 +229,12 @@ def _check(phase: Phase, trial: FrozenTrial) -> None:
         raise changed(f"the trial {phase}/{trial.number}")
 
 
-def _check_told(
-    phase: Phase, trial: FrozenTrial, value: float | None, constraint: float | None
-) -> None:
+def _check_told(phase: Phase, trial: FrozenTrial, told: Told) -> None:
     """Make sure that an ended trial was told what its result says.
 
     Raises:
         LedgerError: If it was not.
     """
-    told = trial.values[0] if trial.state is TrialState.COMPLETE else None
-    if (told, trial.constraints.get("loss_ratio")) != (value, constraint):
+    values = tuple(trial.values) if trial.state is TrialState.COMPLETE else None
+    if (values, trial.constraints) != (told.values, told.constraints):
         raise changed(f"what Optuna was told of {phase}/{trial.number}")

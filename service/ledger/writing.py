@@ -12,7 +12,7 @@ from service.ledger import checksums, tables
 from service.ledger.lease import Lease
 from service.ledger.reading import Attempt, Ledger
 from service.ledger.studies import Studies, open_storage
-from service.trials import Phase, Point, Result
+from service.trials import Phase, Point, Result, Told
 
 
 class Writer:
@@ -36,7 +36,6 @@ class Writer:
         self._storage = open_storage(ledger.url, always_writes=True)
         self._studies = Studies(self._storage, lease.sweep)
         self._studies.guard(lease)
-        self._studies.create()
 
     def close(self) -> None:
         """Close the writer's own connections."""
@@ -69,6 +68,14 @@ class Writer:
         connection.execute(
             update(tables.sweeps).where(mine).values(**values, checksum=checksums.checksum(content))
         )
+
+    def create_studies(self, directions: Sequence[str]) -> None:
+        """Make the studies that are not there yet; before the first trial.
+
+        Args:
+            directions: ``maximize`` or ``minimize``, for each objective of the search.
+        """
+        self._studies.create(directions)
 
     def record_resolved(self, resolved: Mapping[str, Any]) -> None:
         """What the ``auto`` choices came to; recorded once and never measured again."""
@@ -237,11 +244,9 @@ class Writer:
             self._end_attempt(connection, cohort_id, attempt, tables.RECORDED)
         return True
 
-    def tell(
-        self, phase: Phase, number: int, value: float | None, constraint: float | None
-    ) -> None:
+    def tell(self, phase: Phase, number: int, told: Told) -> None:
         """End the trial in Optuna's study; replaying changes nothing."""
-        self._studies.tell(phase, number, value, constraint)
+        self._studies.tell(phase, number, told)
 
     def record_mlflow_run(self, trial_id: str, run_id: str) -> None:
         """The trial's run in MLflow, once everything of it is there."""

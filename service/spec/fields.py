@@ -116,6 +116,7 @@ class Within:
         whole = int in (source, *get_args(source))
         kind = "a whole number" if whole else "a number"
         words = "".join(f"{word} or " for word in _literals(source))
+        null = "null or " if type(None) in get_args(source) else ""
         bounds = (
             f"from {self.low} to {self.high}"
             if whole
@@ -123,13 +124,13 @@ class Within:
         )
 
         def not_a_number(value: object) -> PydanticCustomError:
-            advice = f"Write {words}{kind}."
+            advice = f"Write {null}{words}{kind}."
             if isinstance(value, str) and number_of(value.strip()) is not None:
                 advice = "Write it without quotes."
-            return refused(f"{words}{kind} {bounds}", advice)
+            return refused(f"{null}{words}{kind} {bounds}", advice)
 
-        def check(value: float | str) -> float | str:
-            if isinstance(value, str):
+        def check(value: float | str | None) -> float | str | None:
+            if value is None or isinstance(value, str):
                 return value
             if value < self.low or (self.above and value == self.low):
                 raise refused(words + bounds, f"Raise it{self.hint}.")

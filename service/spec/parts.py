@@ -125,30 +125,6 @@ class BaselineSpec(Part):
     )
 
 
-class ObjectiveSpec(Part):
-    """What the search makes larger, and what it may cost."""
-
-    maximize: Annotated[
-        Literal[
-            "monosemantic_per_feature",
-            "monosemantic_per_neuron",
-            "feature_coverage",
-            "concentration_per_feature",
-        ],
-        OneOf(),
-    ] = Field(
-        default="monosemantic_per_feature",
-        description="What to make larger: monosemantic neurons for each feature or each neuron, "
-        "the share of features that have one, or for each feature the concentrations of all "
-        "neurons, a soft score. Ties go to fewer neurons, then to the lower loss ratio, then to "
-        "the earlier trial.",
-    )
-    loss_margin: Annotated[float, Within(0, 1, hint=": 0.02 means 2%")] = Field(
-        default=0.02,
-        description="How far the loss may rise above the baseline's, as a fraction: 0.02 is 2%.",
-    )
-
-
 class SearchSpec(Part):
     """How the search goes through the space."""
 

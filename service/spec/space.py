@@ -222,7 +222,8 @@ NonlinearityEntry = Annotated[
 ]
 
 
-def _without_default(schema: JsonDict) -> None:
+def without_default(schema: JsonDict) -> None:
+    """Leave out the default of a key that may be left out, but not be null."""
     schema.pop("default", None)
 
 
@@ -231,7 +232,7 @@ def _optional(description: str) -> Any:
     return Field(
         default=None,
         description=description,
-        json_schema_extra=_without_default,
+        json_schema_extra=without_default,
     )
 
 

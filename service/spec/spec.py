@@ -8,14 +8,16 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from search_spaces import NAMED_SPACES, Space
 from service.errors import Problem, SpecError
 from service.spec.conflicts import ConflictsError, conflicts_of
-from service.spec.fields import nearest
+from service.spec.fields import nearest, refused
+from service.spec.objective import ObjectiveSpec
+from service.spec.objective_conflicts import objective_conflicts_of
 from service.spec.parts import (
     BaselineSpec,
     ComputeSpec,
@@ -23,7 +25,6 @@ from service.spec.parts import (
     EarlyStoppingSpec,
     ModelSpec,
     Name,
-    ObjectiveSpec,
     SearchSpace,
     SearchSpec,
     TaskSpec,
@@ -35,6 +36,16 @@ from service.spec.sweep_file import LocatedData, locate, read_text
 from service.spec.yaml_values import flow, printable
 
 _SWEEPS = Path(__file__).parents[1] / "sweeps"
+
+
+def _given(baseline: Any) -> Any:
+    if baseline is None:
+        raise refused(
+            "a mapping: every verdict is a comparison with it",
+            "Leave the key out for its defaults. To search without a ceiling on the loss write "
+            "objective: {loss_margin: null}.",
+        )
+    return baseline
 
 
 class Spec(Part):
@@ -66,11 +77,11 @@ class Spec(Part):
         description="What the search varies: a named space, or parameters with their ranges.",
         examples=["bias_and_width"],
     )
-    baseline: BaselineSpec = Field(
+    baseline: Annotated[BaselineSpec, BeforeValidator(_given)] = Field(
         default=BaselineSpec(), description="The reference that the search must beat."
     )
     objective: ObjectiveSpec = Field(
-        description="What the search makes larger, and what it may cost.",
+        description="What the search makes larger or smaller, and what it may cost.",
         examples=[{"maximize": "monosemantic_per_feature", "loss_margin": 0.02}],
     )
     search: SearchSpec = Field(
@@ -91,7 +102,7 @@ class Spec(Part):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        conflicts = tuple(conflicts_of(self))
+        conflicts = (*conflicts_of(self), *objective_conflicts_of(self))
         if conflicts:
             raise ConflictsError(conflicts)
         return self

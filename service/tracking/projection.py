@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from service.objective import is_feasible
+from service.objective import Objective
 from service.tracking.database import make_database
 from service.trials import Trial
 from service.verdict import Json
@@ -93,7 +93,7 @@ class Projection:
         tracking_uri: Where MLflow is.
         artifacts: Folder for artifacts, or None where a server decides.
         sweep: The sweep's name.
-        loss_margin: Decides which search trials are tagged feasible.
+        objective: Decides which search trials are tagged feasible.
         versions: Versions of what changes numbers, kept as tags.
     """
 
@@ -102,14 +102,14 @@ class Projection:
         tracking_uri: str,
         artifacts: Path | None,
         sweep: str,
-        loss_margin: float,
+        objective: Objective,
         versions: Mapping[str, str],
     ) -> None:
         self._tracking_uri = tracking_uri
         self._found_client: MlflowClient | None = None
         self._artifacts = artifacts
         self._sweep = sweep
-        self._loss_margin = loss_margin
+        self._objective = objective
         self._versions = versions
         self._found_experiment: str | None = None
 
@@ -217,7 +217,7 @@ class Projection:
         if verdict is not None:
             tags |= {
                 "confirmed": _word(verdict["confirmed"]),
-                "mlflow.note.content": verdict["sentence"],
+                "mlflow.note.content": "\n\n".join([verdict["sentence"], *_front_note(verdict)]),
             }
             self._client.log_text(run_id, json.dumps(verdict, indent=2), "verdict.json")
             self._client.log_batch(run_id, _verdict_metrics(verdict, run.info.start_time))
@@ -244,7 +244,7 @@ class Projection:
             **_version_tags(self._versions),
         }
         if trial.phase == "search":
-            tags["feasible"] = _word(is_feasible(result, self._loss_margin))
+            tags["feasible"] = _word(self._objective.is_feasible(result, trial.settings))
         if trial.role is not None:
             tags["role"] = trial.role
         if result.reason is not None:
@@ -307,7 +307,8 @@ _CURVE_LABELS = ("trial_id", "replicate", "seed", "step")
 
 
 def _verdict_metrics(verdict: Json, at: int) -> list[Metric]:
-    values: dict[str, float] = {"loss_margin": verdict["loss_margin"]}
+    margin = verdict["loss_margin"]
+    values: dict[str, float] = {} if margin is None else {"loss_margin": margin}
     for name in ("loss_ratio", "gain"):
         values |= {f"{name}.{end}": at for end, at in (verdict[name] or {}).items()}
     for who in ("baseline", "winner"):
@@ -315,3 +316,28 @@ def _verdict_metrics(verdict: Json, at: int) -> list[Metric]:
             if isinstance(value, Mapping) and "mean" in value:
                 values[f"{who}.{name}"] = value["mean"]
     return [Metric(name, value, at, 0) for name, value in values.items()]
+
+
+def _front_note(verdict: Json) -> list[str]:
+    """The confirmed front as a table in Markdown, where there are several objectives."""
+    # Verdicts of the first versions name one objective only.
+    names = [goal["name"] for goal in verdict.get("objectives", ())]
+    if len(names) < 2:
+        return []
+    rows = [
+        ["", *(name.replace("_", " ") for name in names), "passes"],
+        ["---"] * (len(names) + 2),
+        *(
+            [row["trial"], *(_mean(row, name) for name in names), _word(row["passes"])]
+            for row in verdict["front"]
+        ),
+    ]
+    return ["\n".join(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _mean(row: Json, name: str) -> str:
+    """A number of a confirmed setting, with half of its interval; a dash if it has none."""
+    found = row.get(name)
+    if not isinstance(found, Mapping):
+        return "-" if found is None else str(found)
+    return f"{found['mean']:.4g} ± {(found['high'] - found['low']) / 2:.2g}"

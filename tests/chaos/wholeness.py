@@ -97,9 +97,9 @@ def _check_told_once(victim: Victim, ledger: Ledger, trials: Sequence[Trial]) ->
         told = ledger.storage.get_all_trials(study_id)
         of_phase = [trial for trial in trials if trial.phase == phase]
         _check(victim, len(told) == len(of_phase), f"{phase} has {len(told)} trials in Optuna")
-        name = "loss" if phase == "baseline" else spec.objective.maximize
+        name = "loss" if phase == "baseline" else "monosemantic_per_feature"
         for frozen, trial in zip(told, of_phase, strict=True):
-            wanted = _as_told(trial, name, 1.0 + spec.objective.loss_margin)
+            wanted = _as_told(trial, name, 1.0 + float(spec.objective.loss_margin or 0.0))
             _check(
                 victim,
                 (frozen.state.name, frozen.values, _constraint(frozen)) == wanted,

@@ -72,8 +72,12 @@ def test_the_baseline_at_its_rate_on_the_seeds_of_the_search(
     assert found is not None
     assert found.baseline == {64: {0: 2.0, 1: 2.5}, 128: {0: 1.5, 1: 1.25}}
     assert found.rungs == (64, 128)
-    assert (found.reduction, found.loss_margin) == (2, 0.5)
-    assert found.objective == "monosemantic_per_feature"
+    assert found.reduction == 2
+    assert found.objective.directions == ("maximize",)
+    assert (found.objective.names, found.objective.max_loss_ratio) == (
+        ("monosemantic_per_feature", "loss_ratio"),
+        1.5,
+    )
 
 
 def test_nobody_is_stopped_where_the_baseline_has_no_loss_on_a_seed(

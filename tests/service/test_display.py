@@ -89,6 +89,28 @@ def test_the_table_fits_80_columns_whatever_the_roles(role: str) -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
+def test_what_else_decides_has_a_column_and_the_front_is_marked() -> None:
+    numbers = {"concentration_per_feature": interval(0.75, 0.05), "train_s": interval(12.25, 0.5)}
+    rows = [row(role, **numbers) for role in ("search/3", "search/7", "search/9")]
+    names = ("concentration_per_feature", "loss", "num_neurons")
+    several = {
+        **verdict(*rows, winner="search/7"),
+        "objectives": [{"name": name, "direction": "maximize"} for name in names],
+        "limits": [{"name": "train_s", "at_most": 60.0}, {"name": "loss_ratio", "at_most": 1.02}],
+        "front": [
+            {"trial": role, "on_front": role != "search/9"}
+            for role in ("search/7", "search/3", "search/9")
+        ],
+    }
+    text = shown(verdict_table(several), width=120)
+    assert "concentration per feature" in text
+    assert words(text, "search/3")[:2] == ["search/3", "+"]
+    assert words(text, "search/7")[:2] == ["search/7", "*"]
+    assert words(text, "search/9")[1] == "0.123"
+    assert "0.75 ±0.05 12.2 ±0.5" in " ".join(words(text, "search/9"))
+    assert "* the winner; + on the front too" in shown(verdict_view(several, "sqlite:///h/m.db"))
+
+
 def test_wide_numbers_are_never_cut() -> None:
     """A whole loss of a hundred, wide intervals, a bias and a decay at the file's limits."""
     wide = row(
@@ -129,6 +151,7 @@ STATUS: dict[str, Any] = {
     "failure": None,
     "num_trials": 4,
     "objective": "monosemantic_per_feature",
+    "objectives": [{"name": "monosemantic_per_feature", "direction": "maximize"}],
     "max_loss_ratio": 1.02,
     "phases": {
         "baseline": {"complete": 3, "failed": 0},
@@ -143,6 +166,7 @@ STATUS: dict[str, Any] = {
         "monosemantic_per_feature": 0.625,
         "params": {"initial_bias": -0.512345, "nonlinearity": "gelu"},
     },
+    "front": [],
     "verdict": None,
 }
 
@@ -155,6 +179,30 @@ def test_the_status_of_a_sweep_is_a_few_lines() -> None:
         "ceiling  loss 3.0000, the baseline having 2.0000",
         "best     search/1, loss 1.5000 (ratio 0.7500 seed by seed, at most 1.02)",
         "         monosemantic per feature 0.625 with",
+        "         initial_bias -0.512, nonlinearity gelu",
+        "Go on with it: monosweep resume tiny",
+    ]
+
+
+def test_the_front_of_several_objectives_follows_the_best() -> None:
+    names = ("concentration_per_feature", "num_neurons")
+    best = {**STATUS["best"], "concentration_per_feature": 0.75, "num_neurons": 640.0}
+    other = {**best, "trial": "search/2", "concentration_per_feature": 0.5, "num_neurons": 32.0}
+    several = {
+        **STATUS,
+        "objectives": [{"name": name, "direction": "maximize"} for name in names],
+        "max_loss_ratio": None,
+        "baseline": {**STATUS["baseline"], "ceiling": None},
+        "best": best,
+        "front": [best, other],
+    }
+    assert shown(status_view(several)).splitlines()[3:] == [
+        "baseline loss 2.0000; there is no ceiling",
+        "best     search/1, loss 1.5000 (ratio 0.7500 seed by seed)",
+        "         concentration per feature 0.750, 640 neurons with",
+        "         initial_bias -0.512, nonlinearity gelu",
+        "front    search/2, loss 1.5000 (ratio 0.7500 seed by seed)",
+        "         concentration per feature 0.500, 32 neurons with",
         "         initial_bias -0.512, nonlinearity gelu",
         "Go on with it: monosweep resume tiny",
     ]
@@ -248,6 +296,36 @@ def test_the_plan_says_what_is_still_to_be_measured(
         plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
     )
     assert said in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("objective", "warns"),
+    [
+        ("{minimize: train_s}", True),
+        ("{maximize: mean_bias, minimize: [loss, train_s]}", True),
+        ("{at_most: {train_s: 60}}", True),
+        ("{at_least: {train_s: 60}}", True),
+        ("{minimize: [loss, num_dead]}", False),
+    ],
+)
+def test_the_plan_warns_of_a_time_that_is_measured(
+    make_spec: MakeSpec, objective: str, warns: bool
+) -> None:
+    old = "objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}"
+    spec = make_spec((old, f"objective: {objective}"))
+    resolved = Resolved(
+        cohort_size=1,
+        max_concurrent=1,
+        sampler="tpe",
+        precision="float32",
+        device="cpu",
+        cpus=1,
+        gpus=0.0,
+    )
+    text = shown(
+        plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
+    )
+    assert ("two sweeps of this file are not the same" in " ".join(text.split())) is warns
 
 
 def test_the_plan_shows_options_as_they_are(make_spec: MakeSpec) -> None:

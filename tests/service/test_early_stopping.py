@@ -15,6 +15,7 @@ from service.early_stopping import (
     share_trained,
     steps_trained,
 )
+from service.objective import AT_MOST, MAXIMIZE, Goal, Limit, Objective
 from service.spec import Spec
 from service.trials import Trial
 from trainers import Evaluation, Record
@@ -24,14 +25,15 @@ MakeTrial = Callable[..., Trial]
 
 STOPPING = EarlyStopping(
     reduction=2,
-    objective="feature_coverage",
-    loss_margin=0.1,
+    objective=Objective(
+        (Goal("feature_coverage", MAXIMIZE),), (Limit("loss_ratio", 1.1, AT_MOST),)
+    ),
     baseline={4: {0: 2.0, 1: 4.0}, 8: {0: 1.0, 1: 2.0}},
 )
 
 
 def standing(number: int, loss_ratio: float, objective: float) -> Standing:
-    return Standing(number=number, loss_ratio=loss_ratio, objective=objective)
+    return Standing(number=number, loss_ratio=loss_ratio, num_neurons=64, objective=objective)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from rich.console import Console
 from service import progress
 from service.cohort import Cohort
 from service.early_stopping import EarlyStopping
+from service.objective import objective_of
 from service.planning import Resolved
 from service.progress import ProgressView
 from service.spec import Spec
@@ -307,9 +308,7 @@ def test_early_stopping_shortens_what_is_left(
     """
     compute = "compute: {cohort_size: 2, max_concurrent: 1}"
     spec = make_spec((compute, f"early_stopping: {{first_step: 128}}\n{compute}"))
-    stopping = EarlyStopping(
-        reduction=2, objective="feature_coverage", loss_margin=0.5, baseline={128: {0: 1.0}}
-    )
+    stopping = EarlyStopping(reduction=2, objective=objective_of(spec), baseline={128: {0: 1.0}})
     pair = [running(replace(searched, number=number)) for number in range(2)]
     with ProgressView(spec, 4, terminal.console) as view:
         view.planned(RESOLVED)

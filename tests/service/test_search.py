@@ -2,17 +2,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search_spaces import Choice, Float, Int, Space
 from service.ledger import Writer
-from service.search import Search, distributions, resolve_sampler, told
+from service.objective import AT_MOST, MAXIMIZE, MINIMIZE, Goal, Limit, Objective
+from service.search import Search, distributions, resolve_sampler
 from service.spec import Spec
 from service.trials import Result, Settings, Trial
 
+OBJECTIVE = Objective((Goal("feature_coverage", MAXIMIZE),), (Limit("loss_ratio", 1.02, AT_MOST),))
 BASE: dict[str, float | int | str] = {
     "num_neurons": 64,
     "nonlinearity": "relu",
@@ -37,8 +38,7 @@ def new_search(space: Space = SPACE, **changes: Any) -> Search:
         "sampler": "tpe",
         "sweep_seed": 7,
         "num_trials": 12,
-        "objective": "feature_coverage",
-        "loss_margin": 0.02,
+        "objective": OBJECTIVE,
     }
     return Search(space, BASE, **{**values, **changes})  # type: ignore[arg-type]
 
@@ -202,44 +202,32 @@ def test_what_was_proposed_and_not_yet_kept_is_proposed_again() -> None:
     assert new_search().proposals(trials, 2) == [second, third]
 
 
-def result(state: Any, loss_ratio: float | None = None, **metrics: float) -> Result:
-    return Result(
-        trial_id="search/0",
-        attempt=1,
-        state=state,
-        metrics=metrics,
-        loss_ratio=loss_ratio,
-        num_steps=1,
-        train_s=0.0,
-    )
+TWO = Objective((Goal("feature_coverage", MAXIMIZE), Goal("num_neurons", MINIMIZE)), ())
 
 
-@pytest.mark.parametrize(("ratio", "limit"), [(1.05, 0.03), (1.01, -0.01), (0.5, -0.52)])
-def test_a_complete_trial_is_told_with_value_and_constraint_feasible_at_or_below_zero(
-    ratio: float, limit: float
+@settings(max_examples=10, deadline=None)
+@given(ends, stop_sets, st.sampled_from(["tpe", "random"]))
+def test_so_does_one_with_two_objectives(
+    states: list[str], stops: frozenset[tuple[int, int]], sampler: str
 ) -> None:
-    value, constraint = told(result("complete", ratio, x=0.7), "x", 0.02)
-    assert value == 0.7
-    assert constraint == pytest.approx(limit)
+    changes = {"sampler": sampler, "objective": TWO}
+    assert searched(states, stops, **changes) == searched(states, frozenset(), **changes)
 
 
-def test_whole_numbers_are_told_as_floats() -> None:
-    value, _ = told(result("complete", 1.0, x=1), "x", 0.02)
-    assert type(value) is float
+def test_tpe_of_two_objectives_learns_both_directions() -> None:
+    """By ``ended`` the lowest bias covers most; the fewest neurons of the space are 32."""
+    search, trials = new_search(num_trials=40, objective=TWO), list[Trial]()
+    for number in range(40):
+        trials.append(ended(asked(number, *search.proposals(trials, 1))))
+    late = [trial.settings for trial in trials[20:]]
+    assert sum(float(one["initial_bias"]) < -0.5 for one in late) >= 14  # by chance it would be 10
+    assert sum(one["num_neurons"] == 32 for one in late) >= 8  # by chance it would be 5
 
 
-def test_a_diverged_trial_is_told_far_beyond_the_ceiling_and_without_a_value() -> None:
-    value, constraint = told(result("failed"), "x", 0.02)
-    assert value is None
-    assert constraint is not None
-    assert constraint > 1000
-
-
-def test_a_trial_whose_workers_died_is_told_without_both_since_its_settings_are_not_to_blame() -> (
-    None
-):
-    assert told(replace(result("failed"), num_steps=0), "x", 0.02) == (None, None)
-
-
-def test_a_trial_stopped_early_is_told_without_value_and_constraint() -> None:
-    assert told(result("pruned"), "x", 0.02) == (None, None)
+def test_tpe_keeps_a_limit_that_is_none_of_the_losses() -> None:
+    """Of 32 to 128 neurons at most 64 are allowed, by chance half of the trials."""
+    limited = Objective((Goal("feature_coverage", MAXIMIZE),), (Limit("num_neurons", 64, AT_MOST),))
+    search, trials = new_search(num_trials=40, objective=limited), list[Trial]()
+    for number in range(40):
+        trials.append(ended(asked(number, *search.proposals(trials, 1))))
+    assert sum(int(trial.settings["num_neurons"]) <= 64 for trial in trials[20:]) >= 15

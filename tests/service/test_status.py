@@ -5,6 +5,7 @@ import pytest
 
 from service.errors import SweepNotFoundError
 from service.ledger import Writer, release
+from service.objective import objective_of
 from service.phases import BaselinePhase
 from service.spec import Spec
 from service.status import baseline_so_far, best_so_far, status
@@ -27,6 +28,8 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         "num_trials": 4,
         "resolved": None,
         "objective": "monosemantic_per_feature",
+        "objectives": [{"name": "monosemantic_per_feature", "direction": "maximize"}],
+        "limits": [{"name": "loss_ratio", "at_most": 1.5}],
         "max_loss_ratio": 1.5,
         "trials": {"complete": 0, "pruned": 0, "failed": 0, "running": 0, "waiting": 4},
         "phases": {
@@ -35,6 +38,7 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         },
         "baseline": None,
         "best": None,
+        "front": [],
         "verdict": None,
     }
     json.dumps(found, allow_nan=False)
@@ -144,7 +148,7 @@ def test_no_baseline_before_one_trial_of_it_is_complete(
         make_trial("search", 0, loss=1.0),
         make_trial("confirmation", 0, loss=1.0),
     ]
-    assert baseline_so_far(make_spec(), trials) is None
+    assert baseline_so_far(objective_of(make_spec()), trials) is None
 
 
 def test_the_baseline_shown_is_the_one_that_trials_are_held_against(
@@ -161,7 +165,7 @@ def test_the_baseline_shown_is_the_one_that_trials_are_held_against(
         for n, (rate, seed, loss) in enumerate(losses)
     ]
     assert BaselinePhase(spec).settings(trials)["learning_rate"] == 0.01
-    shown = baseline_so_far(spec, trials)
+    shown = baseline_so_far(objective_of(spec), trials)
     assert shown is not None
     assert (shown["learning_rate"], shown["loss"]) == (0.01, 1.5)
     assert shown["ceiling"] == pytest.approx(2.25)
@@ -179,6 +183,6 @@ def test_ties_of_the_best_go_to_fewer_neurons(make_spec: MakeSpec, make_trial: M
         )
         for number, width in enumerate((128, 64, 96))
     ]
-    best = best_so_far(make_spec(), trials)
+    best = best_so_far(objective_of(make_spec()), trials)
     assert best is not None
     assert best["trial"] == "search/1"

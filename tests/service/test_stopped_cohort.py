@@ -15,6 +15,7 @@ import trainers
 from service.checkpoints import Checkpoints
 from service.cohort import Cohort, CohortTraining
 from service.early_stopping import EarlyStopping
+from service.objective import AT_MOST, MAXIMIZE, Goal, Limit, Objective
 from service.storage import Storage
 from service.trials import Result, Trial
 
@@ -57,8 +58,9 @@ def stopping(make_trial: MakeTrial) -> EarlyStopping:
     curves = [one.curve for one in trainers.outcomes(trainers.advance(state, NUM_STEPS))]
     return EarlyStopping(
         reduction=2,
-        objective="monosemantic_per_feature",
-        loss_margin=0.02,
+        objective=Objective(
+            (Goal("monosemantic_per_feature", MAXIMIZE),), (Limit("loss_ratio", 1.02, AT_MOST),)
+        ),
         baseline={
             rung: {
                 seed: dict(zip(curve.steps.tolist(), curve.loss.tolist(), strict=True))[rung]

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.ledger import Writer
+from service.objective import AT_MOST, MAXIMIZE, MINIMIZE, Goal, Limit, Objective
 from service.spec import Spec
 from service.storage import Storage, as_parquet
 from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA, export, trials_table
@@ -39,6 +40,9 @@ DOCUMENTED = {
     "train_s": pa.float64(),
     "mlflow_run_id": pa.string(),
 }
+OBJECTIVE = Objective(
+    (Goal("monosemantic_per_feature", MAXIMIZE),), (Limit("loss_ratio", 1.02, AT_MOST),)
+)
 IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
 
 
@@ -63,7 +67,7 @@ def test_a_complete_trial_is_a_full_row(make_trial: MakeTrial) -> None:
         num_dead=3.0,
         mean_bias=-0.1,
     )
-    table = trials_table([trial], 0.02)
+    table = trials_table([trial], OBJECTIVE)
     assert table.schema.equals(TRIALS_SCHEMA)
     assert table.to_pylist() == [
         {
@@ -86,6 +90,7 @@ def test_a_complete_trial_is_a_full_row(make_trial: MakeTrial) -> None:
             "loss": 0.5,
             "loss_ratio": 1.02,
             "feasible": True,
+            "on_front": True,
             "monosemantic_per_feature": 0.25,
             "concentration_per_feature": 0.6,
             "monosemantic_per_feature_published": 0.24,
@@ -101,7 +106,7 @@ def test_a_complete_trial_is_a_full_row(make_trial: MakeTrial) -> None:
 
 
 def test_a_waiting_trial_has_its_settings_and_no_numbers(make_trial: MakeTrial) -> None:
-    (row,) = trials_table([make_trial("search", 0, state="waiting")], 0.02).to_pylist()
+    (row,) = trials_table([make_trial("search", 0, state="waiting")], OBJECTIVE).to_pylist()
     known = {name for name, value in row.items() if value is not None}
     settings = {name for name in row if name.startswith("params.")}
     assert known == settings | {
@@ -131,14 +136,36 @@ def test_a_waiting_trial_has_its_settings_and_no_numbers(make_trial: MakeTrial) 
 def test_only_an_ended_search_trial_is_feasible_or_not(
     make_trial: MakeTrial, phase: str, state: str, ratio: float | None, feasible: bool | None
 ) -> None:
-    trial = make_trial(phase, 0, state=state, loss_ratio=ratio, loss=1.0)
-    (row,) = trials_table([trial], 0.02).to_pylist()
+    numbers = {"loss": 1.0, "monosemantic_per_feature": 0.5}
+    trial = make_trial(phase, 0, state=state, loss_ratio=ratio, **numbers)
+    (row,) = trials_table([trial], OBJECTIVE).to_pylist()
     assert row["feasible"] is feasible
+
+
+def test_who_is_on_the_front_of_the_search(make_trial: MakeTrial) -> None:
+    """More of one, less of the other: 2 is behind 1, 3 beyond the ceiling."""
+    both = replace(OBJECTIVE, goals=(*OBJECTIVE.goals, Goal("loss", MINIMIZE)))
+    found = [(0.9, 1.0, 1.0), (0.5, 0.5, 1.0), (0.4, 0.6, 1.0), (2.0, 0.1, 1.5)]
+    trials = [
+        make_trial("search", n, monosemantic_per_feature=share, loss=loss, loss_ratio=ratio)
+        for n, (share, loss, ratio) in enumerate(found)
+    ]
+    baseline = make_trial("baseline", 0, monosemantic_per_feature=9.0, loss=0.0)
+    waiting = make_trial("search", 4, state="waiting")
+    table = trials_table([baseline, *trials, waiting], both)
+    assert table["on_front"].to_pylist() == [None, True, True, False, False, None]
+    assert trials_table([baseline, *trials], OBJECTIVE)["on_front"].to_pylist() == [
+        None,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_failed_trial_has_a_reason_and_no_metrics(make_trial: MakeTrial) -> None:
     trial = make_trial("search", 0, state="failed", reason="diverged: loss 9")
-    (row,) = trials_table([trial], 0.02).to_pylist()
+    (row,) = trials_table([trial], OBJECTIVE).to_pylist()
     assert (row["reason"], row["loss"], row["num_steps"]) == ("diverged: loss 9", None, 256)
 
 
@@ -147,13 +174,13 @@ def test_a_stopped_trial_has_a_reason_its_steps_and_no_metrics(make_trial: MakeT
     trial = make_trial("search", 0, state="pruned", reason=reason)
     assert trial.result is not None
     trial = replace(trial, result=replace(trial.result, num_steps=64))
-    (row,) = trials_table([trial], 0.02).to_pylist()
+    (row,) = trials_table([trial], OBJECTIVE).to_pylist()
     assert (row["state"], row["reason"], row["num_steps"]) == ("pruned", reason, 64)
     assert (row["loss"], row["loss_ratio"], row["monosemantic_per_feature"]) == (None, None, None)
 
 
 def test_no_trials_are_a_table_without_rows() -> None:
-    table = trials_table([], 0.02)
+    table = trials_table([], OBJECTIVE)
     assert (table.num_rows, table.schema) == (0, TRIALS_SCHEMA)
 
 

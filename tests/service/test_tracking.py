@@ -20,6 +20,8 @@ from sqlalchemy.exc import OperationalError
 
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
+from service.objective import AT_MOST, MAXIMIZE, Goal, Limit, Objective
+from service.spec import load_spec
 from service.storage import Storage, as_parquet
 from service.sweep import resume
 from service.tracking import Projection, Tracking, backlog
@@ -29,6 +31,9 @@ from service.trials import Point, Trial
 MakeTrial = Callable[..., Trial]
 
 # Port 9 is "discard", which nobody serves: refused at once.
+OBJECTIVE = Objective(
+    (Goal("monosemantic_per_feature", MAXIMIZE),), (Limit("loss_ratio", 1.02, AT_MOST),)
+)
 DEAD = "http://127.0.0.1:9"
 CURVES = pa.table(
     {
@@ -74,7 +79,7 @@ def projection(uri: str, folder: Path, sweep: str) -> Callable[..., Projection]:
     """What each driver makes anew."""
 
     def make(at: str = uri) -> Projection:
-        return Projection(at, folder / "artifacts", sweep, 0.02, {"torch": "2.13"})
+        return Projection(at, folder / "artifacts", sweep, OBJECTIVE, {"torch": "2.13"})
 
     return make
 
@@ -99,7 +104,13 @@ def runs(client: MlflowClient, sweep: str) -> Callable[[], dict[str, Run]]:
 def searched(make_trial: MakeTrial) -> Trial:
     """Two replicates, whose curves are ``CURVES``."""
     return make_trial(
-        "search", 0, seeds=(5, 6), settings={"initial_bias": -0.5}, loss_ratio=0.9, loss=2.5
+        "search",
+        0,
+        seeds=(5, 6),
+        settings={"initial_bias": -0.5},
+        loss_ratio=0.9,
+        loss=2.5,
+        monosemantic_per_feature=0.5,
     )
 
 
@@ -304,6 +315,32 @@ def test_the_summary_runs_until_there_is_a_verdict(
     assert Path(text).read_text() == "name: s\n"
 
 
+def test_the_summary_shows_the_front_of_several_objectives(projection: Any, runs: Any) -> None:
+    rows = [
+        {
+            "trial": "search/0",
+            "loss": {"mean": 1.5, "low": 1.25, "high": 1.75},
+            "num_neurons": 64,
+            "passes": True,
+        },
+        {"trial": "search/3", "num_neurons": 32, "passes": False},  # diverged on every fresh seed
+    ]
+    names = ("loss", "num_neurons")
+    objectives = [{"name": name, "direction": "minimize"} for name in names]
+    several = {**VERDICT, "loss_margin": None, "objectives": objectives, "front": rows}
+    projection().project_summary("name: s\n", several, "FINISHED")
+    run = runs()["summary"]
+    assert run.data.tags["mlflow.note.content"].splitlines() == [
+        "search/0 wins.",
+        "",
+        "|  | loss | num neurons | passes |",
+        "| --- | --- | --- | --- |",
+        "| search/0 | 1.5 ± 0.25 | 64 | true |",
+        "| search/3 | - | 32 | false |",
+    ]
+    assert "loss_margin" not in run.data.metrics
+
+
 # The watcher: a thread of its own, and the ledger's mark of what is done.
 
 
@@ -312,6 +349,7 @@ def writer(ledger: Ledger, sweep: str) -> Iterator[Writer]:
     ledger.create_sweep(sweep, spec_text="", settings={}, versions={}, num_trials=2)
     lease = take(ledger.engine, sweep)
     with closing(Writer(ledger, lease)) as writer:
+        writer.create_studies(["maximize"])
         yield writer
     release(ledger.engine, lease)
 
@@ -535,7 +573,7 @@ def test_a_verdict_that_an_outage_kept_from_mlflow_is_filled_in_by_resume(
     """MLflow went away after the last trial: every run is there but for the summary's verdict."""
     for trial in ended:
         writer.record_mlflow_run(trial.trial_id, "there already")
-    writer._update_sweep(settings={"objective": {"loss_margin": 0.02}})
+    writer._update_sweep(settings=load_spec("quickstart").settings())
     writer.begin_attempt("search-2")
     assert ended[0].result is not None
     last = replace(ended[0].result, trial_id="search/2", attempt=2)

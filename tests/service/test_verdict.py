@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.confirmation import SHOWN, Candidate, Finding, findings
+from service.confirmation import Candidate
+from service.findings import SHOWN, Finding, findings
 from service.intervals import Interval
+from service.objective import objective_of
 from service.spec import Spec
 from service.trials import Trial
 from service.verdict import open_verdict, verdict
@@ -42,7 +44,7 @@ def finding(
         num_seeds=4,
         metrics=metrics,
         loss_ratio=Interval(0.99, 0.98, 1.0),
-        gain=Interval(objective - 0.1, objective - 0.2, objective),
+        gains={"monosemantic_per_feature": Interval(objective - 0.1, objective - 0.2, objective)},
         shortfalls=shortfalls,
     )
 
@@ -328,9 +330,7 @@ def test_every_verdict_is_strict_json_and_confirms_only_with_a_winner(
         for seed, pair in enumerate(pairs)
     ]
     spec = make_spec()
-    found = findings(
-        chosen, confirmed, objective=spec.objective.maximize, loss_margin=spec.objective.loss_margin
-    )
+    found = findings(chosen, confirmed, objective_of(spec))
     trials = [make_trial("search", n, settings={"num_neurons": 128}) for n in range(4)]
     said = verdict(spec, found, trials)
     assert json.loads(json.dumps(said, allow_nan=False)) == said

@@ -140,6 +140,7 @@ def test_a_driver_is_told_soon_that_its_lease_was_taken(
 
 def test_who_lost_the_lease_cannot_write_and_is_told(ledger: Ledger) -> None:
     lost = Writer(ledger, take(ledger.engine, "s"))
+    lost.create_studies(["maximize"])
     held_by_a_dead_process(ledger)
     take(ledger.engine, "s")
     with pytest.raises(LeaseLostError, match="another driver has taken the sweep 's'"):

@@ -20,7 +20,7 @@ from service.home import Home
 from service.ledger import Ledger, Writer, release, tables, take
 from service.ledger.inspection import discrepancies
 from service.ledger.studies import Studies
-from service.trials import Phase, Point, Result
+from service.trials import Phase, Point, Result, Told
 
 POINT = Point(settings={"num_neurons": 64, "learning_rate": 0.1}, seeds=(3, 4), role="baseline")
 
@@ -38,6 +38,7 @@ def ledger(home: Home) -> Iterator[Ledger]:
 def writer(ledger: Ledger) -> Iterator[Writer]:
     lease = take(ledger.engine, "s")
     with closing(Writer(ledger, lease)) as writer:
+        writer.create_studies(["maximize"])
         yield writer
     release(ledger.engine, lease)
 
@@ -145,7 +146,7 @@ def test_a_result_that_comes_while_the_trials_are_read_is_no_damage(
         writer.move_trial("baseline", 0, "baseline-0a")
         attempt = writer.begin_attempt("baseline-0a")
         writer.record_results("baseline-0a", attempt, [result()])
-        writer.tell("baseline", 0, 0.5, None)
+        writer.tell("baseline", 0, Told((0.5,)))
 
     with closing(Ledger(home.ledger_url, create=False)) as reader:
         do_between_the_looks(monkeypatch, end)
@@ -162,7 +163,7 @@ def test_a_result_that_comes_while_the_halves_are_compared_is_no_discrepancy(
 
     def end() -> None:
         writer.record_results("baseline-0", 1, [result()])
-        writer.tell("baseline", 0, 0.5, None)
+        writer.tell("baseline", 0, Told((0.5,)))
 
     do_between_the_looks(monkeypatch, end)
     assert discrepancies(ledger, "s").ended_without_result == ()
@@ -190,9 +191,9 @@ def test_a_deletion_while_the_trials_are_read_is_no_damage(
 def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
     writer.add_trial("search", 0, POINT, "search-0")
     for _ in range(2):
-        writer.tell("search", 0, 0.7, -0.1)
+        writer.tell("search", 0, Told((0.7,), {"loss_ratio": -0.1}))
     with pytest.raises(LedgerError, match="what Optuna was told of search/0 changed"):
-        writer.tell("search", 0, 0.9, 5.0)
+        writer.tell("search", 0, Told((0.9,), {"loss_ratio": 5.0}))
     (trial,) = ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name("s"))
     assert trial.value == 0.7
     assert trial.constraints == {"loss_ratio": -0.1}
@@ -204,7 +205,7 @@ def test_telling_can_be_replayed_from_half_way(ledger: Ledger, writer: Writer) -
     study_id = ledger.storage.get_study_id_from_name("s")
     (trial,) = ledger.storage.get_all_trials(study_id)
     ledger.storage.set_trial_system_attr(trial._trial_id, "constraints:loss_ratio", -0.1)
-    writer.tell("search", 0, 0.7, -0.1)
+    writer.tell("search", 0, Told((0.7,), {"loss_ratio": -0.1}))
     (trial,) = ledger.storage.get_all_trials(study_id)
     assert (trial.value, trial.constraints) == (0.7, {"loss_ratio": -0.1})
 

@@ -240,9 +240,6 @@ REFUSED = [
      "sampler must be one of auto, tpe, random, found the text 'grid'", "Write one of the names."),
     (edited("precision: auto", "precision: float16"), "training.precision", 5,
      "precision must be one of auto, float32, bfloat16, found the text 'float16'", "Did you mean"),
-    (edited("maximize: monosemantic_per_feature", "maximize: loss"), "objective.maximize", 8,
-     "maximize must be one of monosemantic_per_feature, monosemantic_per_neuron, feature_coverage, "
-     "concentration_per_feature, found the text 'loss'", "Write"),
     (edited("learning_rate: given", "learning_rate: 0.1"), "baseline.learning_rate", 7,
      "learning_rate must be one of given, tuned, found 0.1", "Write one of the names."),
     # types
