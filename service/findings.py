@@ -243,7 +243,9 @@ def _no_gain(paired: _Paired, goals: Sequence[Goal], num_tested: int) -> list[st
 
 def gain_words(goal: Goal) -> str:
     """What is gained: the number, or less of it."""
-    return goal.words if goal.direction == "maximize" else f"lower {goal.words}"
+    if goal.direction == "maximize":
+        return goal.words
+    return f"{'fewer' if goal.name in COUNTS else 'lower'} {goal.words}"
 
 
 def _short(name: str, value: float, sign: str = "") -> str:

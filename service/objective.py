@@ -221,7 +221,14 @@ def objective_of(spec: "Spec") -> Objective:
 
 def in_words(name: str) -> str:
     """A number's name for people."""
-    return "seconds of training" if name == TRAIN_S else name.replace("_", " ")
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+_WORDS = {
+    NUM_NEURONS: "neurons",
+    "num_dead": "dead neurons",
+    TRAIN_S: "seconds of training",
+}
 
 
 def baseline_losses(trials: Sequence[Trial], learning_rate: float) -> dict[int, float]:

@@ -139,8 +139,8 @@ def _other_limits(objective: Objective) -> list[Limit]:
 def _what_it_keeps(limit: Limit, best: Finding) -> str:
     found = best.interval(limit.name)
     mean, low, high = (_short(limit.name, end) for end in (found.mean, found.low, found.high))
-    between = "" if limit.name == NUM_NEURONS else f"95% {low} to {high}, "
-    return f"Its {in_words(limit.name)} is {mean} ({between}{limit.words} {limit.bound:.6g})."
+    between = "" if limit.name == NUM_NEURONS else f" (95% {low} to {high})"
+    return f"It keeps {in_words(limit.name)} {limit.words} {limit.bound:.6g}: {mean}{between}."
 
 
 # The mean bias is one thing to people: where it starts, and what pulls it back.

@@ -15,7 +15,7 @@ from service.early_stopping import (
     share_trained,
     steps_trained,
 )
-from service.objective import AT_MOST, MAXIMIZE, Goal, Limit, Objective
+from service.objective import AT_LEAST, AT_MOST, MAXIMIZE, MINIMIZE, Goal, Limit, Objective
 from service.spec import Spec
 from service.trials import Trial
 from trainers import Evaluation, Record
@@ -115,6 +115,41 @@ def test_the_reason_names_what_decided(make_trial: MakeTrial) -> None:
     assert (
         STOPPING.reason(three, found, 2, 8) == "stopped at step 8: rank 3 of 3 (loss ratio 1.300)"
     )
+
+
+def test_less_of_a_minimized_number_is_kept(make_trial: MakeTrial) -> None:
+    fewest = replace(STOPPING, objective=Objective((Goal("num_dead", MINIMIZE),), ()))
+    found = [record({4: 2.0}), record({4: 2.0})]
+    for one, dead in zip(found, (3, 1), strict=True):
+        one.points = [(step, replace(point, num_dead=dead)) for step, point in one.points]
+    assert fewest.stopped(trials(make_trial, 2), found, 4) == {0}
+    ratio = replace(STOPPING, objective=Objective((Goal("loss_ratio", MINIMIZE),), ()))
+    found = [record({4: 2.0}), record({4: 1.9})]
+    assert ratio.stopped(trials(make_trial, 2), found, 4) == {0}
+    assert ratio.reason(trials(make_trial, 2), found, 0, 4) == (
+        "stopped at step 4: rank 2 of 2 (loss ratio 1)"
+    )
+
+
+def test_of_the_limits_those_that_are_known_early_count(make_trial: MakeTrial) -> None:
+    """Too wide is too wide from the start; coverage may still come."""
+    limits = (
+        Limit("feature_coverage", 0.9, AT_LEAST),
+        Limit("loss_ratio", 1.1, AT_MOST),
+        Limit("num_neurons", 64.0, AT_MOST),
+    )
+    limited = replace(STOPPING, objective=replace(STOPPING.objective, limits=limits))
+    wide, narrow = (
+        make_trial("search", n, state="running", settings={"num_neurons": width})
+        for n, width in enumerate((80, 64))
+    )
+    found = [record({4: 2.0}, 0.8), record({4: 2.0}, 0.1)]
+    assert limited.stopped([wide, narrow], found, 4) == {0}
+    assert limited.reason([wide, narrow], found, 0, 4) == (
+        "stopped at step 4: rank 2 of 2 (loss ratio 1, 80 neurons, at most 64)"
+    )
+    # A quarter too wide goes before a loss that is three tenths too high.
+    assert limited.stopped([wide, narrow], [found[0], record({4: 2.8}, 0.9)], 4) == {1}
 
 
 def test_only_those_still_in_training_are_counted(make_trial: MakeTrial) -> None:

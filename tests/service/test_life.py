@@ -719,3 +719,73 @@ def test_a_tuned_baseline_tries_every_rate_and_keeps_two(ledger_url: str) -> Non
     assert sorted(rates[:7]) == [0.001, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03]
     assert sorted(rates[7:]) == [0.005, 0.005, 0.007, 0.007]
     assert {t.settings["learning_rate"] for t in search} == {0.007}
+
+
+SEVERAL = SWEEP.replace(
+    "{maximize: monosemantic_per_feature, loss_margin: 0.02}",
+    "{maximize: monosemantic_per_feature, minimize: [loss_ratio, num_neurons], loss_margin: 0.02, "
+    "at_most: {mean_bias: -0.2}}",
+).replace("finalists: 2", "finalists: 3")
+
+
+def test_several_objectives_end_with_a_front(ledger_url: str) -> None:
+    with driver(ledger_url, SEVERAL) as life:
+        train(life)
+        said = life.verdict()
+    storage = Ledger(ledger_url).storage
+    found = {
+        study.study_name: [direction.name for direction in study.directions]
+        for study in storage.get_all_studies()
+    }
+    assert found == {
+        "tiny": ["MAXIMIZE", "MINIMIZE", "MINIMIZE"],
+        "tiny/baseline": ["MINIMIZE"],
+        "tiny/confirmation": ["MAXIMIZE", "MINIMIZE", "MINIMIZE"],
+    }
+    search = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
+    assert all(list(trial.constraints) == ["loss_ratio", "mean_bias"] for trial in search)
+    # A bias of -0.1 is half of the bound beyond it.
+    for trial in search:
+        excess = (float(trial.user_attrs["settings"]["initial_bias"]) + 0.2) / 0.2
+        assert trial.constraints["mean_bias"] == pytest.approx(excess)
+        assert trial.values[2] == trial.user_attrs["settings"]["num_neurons"]
+    assert said["confirmed"] is True
+    front = [row for row in said["front"] if row["on_front"]]
+    assert said["winner"]["trial"] == front[0]["trial"]
+    assert all(row["passes"] and row["settings"]["initial_bias"] <= -0.2 for row in front)
+    shares = [row["monosemantic_per_feature"]["mean"] for row in front]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_so_does_one_that_is_interrupted(new_ledger_url: Callable[[], str]) -> None:
+    whole, stopped = new_ledger_url(), new_ledger_url()
+    with driver(whole, SEVERAL) as life:
+        train(life)
+        said = life.verdict()
+    for cohorts in (1, 1, 0, 2):
+        with driver(stopped, SEVERAL) as life:
+            train(life, cohorts=cohorts)
+            life.next_cohort()
+    with driver(stopped, SEVERAL) as life:
+        train(life)
+        assert life.verdict() == said
+    assert told(stopped) == told(whole)
+
+
+def test_a_search_that_nobody_can_win_has_nothing_to_confirm(ledger_url: str) -> None:
+    """No bias of the space is below -1."""
+    text = SWEEP.replace("loss_margin: 0.02", "loss_margin: null, at_most: {mean_bias: -2}")
+    with driver(ledger_url, text) as life:
+        train(life)
+        said = life.verdict()
+    assert said["front"] == []
+    assert said["sentence"] == ("No winner: of 7 trials none kept its mean bias at most -2.")
+
+
+def test_diverged_trials_are_far_beyond_every_limit(ledger_url: str) -> None:
+    with driver(ledger_url, SEVERAL) as life:
+        train(life, lambda trial: failed(trial) if trial.phase == "search" else by_formula(trial))
+    storage = Ledger(ledger_url).storage
+    for trial in storage.get_all_trials(storage.get_study_id_from_name("tiny")):
+        assert (trial.state.name, trial.values) == ("PRUNED", None)
+        assert trial.constraints == {"loss_ratio": 1e6, "mean_bias": 1e6}

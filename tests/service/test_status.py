@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from service.errors import SweepNotFoundError
+from service.front import front
 from service.ledger import Writer, release
 from service.objective import objective_of
 from service.phases import BaselinePhase
@@ -169,6 +170,38 @@ def test_the_baseline_shown_is_the_one_that_trials_are_held_against(
     assert shown is not None
     assert (shown["learning_rate"], shown["loss"]) == (0.01, 1.5)
     assert shown["ceiling"] == pytest.approx(2.25)
+
+
+def test_the_front_of_several_objectives(make_spec: MakeSpec, make_trial: MakeTrial) -> None:
+    """Of 0.9 with 128 neurons, 0.5 with 64 and 0.4 with 96 the last is behind."""
+    old = "objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}"
+    new = (
+        "objective: {minimize: num_neurons, maximize: monosemantic_per_feature, loss_margin: null}"
+    )
+    objective = objective_of(make_spec((old, new)))
+    trials = [
+        make_trial(
+            "search",
+            number,
+            settings={"num_neurons": width},
+            loss_ratio=9.0,
+            loss=9.0,
+            monosemantic_per_feature=share,
+        )
+        for number, (share, width) in enumerate(((0.5, 64), (0.4, 96), (0.9, 128)))
+    ]
+    best = best_so_far(objective, trials)
+    assert best == {
+        "trial": "search/2",
+        "monosemantic_per_feature": 0.9,
+        "num_neurons": 128.0,
+        "loss": 9.0,
+        "loss_ratio": 9.0,
+        "params": {"initial_bias": 0.0, "bias_decay": 0.0, "num_neurons": 128},
+    }
+    assert [trial.number for trial in front(trials, objective)] == [2, 0]
+    shown = baseline_so_far(objective, [make_trial("baseline", 0, loss=1.0)])
+    assert shown == {"loss": 1.0, "ceiling": None, "learning_rate": 0.02}
 
 
 def test_ties_of_the_best_go_to_fewer_neurons(make_spec: MakeSpec, make_trial: MakeTrial) -> None:

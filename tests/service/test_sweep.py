@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from service import driver, sweep
 from service.deletion import delete
-from service.errors import InterruptedSweepError, LedgerAwayError, UserError
+from service.errors import InterruptedSweepError, LedgerAwayError, SweepExistsError, UserError
 from service.home import Home
 from service.ledger import Ledger, Writer, connections, held, tables
 from service.machine import versions
@@ -56,6 +56,23 @@ def test_a_sweep_does_not_go_on_where_its_checkpoints_are_not(home: Home, tiny_t
     with pytest.raises(UserError, match=r"where they lie \(s3://bucket/x\), found another"):
         delete(Ledger(home.ledger_url), spec.name, home)
     assert Ledger(home.ledger_url).names() == [spec.name]
+
+
+def test_a_file_that_an_earlier_version_recorded_is_the_same_file(
+    home: Home, tiny_text: str
+) -> None:
+    """What the file did not know then is at its default now."""
+    spec = parse_spec(tiny_text, origin="test")
+    recorded = spec.settings()
+    recorded["objective"] = {"maximize": "monosemantic_per_feature", "loss_margin": 0.5}
+    Ledger(home.ledger_url).create_sweep(
+        spec.name, spec_text=spec.text, settings=recorded, versions=versions(), num_trials=4
+    )
+    with pytest.raises(SweepExistsError, match="with the same file is there already"):
+        sweep.run(spec, home)
+    other = parse_spec(tiny_text.replace("loss_margin: 0.5", "minimize: loss"), origin="test")
+    with pytest.raises(SweepExistsError, match=r"objective\.minimize: null -> loss"):
+        sweep.run(other, home)
 
 
 # Whose files they are.

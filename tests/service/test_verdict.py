@@ -282,6 +282,95 @@ def test_what_else_the_space_changes_is_not_the_biases_doing(
     assert ALONE not in verdict(spec, [BASELINE, best], trials)["sentence"]
 
 
+SEVERAL = (
+    "objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}",
+    "objective: {maximize: monosemantic_per_feature, minimize: [loss, num_neurons], "
+    "loss_margin: null, at_most: {mean_bias: 0}}",
+)
+
+
+def several(role: str, share: float, loss: float, width: int, *shortfalls: str) -> Finding:
+    metrics = {
+        **dict.fromkeys(SHOWN, Interval(share, share, share)),
+        "loss": Interval(loss, loss, loss),
+        "mean_bias": Interval(-0.5, -0.75, -0.25),
+    }
+    gains = {
+        "monosemantic_per_feature": Interval(share - 0.1, share - 0.2, share),
+        "loss": Interval(0.5 - loss, 0.25 - loss, 0.75 - loss),
+        "num_neurons": Interval(64.0 - width, 64.0 - width, 64.0 - width),
+    }
+    return Finding(
+        candidate=Candidate(
+            role=role, settings={**BASE, "num_neurons": width}, is_finalist=role != "baseline"
+        ),
+        num_seeds=4,
+        metrics=metrics,
+        loss_ratio=Interval(2 * loss, 2 * loss, 2 * loss),
+        gains=gains,
+        shortfalls=shortfalls,
+    )
+
+
+def test_several_objectives_are_a_front_and_the_first_one_decides(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    """search/1 is behind search/2 in everything; search/3 falls short."""
+    found = verdict(
+        make_spec(SEVERAL),
+        [
+            several("baseline", 0.1, 0.5, 64, "its gain is 0"),
+            several("search/3", 0.9, 0.9, 128, "its loss is high"),
+            several("search/0", 0.2, 0.25, 32),
+            several("search/1", 0.5, 0.6, 96),
+            several("search/2", 0.6, 0.5, 96),
+        ],
+        trials,
+    )
+    assert [(row["trial"], row["passes"], row["on_front"]) for row in found["front"]] == [
+        ("search/2", True, True),
+        ("search/0", True, True),
+        ("search/1", True, False),
+        ("search/3", False, False),
+    ]
+    assert (found["confirmed"], found["winner"]["trial"]) == (True, "search/2")
+    assert (found["objective"], found["loss_margin"]) == ("monosemantic_per_feature", None)
+    assert found["objectives"] == [
+        {"name": "monosemantic_per_feature", "direction": "maximize"},
+        {"name": "loss", "direction": "minimize"},
+        {"name": "num_neurons", "direction": "minimize"},
+    ]
+    assert found["limits"] == [{"name": "mean_bias", "at_most": 0.0}]
+    assert found["front"][1]["gains"]["num_neurons"] == {"mean": 32.0, "low": 32.0, "high": 32.0}
+    assert found["gain"] == found["winner"]["gains"]["monosemantic_per_feature"]
+    assert found["sentence"] == (
+        "search/2 wins, the best in monosemantic per feature of 3 that pass: "
+        "monosemantic per feature 0.60 against the baseline's 0.10 (gain +0.50, 95% +0.40 to "
+        "+0.60); loss 0.5000 against the baseline's 0.5000 (gain in lower loss +0.0000, 95% "
+        "-0.2500 to +0.2500); neurons 96 against the baseline's 64 (gain in fewer neurons "
+        "-32, 4 fresh paired seeds). Its loss is 1.000 times the baseline's (95% 1.000 to 1.000, "
+        "no ceiling); it has 96 neurons to the baseline's 64 (1.50 times the cost) and 60% of the "
+        "features have a neuron of their own. It keeps mean bias at most 0: -0.50 (95% -0.75 to "
+        "-0.25). Both have the baseline's learning rate (0.02, as given, not tuned), so the gain "
+        "is the width's. No setting at the baseline's own width was confirmed."
+    )
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_every_limit_is_told_of_where_there_is_nothing_to_confirm(
+    make_spec: MakeSpec, trials: Sequence[Trial]
+) -> None:
+    said = SEVERAL[1].replace("loss_margin: null", "loss_margin: 0.02")
+    assert verdict(make_spec((SEVERAL[0], said)), [], trials)["sentence"] == (
+        "No winner: of 4 trials none kept its loss within 2% of the baseline's and kept its mean "
+        "bias at most 0."
+    )
+    free = SEVERAL[1].replace(", at_most: {mean_bias: 0}", "")
+    assert verdict(make_spec((SEVERAL[0], free)), [], trials)["sentence"] == (
+        "No winner: of 4 trials none was trained to its end."
+    )
+
+
 def test_an_unfinished_sweep_has_an_open_verdict(make_spec: MakeSpec) -> None:
     found = open_verdict(make_spec())
     assert (found["confirmed"], found["winner"], found["baseline"]) == (False, None, None)

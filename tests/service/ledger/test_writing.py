@@ -199,6 +199,30 @@ def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
     assert trial.constraints == {"loss_ratio": -0.1}
 
 
+def test_every_value_and_every_constraint_is_told(ledger: Ledger, writer: Writer) -> None:
+    """Killed between two constraints: the other follows, then the values."""
+    writer._studies.delete()
+    writer.create_studies(["maximize", "minimize"])
+    writer.add_trial("search", 0, POINT, "search-0")
+    told = Told((0.7, 64.0), {"loss_ratio": -0.1, "num_neurons": 0.25})
+    study_id = ledger.storage.get_study_id_from_name("s")
+    (trial,) = ledger.storage.get_all_trials(study_id)
+    ledger.storage.set_trial_system_attr(trial._trial_id, "constraints:loss_ratio", -0.1)
+    for _ in range(2):
+        writer.tell("search", 0, told)
+    (trial,) = ledger.storage.get_all_trials(study_id)
+    assert (trial.values, trial.constraints) == ([0.7, 64.0], told.constraints)
+    with pytest.raises(LedgerError, match="what Optuna was told of search/0 changed"):
+        writer.tell("search", 0, Told((0.7, 64.0), {"loss_ratio": -0.1}))
+
+
+def test_studies_are_made_once_and_keep_their_directions(ledger: Ledger, writer: Writer) -> None:
+    writer.create_studies(["maximize"])
+    assert len(ledger.storage.get_all_studies()) == 3
+    with pytest.raises(LedgerError, match="the directions of the study s changed"):
+        writer.create_studies(["minimize"])
+
+
 def test_telling_can_be_replayed_from_half_way(ledger: Ledger, writer: Writer) -> None:
     """Killed after the constraint and before the value: the constraint stays, the value follows."""
     writer.add_trial("search", 0, POINT, "search-0")
