@@ -32,7 +32,7 @@ def verdict_table(verdict: Json) -> Table:
     also = [name for name in _ALSO if len({row["settings"].get(name) for row in rows}) > 1]
     deciding = _deciding(verdict)
     for name in deciding:
-        table.add_column(_column(name))
+        table.add_column(_column(name), no_wrap=True)
     for column in ("coverage", "neurons", "bias", "decay", *(_ALSO[name] for name in also)):
         table.add_column(column, justify="right", no_wrap=True)
     marks = _marks(verdict)
@@ -54,6 +54,8 @@ def verdict_table(verdict: Json) -> Table:
     return table
 
 
+# Trials of a front that people are shown; programs get all.
+MAX_ON_FRONT = 6
 WINNER, ON_FRONT = "*", "+"
 # What has a column in every verdict; of the others how many digits say something.
 _SHOWN = ("loss", "loss_ratio", "monosemantic_per_feature", "feature_coverage", "num_neurons")
@@ -68,7 +70,16 @@ def _deciding(verdict: Json) -> list[str]:
 
 
 def _column(name: str) -> str:
-    return name.replace("monosemantic", "monosem.").replace("_", " ")
+    """A number's name, short and in two lines."""
+    for long, short in (
+        ("monosemantic", "monosem."),
+        ("concentration", "concentr."),
+        ("_per_feature", "\nper feat."),
+        ("_per_neuron", "\nper neuron"),
+        ("_", " "),
+    ):
+        name = name.replace(long, short)
+    return name
 
 
 def _marks(verdict: Json) -> dict[str, str]:
@@ -154,8 +165,11 @@ def status_view(status: Json) -> Group:
     if status["best"]:
         lines += _found("best", status["best"], status)
     # Its first is the best one.
-    for row in status["front"][1:]:
+    for row in status["front"][1:MAX_ON_FRONT]:
         lines += _found("front", row, status)
+    more = len(status["front"]) - MAX_ON_FRONT
+    if more > 0:
+        lines.append(Text(f"         and {more} more: monosweep status {status['name']} --json"))
     if status["failure"]:
         lines.append(Text(status["failure"], style="red"))
     if status["verdict"]:

@@ -103,7 +103,7 @@ def test_what_else_decides_has_a_column_and_the_front_is_marked() -> None:
         ],
     }
     text = shown(verdict_table(several), width=120)
-    assert "concentration per feature" in text
+    assert "concentr." in text
     assert words(text, "search/3")[:2] == ["search/3", "+"]
     assert words(text, "search/7")[:2] == ["search/7", "*"]
     assert words(text, "search/9")[1] == "0.123"
@@ -206,6 +206,13 @@ def test_the_front_of_several_objectives_follows_the_best() -> None:
         "         initial_bias -0.512, nonlinearity gelu",
         "Go on with it: monosweep resume tiny",
     ]
+
+
+def test_a_long_front_is_shown_in_part() -> None:
+    row = {**STATUS["best"], "monosemantic_per_feature": 0.5}
+    lines = shown(status_view({**STATUS, "front": [row] * 9})).splitlines()
+    assert sum(line.startswith("front") for line in lines) == 5
+    assert "         and 3 more: monosweep status tiny --json" in lines
 
 
 def test_what_is_not_known_has_no_line() -> None:

@@ -127,7 +127,7 @@ def test_less_of_a_minimized_number_is_kept(make_trial: MakeTrial) -> None:
     found = [record({4: 2.0}), record({4: 1.9})]
     assert ratio.stopped(trials(make_trial, 2), found, 4) == {0}
     assert ratio.reason(trials(make_trial, 2), found, 0, 4) == (
-        "stopped at step 4: rank 2 of 2 (loss ratio 1)"
+        "stopped at step 4: rank 2 of 2 (loss ratio 1.000)"
     )
 
 
@@ -146,7 +146,7 @@ def test_of_the_limits_those_that_are_known_early_count(make_trial: MakeTrial) -
     found = [record({4: 2.0}, 0.8), record({4: 2.0}, 0.1)]
     assert limited.stopped([wide, narrow], found, 4) == {0}
     assert limited.reason([wide, narrow], found, 0, 4) == (
-        "stopped at step 4: rank 2 of 2 (loss ratio 1, 80 neurons, at most 64)"
+        "stopped at step 4: rank 2 of 2 (loss ratio 1.000, 80 neurons, at most 64)"
     )
     # A quarter too wide goes before a loss that is three tenths too high.
     assert limited.stopped([wide, narrow], [found[0], record({4: 2.8}, 0.9)], 4) == {1}
