@@ -15,17 +15,22 @@ class Float:
         low: Least value.
         high: Largest value; equal to ``low`` fixes it.
         log: Whether values are spread evenly over the logarithm.
+        points: How many values a grid tries, both ends among them; None where it cannot be one's.
 
     Raises:
-        ValueError: If the range is empty or not finite, or ``log`` and ``low`` is not above 0.
+        ValueError: If the range is empty or not finite, ``log`` and ``low`` is not above 0, or
+            ``points`` is below 2.
     """
 
     low: float
     high: float
     log: bool = False
+    points: int | None = None
 
     def __post_init__(self) -> None:
         _check_range(self.low, self.high, self.log)
+        if self.points is not None and self.points < 2:
+            raise ValueError(f"points must be at least 2, found {self.points}. Raise it.")
 
     @property
     def is_fixed(self) -> bool:
@@ -36,6 +41,30 @@ class Float:
     def first(self) -> float:
         """The value a fixed parameter has."""
         return float(self.low)
+
+    @property
+    def grid(self) -> tuple[float, ...] | None:
+        """The values that a grid tries; None without ``points``."""
+        if self.is_fixed:
+            return (self.first,)
+        if self.points is None:
+            return None
+        last = self.points - 1
+        shares = (index / last for index in range(1, last))
+        return (float(self.low), *map(self.at, shares), float(self.high))
+
+    def at(self, share: float) -> float:
+        """The value so far along the range, as it is spread.
+
+        Args:
+            share: From 0, its low end, to 1, its high end.
+        """
+        if self.log:
+            value = math.exp((1.0 - share) * math.log(self.low) + share * math.log(self.high))
+        else:
+            value = (1.0 - share) * self.low + share * self.high
+        # Rounding may lead a little beyond the ends.
+        return float(min(max(value, self.low), self.high))
 
     def contains(self, value: Value) -> bool:
         """Whether ``value`` is a number in the range."""
@@ -85,6 +114,24 @@ class Int:
         """The value a fixed parameter has."""
         return self.low
 
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The values that a grid tries: all."""
+        return tuple(range(self.low, self.high + 1, self.step))
+
+    def at(self, share: float) -> int:
+        """The value so far along the range, as it is spread; each has its part of the way.
+
+        Args:
+            share: From 0, its low end, to 1, its high end.
+        """
+        if self.log:
+            low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
+            value = round(math.exp((1.0 - share) * low + share * high))
+            return min(max(value, self.low), self.high)
+        values = range(self.low, self.high + 1, self.step)
+        return values[min(int(share * len(values)), len(values) - 1)]
+
     def contains(self, value: Value) -> bool:
         """Whether ``value`` is a number in the range and on a step."""
         return (
@@ -126,6 +173,19 @@ class Choice:
     def first(self) -> Value:
         """The value a fixed parameter has."""
         return self.options[0]
+
+    @property
+    def grid(self) -> tuple[Value, ...]:
+        """The values that a grid tries: all options."""
+        return self.options
+
+    def at(self, share: float) -> Value:
+        """The option so far along the list; each has its part of the way.
+
+        Args:
+            share: From 0, the first, to 1, the last.
+        """
+        return self.options[min(int(share * len(self.options)), len(self.options) - 1)]
 
     def contains(self, value: Value) -> bool:
         """Whether ``value`` is one of the options."""

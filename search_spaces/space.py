@@ -1,25 +1,42 @@
 """Names to what they may be."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
+from search_spaces.conditions import Condition, condition_problems
 from search_spaces.parameters import Choice, Float, Int, Parameter, Value, check_value
 
 
 class Space(Mapping[str, Parameter | Value]):
     """A frozen mapping of names to parameters or fixed values, in the order given.
 
+    A parameter with a condition is there only where the parameters that it names have one of the
+    values that it gives them: elsewhere it is left out of the settings.
+
     Args:
         entries: Name to parameter, or to a value that is fixed.
+        conditions: Name to condition, of the parameters that have one; what they name must always
+            vary, by choice or whole numbers.
 
     Raises:
-        ValueError: If a fixed value is neither a word nor a finite number.
+        ValueError: If a fixed value is neither a word nor a finite number, or a condition cannot
+            be meant.
     """
 
-    def __init__(self, entries: Mapping[str, Parameter | Value]) -> None:
+    def __init__(
+        self,
+        entries: Mapping[str, Parameter | Value],
+        conditions: Mapping[str, Condition] = MappingProxyType({}),
+    ) -> None:
         self._entries = dict(entries)
+        self._conditions = {name: dict(condition) for name, condition in conditions.items()}
         for name, entry in self._entries.items():
             if not isinstance(entry, Float | Int | Choice):
                 check_value(name, entry)
+        for problem in condition_problems(self._entries, self._conditions):
+            raise ValueError(
+                f"{problem.must}, found {problem.found} ({problem.name}). {problem.advice}"
+            )
 
     def __getitem__(self, name: str) -> Parameter | Value:
         return self._entries[name]
@@ -31,10 +48,36 @@ class Space(Mapping[str, Parameter | Value]):
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return f"Space({self._entries!r})"
+        conditions = f", {self._conditions!r}" if self._conditions else ""
+        return f"Space({self._entries!r}{conditions})"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Space)
+            and self._entries == other._entries
+            and self._conditions == other._conditions
+        )
 
     def __hash__(self) -> int:
-        return hash(tuple(self._entries.items()))
+        return hash((tuple(self._entries.items()), tuple(self._conditions)))
+
+    @property
+    def conditions(self) -> Mapping[str, Condition]:
+        """Name to condition, of those that have one."""
+        return MappingProxyType(self._conditions)
+
+    def is_active(self, name: str, values: Mapping[str, Value]) -> bool:
+        """Whether ``name`` is there beside these values of the parameters that it depends on."""
+        condition = self._conditions.get(name, {})
+        return all(values[parent] in allowed for parent, allowed in condition.items())
+
+    def there(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Of values for everything that varies those of what is there beside the others."""
+        return {name: value for name, value in values.items() if self.is_active(name, values)}
+
+    def asked_in_order(self) -> list[str]:
+        """Names of what varies, those that others depend on before these."""
+        return sorted(self.varied, key=lambda name: name in self._conditions)
 
     @property
     def varied(self) -> dict[str, Parameter]:
@@ -63,6 +106,12 @@ class Space(Mapping[str, Parameter | Value]):
             name: A setting that is a number.
             otherwise: Its value where the space does not name it.
         """
+        low, high = self._bounds(name, otherwise)
+        if name in self._conditions:
+            return min(low, otherwise), max(high, otherwise)
+        return low, high
+
+    def _bounds(self, name: str, otherwise: float) -> tuple[float, float]:
         match self._entries.get(name):
             case None:
                 return otherwise, otherwise
@@ -85,30 +134,25 @@ class Space(Mapping[str, Parameter | Value]):
             case None:
                 return (otherwise,)
             case Choice(options=options):
-                return tuple(map(str, options))
+                own = (otherwise,) if name in self._conditions else ()
+                return tuple(dict.fromkeys([*map(str, options), *own]))
             case value:
                 return (str(value),)
 
     def settings(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Every name's value: what was chosen for the varied ones beside the fixed ones.
+        """The values of all that is there: what was chosen for the varied ones beside the fixed.
 
         Args:
-            values: One value for each varied parameter.
+            values: One value for each varied parameter that is there.
 
         Returns:
             Name to value, in the space's order.
 
         Raises:
-            ValueError: If a varied parameter has no value, a name does not vary, or a value is
-                outside its range.
+            ValueError: If a varied parameter has no value, a name does not vary or is not there,
+                or a value is outside its range.
         """
         varied, fixed = self.varied, self.fixed
-        missing = [name for name in varied if name not in values]
-        if missing:
-            raise ValueError(
-                f"values must hold every varied parameter, found none for {', '.join(missing)}. "
-                "Add it."
-            )
         for name, value in values.items():
             if name not in varied:
                 raise ValueError(
@@ -117,4 +161,18 @@ class Space(Mapping[str, Parameter | Value]):
                 )
             if not varied[name].contains(value):
                 raise ValueError(f"{name} must lie in {varied[name]}, found {value!r}. Change it.")
-        return {name: values[name] if name in varied else fixed[name] for name in self._entries}
+        missing = [name for name in varied if name not in self._conditions and name not in values]
+        active = [name for name in self._entries if not missing and self.is_active(name, values)]
+        missing += [name for name in active if name in varied and name not in values]
+        if missing:
+            raise ValueError(
+                f"values must hold every varied parameter, found none for {', '.join(missing)}. "
+                "Add it."
+            )
+        for name in values:
+            if name not in active:
+                raise ValueError(
+                    f"{name} may have a value only when {self._conditions[name]}, found others. "
+                    "Remove it."
+                )
+        return {name: values[name] if name in varied else fixed[name] for name in active}

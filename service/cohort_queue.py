@@ -118,11 +118,12 @@ class CohortQueue:
         trials = self._trials[plan.phase]
         begun = self._begun_but_not_started(trials)
         cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
-        distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
+        all_varied = plan.distributions if isinstance(plan, SearchPhase) else {}
         for point in plan.missing(trials, max(size - len(begun), 0)):
             number = len(trials)
+            distributions = {name: all_varied[name] for name in point.varied}
             self._writer.add_trial(plan.phase, number, point, cohort_id, distributions)
-            trials.append(_trial(plan.phase, number, point, cohort_id, tuple(distributions)))
+            trials.append(_trial(plan.phase, number, point, cohort_id))
         return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
 
     def _begun_but_not_started(self, trials: Sequence[Trial]) -> list[Trial]:
@@ -198,17 +199,17 @@ def _num_cohorts(trials: Sequence[Trial]) -> int:
     return len({trial.cohort_id.rstrip(ascii_lowercase) for trial in trials})
 
 
-def _trial(
-    phase: Phase, number: int, point: Point, cohort_id: str, varied: tuple[str, ...]
-) -> Trial:
+def _trial(phase: Phase, number: int, point: Point, cohort_id: str) -> Trial:
     return Trial(
         phase=phase,
         number=number,
         settings=point.settings,
-        varied=varied,
+        varied=point.varied,
         seeds=point.seeds,
         cohort_id=cohort_id,
         role=point.role,
+        same_as=point.same_as,
+        memory=point.memory,
     )
 
 

@@ -1,11 +1,13 @@
 """The driver of a sweep: holds its lease, has its cohorts trained, records the verdict."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from service import stopping
+from service import stopping, warm_start
 from service.errors import (
     InterruptedSweepError,
     LedgerAwayError,
@@ -96,7 +98,7 @@ def train(
         stack.callback(cluster.disconnect)
         _check_is_shared(home, len(room.machines))
         room.check_takes(spec.compute.cpus, spec.compute.gpus)
-        resolved = _resolved(record, spec, writer, room)
+        resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
         tracking = stack.enter_context(_tracking(record, writer, home))
@@ -165,7 +167,9 @@ def _check_is_shared(home: Home, num_machines: int) -> None:
         )
 
 
-def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Resolved:
+def _resolved(
+    ledger: Ledger, record: SweepRecord, spec: Spec, writer: Writer, room: Room
+) -> Resolved:
     """The ``auto`` choices as recorded; settled and recorded if this is the first time."""
     if record.resolved is not None:
         return Resolved(**record.resolved)
@@ -185,7 +189,10 @@ def _resolved(record: SweepRecord, spec: Spec, writer: Writer, room: Room) -> Re
         return found
 
     resolved = resolve(spec, room, measure)
-    writer.record_resolved(resolved.as_json())
+    earlier = warm_start.gathered(ledger, spec, resolved, record.versions)
+    counts = Counter(trial.sweep for trial in earlier)
+    resolved = replace(resolved, warm_start={name: counts[name] for name in spec.search.warm_start})
+    writer.record_resolved(resolved.as_json(), earlier)
     return resolved
 
 

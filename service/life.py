@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from service import baseline_curves
+from service import baseline_curves, known_results, warm_start
 from service.cohort import Cohort
 from service.cohort_queue import CohortQueue, given_up, last_line, phase_of
 from service.confirmation import finalists_ever
@@ -73,6 +73,7 @@ class Life:
         self._trials: dict[Phase, list[Trial]] = {phase: [] for phase in PHASES}
         for trial in ledger.trials(spec.name):
             self._trials[trial.phase].append(trial)
+        self._earlier = ledger.earlier_trials(spec.name)
         self._running: dict[str, Cohort] = {}
         self._given_up: dict[str, list[Result]] = {}
         self._queue = CohortQueue(self._trials, writer)
@@ -99,9 +100,13 @@ class Life:
             SweepFailedError: If the baseline cannot be trained.
         """
         while self._plan is not None:
+            self._end_untrained()
             cohort_id = self._queue.next(self._plan, self._cohort_size(self._plan))
             if cohort_id is not None:
-                return self._start(cohort_id)
+                cohort = self._start(cohort_id)
+                if cohort.trials:
+                    return cohort
+                continue
             if unfinished(self._trials[self._plan.phase]):
                 return None
             following = self._following(self._plan)
@@ -135,7 +140,8 @@ class Life:
         Those that come twice, or of an older attempt, are dropped: the ledger has its own.
         """
         cohort = self._running.get(cohort_id)
-        judged = [self._judged(result) for result in results]
+        known = [] if cohort is None else self._taken_over(cohort)
+        judged = [self._judged(result) for result in [*results, *known]]
         if (
             cohort is None
             or any(result.attempt != cohort.attempt for result in results)
@@ -149,7 +155,7 @@ class Life:
             tell(self._writer, self._objective, self._trial(result.trial_id), result)
         del self._running[cohort_id]
         for result in judged:
-            self._settle(cohort, result)
+            self._settle(result)
         for watcher in self._watchers:
             watcher.cohort_ended(cohort)
 
@@ -208,7 +214,8 @@ class Life:
     def _following(self, plan: PhasePlan) -> PhasePlan | None:
         match plan.phase:
             case "baseline":
-                return SearchPhase(self._spec, self._search(), self._num_trials)
+                search = self._search()
+                return SearchPhase(self._spec, search, self._num_trials, self._known_elsewhere())
             case "search":
                 return self._confirmation()
             case _:
@@ -225,9 +232,22 @@ class Life:
             {**base_settings(spec), "learning_rate": rate},
             sampler=self._resolved.sampler,
             sweep_seed=spec.search.seed,
-            num_trials=self._num_trials,
-            objective=self._objective,
+            num_trials=spec.search.num_trials,
+            directions=self._objective.directions,
+            tell=self._objective.told,
+            enqueued=spec.search.enqueue,
+            earlier=[
+                (one.settings, warm_start.judged(one, self._baseline_losses()))
+                for one in self._earlier
+            ],
         )
+
+    def _known_elsewhere(self) -> known_results.Known:
+        """Points of the baseline and of earlier sweeps whose results hold here too."""
+        return {
+            **warm_start.known(self._earlier),
+            **known_results.of_trials(self._trials["baseline"]),
+        }
 
     def _confirmation(self) -> ConfirmationPhase:
         return ConfirmationPhase(
@@ -260,7 +280,7 @@ class Life:
             sweep=spec.name,
             cohort_id=cohort_id,
             attempt=attempt,
-            trials=trials,
+            trials=tuple(trial for trial in trials if trial.same_as is None),
             task=spec.task.model_dump(),
             training=training_settings(spec, self._resolved.precision, self._resolved.device),
             num_threads=self._resolved.cpus,
@@ -270,9 +290,31 @@ class Life:
         )
         self._queue.taken(cohort_id)
         self._running[cohort_id] = cohort
-        for watcher in self._watchers:
+        for watcher in self._watchers if cohort.trials else ():
             watcher.cohort_started(cohort)
         return cohort
+
+    def _end_untrained(self) -> None:
+        """End the cohorts that have nobody to train: the results of all their trials are known."""
+        for cohort in [one for one in self._running.values() if not one.trials]:
+            self.ended(cohort.cohort_id, [])
+
+    def _taken_over(self, cohort: Cohort) -> list[Result]:
+        """Results of a cohort's trials that are not trained."""
+        return [
+            known_results.taken_over(trial, cohort.attempt, self._known_result(trial.same_as))
+            for trial in self._queue.members(cohort.cohort_id)
+            if trial.same_as is not None
+        ]
+
+    def _known_result(self, label: str) -> Result:
+        for one in self._earlier:
+            if one.label == label:
+                # Its files are the other sweep's, and go with it.
+                return replace(one.result, curves=None, neurons=None)
+        known = self._trial(label).result
+        assert known is not None
+        return known
 
     @cached_property
     def _early_stopping(self) -> EarlyStopping | None:
@@ -294,14 +336,16 @@ class Life:
         if not result.trial_id.startswith("search/") or result.state != "complete":
             return result
         seeds = self._trial(result.trial_id).seeds
-        baseline = baseline_losses(
-            self._trials["baseline"], float(self._baseline_settings()["learning_rate"])
-        )
-        return replace(result, loss_ratio=loss_ratio(result.replicates, seeds, baseline))
+        ratio = loss_ratio(result.replicates, seeds, self._baseline_losses())
+        return replace(result, loss_ratio=ratio)
 
-    def _settle(self, cohort: Cohort, result: Result) -> None:
+    def _baseline_losses(self) -> dict[int, float]:
+        rate = float(self._baseline_settings()["learning_rate"])
+        return baseline_losses(self._trials["baseline"], rate)
+
+    def _settle(self, result: Result) -> None:
         trial = replace(self._trial(result.trial_id), state=result.state, result=result)
-        self._trials[cohort.phase][trial.number] = trial
+        self._trials[trial.phase][trial.number] = trial
         for watcher in self._watchers:
             watcher.trial_ended(trial)
 

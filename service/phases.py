@@ -7,7 +7,7 @@ alone, so that it says the same after any interruption.
 from collections.abc import Sequence
 from typing import Protocol
 
-from service import confirmation
+from service import confirmation, known_results
 from service.confirmation import Candidate
 from service.errors import SweepFailedError
 from service.objective import baseline_losses, baseline_rate, objective_of
@@ -129,11 +129,15 @@ class SearchPhase:
         spec: The sweep file.
         search: The one who proposes.
         num_trials: The budget.
+        known: Of the baseline and of earlier sweeps; see ``known_results``.
     """
 
     phase: Phase = "search"
 
-    def __init__(self, spec: Spec, search: Search, num_trials: int) -> None:
+    def __init__(
+        self, spec: Spec, search: Search, num_trials: int, known: known_results.Known | None = None
+    ) -> None:
+        self._known = known or {}
         self.num_trials = num_trials
         self._search = search
         self._seeds = replicate_seeds(spec.search.seed, spec.search.replicates, fresh=False)
@@ -142,9 +146,16 @@ class SearchPhase:
     def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
         """The next proposals, made with everything that is known now."""
         count = min(limit, self.num_trials - len(trials))
+        known = {**known_results.of_trials(trials), **self._known}
         return [
-            Point(settings=settings, seeds=self._seeds)
-            for settings in self._search.proposals(trials, count)
+            Point(
+                settings=proposal.settings,
+                seeds=self._seeds,
+                varied=proposal.varied,
+                memory=proposal.memory,
+                same_as=known.get(known_results.key(proposal.settings, self._seeds)),
+            )
+            for proposal in self._search.proposals(trials, count)
         ]
 
 
@@ -168,6 +179,8 @@ class ConfirmationPhase:
         search_trials: Sequence[Trial],
         confirmed: Sequence[Trial] = (),
     ) -> None:
+        # A setting that was proposed twice is one finalist.
+        search_trials = known_results.distinct(search_trials)
         self.candidates: list[Candidate] = confirmation.candidates(
             baseline, search_trials, objective_of(spec), spec.confirmation.finalists
         )

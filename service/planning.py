@@ -67,6 +67,7 @@ class Resolved:
         gpus: GPUs of a cohort.
         step_s: Seconds that one trial's step was measured to take in cohorts of each size; empty
             where there was nothing to choose.
+        warm_start: Trials of earlier sweeps that the search starts from, by sweep.
     """
 
     cohort_size: int
@@ -77,6 +78,7 @@ class Resolved:
     cpus: int
     gpus: float
     step_s: Mapping[str, float] = field(default_factory=dict)
+    warm_start: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Field by field."""
@@ -123,7 +125,7 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     return Resolved(
         cohort_size=cohort_size,
         max_concurrent=at_a_time if compute.max_concurrent == "auto" else compute.max_concurrent,
-        sampler=resolve_sampler(spec.search.sampler),
+        sampler=resolve_sampler(spec),
         precision=precision,
         device=device,
         cpus=compute.cpus,

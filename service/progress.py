@@ -109,6 +109,8 @@ class ProgressView(Watcher):
             f"{resolved.precision} products"
             + (f"; a trial's step was measured to take {measured}" if measured else "")
         )
+        for sweep, count in resolved.warm_start.items():
+            self._print(f"the search starts from {count} trials of {sweep}")
 
     def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
         """A phase begins, or goes on."""
@@ -151,7 +153,8 @@ class ProgressView(Watcher):
         """A trial's result is in the ledger."""
         assert trial.result is not None
         self._forget(trial.cohort_id)
-        self._work.done += self._steps_times_neurons(trial)
+        if trial.same_as is None:
+            self._work.done += self._steps_times_neurons(trial)
         self._trials[trial.trial_id] = trial
         progress = self._phases[trial.phase]
         progress.num_ended += 1
@@ -276,6 +279,7 @@ def _told(trial: Trial, objective: Objective) -> str:
         f"{trial.trial_id} loss {result.metrics['loss']:.4f}{ratio}, monosemantic per feature "
         f"{result.metrics['monosemantic_per_feature']:.3f}, coverage "
         f"{result.metrics['feature_coverage']:.3f}{others}"
+        + (f"; {result.reason}" if result.reason else "")
     )
 
 

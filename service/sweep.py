@@ -6,6 +6,8 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from search_spaces import grid_size
+from service import warm_start
 from service.driver import driving, fill_in_tracking, tidy, train
 from service.errors import (
     ElsewhereError,
@@ -55,6 +57,7 @@ def run(
             resumed.
     """
     with closing(Ledger(home.ledger_url, on_missing=partial(refuse_remains, home))) as ledger:
+        warm_start.check(ledger, spec)
         try:
             ledger.create_sweep(
                 spec.name,
@@ -150,6 +153,7 @@ def _look(
     record = ledger.sweep(name)
     record.check_is_kept()
     _check_budget(record, num_trials)
+    _check_grid(record, num_trials)
     goes_on = record.verdict is None or _extends(record, num_trials)
     if goes_on and not accept_changes:
         _check_unchanged(record, _recorded_here(home))
@@ -185,6 +189,18 @@ def _check_budget(record: SweepRecord, num_trials: int | None) -> None:
         raise UserError(
             f"--num-trials must be at least the present budget of {record.num_trials}, found "
             f"{num_trials}. A search can be extended, never shortened."
+        )
+
+
+def _check_grid(record: SweepRecord, num_trials: int | None) -> None:
+    if num_trials is None or not _extends(record, num_trials):
+        return
+    spec = spec_of(record)
+    size = grid_size(spec.space) if spec.search.sampler == "grid" else None
+    if size is not None and num_trials > size:
+        raise UserError(
+            f"--num-trials must be at most {size}, the points of the grid, found {num_trials}. "
+            "A grid is tried once."
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 Phase = Literal["baseline", "search", "confirmation"]
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
@@ -64,6 +64,9 @@ class Trial:
         cohort_id: The cohort it is trained in.
         role: In confirmation, what it stands for: ``baseline``, ``search/12``, or
             ``search/12 at 512`` for a setting moved to the baseline's width.
+        same_as: The earlier trial of the same settings and seeds whose result it has; it is not
+            trained. ``search/3``, or ``search/3 of NAME`` for another sweep's.
+        memory: What the sampler must know of it besides, to go on after an interruption.
         state: What is known of it now.
         attempts: How often its cohort was started.
         result: What came of it, once it has ended.
@@ -77,6 +80,8 @@ class Trial:
     seeds: tuple[int, ...]
     cohort_id: str
     role: str | None = None
+    same_as: str | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict)
     state: State = "waiting"
     attempts: int = 0
     result: Result | None = None
@@ -107,12 +112,40 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierTrial:
+    """An ended search trial of an earlier sweep, from which a search is started warm.
+
+    Attributes:
+        sweep: The earlier sweep.
+        settings: Every setting of the network.
+        seeds: One for each replicate.
+        result: What came of it.
+        is_same: Whether it was trained by the same versions and in the same precision, so that
+            its numbers are those that the same point would have here.
+    """
+
+    sweep: str
+    settings: Settings
+    seeds: tuple[int, ...]
+    result: Result
+    is_same: bool
+
+    @property
+    def label(self) -> str:
+        """``search/3 of NAME``: unique in a ledger."""
+        return f"{self.result.trial_id} of {self.sweep}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Point:
-    """Settings and seeds that are to become a trial."""
+    """Settings and seeds that are to become a trial; see ``Trial``."""
 
     settings: Settings
     seeds: tuple[int, ...]
+    varied: tuple[str, ...] = ()
     role: str | None = None
+    same_as: str | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 def replicate_seeds(sweep_seed: int, num: int, *, fresh: bool) -> tuple[int, ...]:

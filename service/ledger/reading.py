@@ -14,7 +14,7 @@ from service.ledger import checksums, tables
 from service.ledger.lease import being_deleted, is_live
 from service.ledger.outcomes import Outcomes, outcomes
 from service.ledger.studies import Studies, open_storage
-from service.trials import ENDED, PHASES, Phase, Result, State, Trial
+from service.trials import ENDED, PHASES, EarlierTrial, Phase, Result, State, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +251,31 @@ class Ledger:
             for trial_id, (phase, frozen) in told.items()
         ]
 
+    def earlier_trials(self, name: str) -> list[EarlierTrial]:
+        """The trials of other sweeps from which a sweep's search was started warm, in order.
+
+        Raises:
+            LedgerError: If a row is not as it was written.
+        """
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                select(tables.earlier_trials)
+                .where(tables.earlier_trials.c.sweep == name)
+                .order_by(tables.earlier_trials.c.position)
+            ).all()
+        return [_earlier_trial(checksums.checked(row)) for row in rows]
+
+
+def _earlier_trial(content: Mapping[str, Any]) -> EarlierTrial:
+    result = content["result"]
+    return EarlierTrial(
+        sweep=content["trial_id"].partition(" of ")[2],
+        settings=content["settings"],
+        seeds=tuple(content["seeds"]),
+        result=Result(**{**result, "replicates": tuple(result["replicates"])}),
+        is_same=content["is_same"],
+    )
+
 
 def _trial(phase: Phase, frozen: FrozenTrial, recorded: Outcomes) -> Trial:
     attrs = frozen.user_attrs
@@ -274,6 +299,8 @@ def _trial(phase: Phase, frozen: FrozenTrial, recorded: Outcomes) -> Trial:
         seeds=tuple(attrs["seeds"]),
         cohort_id=cohort_id,
         role=attrs["role"],
+        same_as=attrs.get("same_as"),
+        memory=attrs.get("memory", {}),
         state=state,
         attempts=attempt.attempts if attempt is not None else 0,
         result=_result(row) if row is not None else None,

@@ -146,6 +146,9 @@ class Studies:
             "settings": dict(point.settings),
             "seeds": list(point.seeds),
             "role": point.role,
+            # Left out where there is none, as it was before there was any.
+            **({"same_as": point.same_as} if point.same_as is not None else {}),
+            **({"memory": dict(point.memory)} if point.memory else {}),
         }
         template = create_trial(
             state=TrialState.RUNNING,

@@ -13,6 +13,7 @@ from filelock import FileLock
 from optuna.storages import RDBStorage
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -123,6 +124,20 @@ results = Table(
     Column("neurons", Text),
     Column("ended_at", Float, nullable=False),
     Column("mlflow_run_id", String(64)),
+    checksums.column(),
+)
+
+# Of other sweeps, from which a search was started warm: those may go on, or be deleted.
+earlier_trials = Table(
+    "monosweep_earlier_trials",
+    metadata,
+    Column("sweep", ForeignKey("monosweep_sweeps.name", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("trial_id", Text, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("seeds", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("is_same", Boolean, nullable=False),
     checksums.column(),
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -12,7 +13,7 @@ from service.ledger import checksums, tables
 from service.ledger.lease import Lease
 from service.ledger.reading import Attempt, Ledger
 from service.ledger.studies import Studies, open_storage
-from service.trials import Phase, Point, Result, Told
+from service.trials import EarlierTrial, Phase, Point, Result, Told
 
 
 class Writer:
@@ -77,9 +78,22 @@ class Writer:
         """
         self._studies.create(directions)
 
-    def record_resolved(self, resolved: Mapping[str, Any]) -> None:
-        """What the ``auto`` choices came to; recorded once and never measured again."""
-        self._update_sweep(resolved=dict(resolved))
+    def record_resolved(
+        self, resolved: Mapping[str, Any], earlier: Sequence[EarlierTrial] = ()
+    ) -> None:
+        """What the ``auto`` choices came to; recorded once and never measured again.
+
+        Args:
+            resolved: The choices.
+            earlier: The trials of other sweeps from which the search starts warm.
+        """
+        mine = tables.earlier_trials.c.sweep == self.sweep
+        rows = [_earlier_row(self.sweep, place, trial) for place, trial in enumerate(earlier)]
+        with self._writing() as connection:
+            connection.execute(delete(tables.earlier_trials).where(mine))
+            if rows:
+                connection.execute(insert(tables.earlier_trials), rows)
+            self._rewrite_sweep(connection, resolved=dict(resolved))
 
     def enter_phase(self, phase: str) -> None:
         """The phase that the sweep is in now."""
@@ -288,6 +302,19 @@ class Writer:
             )
             .values(ended_at=tables.now(connection), outcome=_kept_text(outcome))
         )
+
+
+def _earlier_row(sweep: str, position: int, trial: EarlierTrial) -> dict[str, Any]:
+    row = {
+        "sweep": sweep,
+        "position": position,
+        "trial_id": trial.label,
+        "settings": dict(trial.settings),
+        "seeds": list(trial.seeds),
+        "result": asdict(trial.result),
+        "is_same": trial.is_same,
+    }
+    return {**row, "checksum": checksums.checksum(row)}
 
 
 def _kept_text(said: str) -> str:

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces import Space
+from service.spec.conflict import Conflict
+from service.spec.search_conflicts import conditions_of, search_conflicts
 from service.spec.space import MAX_WIDTH
 from service.spec.yaml_values import KeyPath
 
 if TYPE_CHECKING:
     from service.spec import Spec
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Keys that do not go together.
-
-    Attributes:
-        paths: The keys; the first is the one to blame.
-        must: What must hold.
-        found: What was found instead.
-        advice: What to do.
-    """
-
-    paths: tuple[KeyPath, ...]
-    must: str
-    found: str
-    advice: str
 
 
 class ConflictsError(ValueError):
@@ -44,6 +28,10 @@ def conflicts_of(spec: Spec) -> Iterator[Conflict]:
     yield from _counts(spec)
     yield from _tuned_baseline(spec)
     yield from _early_stopping(spec)
+    wrong_conditions = list(conditions_of(spec))
+    if wrong_conditions:
+        yield from wrong_conditions
+        return
     try:
         space = spec.space
     except ValueError as error:  # a named space whose ranges the file's numbers leave empty
@@ -54,6 +42,7 @@ def conflicts_of(spec: Spec) -> Iterator[Conflict]:
             "Change the training or write the ranges out.",
         )
         return
+    yield from search_conflicts(spec, space)
     yield from _reach(spec, space)
     yield from _pull(spec, space)
 

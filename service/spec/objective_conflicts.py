@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from service.spec.conflicts import Conflict
+from service.spec.conflict import Conflict
 from service.spec.objective import MAX_GOALS
 from service.spec.yaml_values import KeyPath
 

@@ -1,8 +1,8 @@
 """The parts of a sweep file, each a mapping of its own."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from search_spaces import NAMED_SPACES
 from service.spec.fields import Must, OneOf, PowerOfTwo, Within, refused
@@ -11,6 +11,7 @@ from service.spec.space import (
     LearningRate,
     Nonlinearity,
     Part,
+    Setting,
     SpaceMapping,
     Strength,
     Width,
@@ -27,6 +28,35 @@ Name = Annotated[
     Must(
         "a simple word: letters, digits, - and _, a letter or digit first, at most 64 of them",
         "Write such a word, in quotes if it is a number.",
+    ),
+]
+
+
+MAX_POINTS = 1024
+MAX_SWEEPS = 64
+
+
+def _points(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) > MAX_POINTS:
+        raise refused(
+            f"a list of at most {MAX_POINTS} points",
+            "Write it as such, for example [{initial_bias: -1.0}].",
+        )
+    return tuple(value)
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) > MAX_SWEEPS:
+        raise refused(f"a list of at most {MAX_SWEEPS} names of sweeps", "Write [NAME].")
+    return tuple(value)
+
+
+EnqueuedPoint = Annotated[
+    dict[str, Setting],
+    Field(min_length=1),
+    Must(
+        "a mapping of parameters to numbers or words",
+        "Write one, such as {initial_bias: -1.0}.",
     ),
 ]
 
@@ -128,8 +158,13 @@ class BaselineSpec(Part):
 class SearchSpec(Part):
     """How the search goes through the space."""
 
-    sampler: Annotated[Literal["auto", "tpe", "random"], OneOf()] = Field(
-        default="auto", description="What proposes settings; auto chooses for the sweep's size."
+    sampler: Annotated[
+        Literal["auto", "tpe", "gp", "nsga2", "random", "quasi_random", "grid"], OneOf()
+    ] = Field(
+        default="auto",
+        description="What proposes settings: tpe, gp (a Gaussian process) and nsga2 (evolution) "
+        "learn from what came of earlier ones, random and quasi_random (spread evenly) do not, "
+        "grid tries every combination once; auto chooses for the sweep.",
     )
     num_trials: Annotated[int, Within(1, 10**6)] = Field(
         description="Number of settings to try.", examples=[16]
@@ -139,6 +174,16 @@ class SearchSpec(Part):
     )
     seed: Annotated[int, Within(0, 2**32 - 1)] = Field(
         default=0, description="What every random draw of the sweep starts from."
+    )
+    enqueue: Annotated[tuple[EnqueuedPoint, ...], BeforeValidator(_points)] = Field(
+        default=(),
+        description="Points to try first: values of parameters of the search space; what a point "
+        "leaves out the sampler fills in.",
+    )
+    warm_start: Annotated[tuple[Name, ...], BeforeValidator(_names)] = Field(
+        default=(),
+        description="Earlier sweeps of the same task, training and objective whose trials the "
+        "sampler learns from.",
     )
 
 

@@ -9,7 +9,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from service.errors import Problem
-from service.spec.conflicts import Conflict, ConflictsError
+from service.spec.conflict import Conflict
+from service.spec.conflicts import ConflictsError
 from service.spec.fields import REFUSED, nearest
 from service.spec.space import FORMS, Part, SpaceMapping
 from service.spec.sweep_file import LocatedData
@@ -18,6 +19,8 @@ from service.spec.yaml_values import KeyPath, clipped, dotted, flow
 MAX_SHOWN = 80
 
 _SPACE = "search_space"
+# Keys of a parameter that are seen as such; its form is not.
+_OWN_KEYS = ("log", "step", "points", "when")
 
 
 def problems_of(error: ValidationError, data: LocatedData, model: type[Part]) -> list[Problem]:
@@ -139,7 +142,7 @@ def _made(must: str, was_found: str, advice: str, path: KeyPath, line: int) -> P
 
 def _entry(path: KeyPath, advice: str) -> tuple[KeyPath, str]:
     """A parameter's form is not a key of its own for people: they see the parameter."""
-    if path[:1] != (_SPACE,) or len(path) < 3 or path[2] in ("log", "step"):
+    if path[:1] != (_SPACE,) or len(path) < 3 or path[2] in _OWN_KEYS:
         return path, advice
     if len(path) == 4 and path[2] in ("float", "int"):
         advice = "Narrow the range." if advice in ("Raise it.", "Lower it.") else advice

@@ -1,6 +1,7 @@
 """The ``search_space`` mapping of a sweep file: what each parameter may be."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import (
@@ -17,12 +18,13 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from search_spaces import Choice, Float, Int, Parameter, Space, Value
+from search_spaces import Choice, Condition, Float, Int, Parameter, Space, Value
 from service.spec.fields import Must, OneOf, Within, refused
 from trainers.names import NonlinearityName
 
 MAX_WIDTH = 2**16
 MAX_OPTIONS = 1024
+MAX_POINTS = 2**16
 # The context in which settings are read again that were valid when they were recorded.
 RECORDED = {"recorded": True}
 
@@ -65,8 +67,47 @@ T = TypeVar("T")
 Log = Annotated[bool, Must("true or false", "Write true or false.")]
 
 
+Setting = float | int | str
+"""What a setting may be; strict, so that true is none."""
+
+
+def _listed(value: Any) -> Any:
+    """One value is a list of it."""
+    if not isinstance(value, dict) or not value:
+        return value
+    lists = {name: one if isinstance(one, list) else [one] for name, one in value.items()}
+    return {name: tuple(one) for name, one in lists.items()}
+
+
+When = Annotated[
+    dict[str, Annotated[tuple[Setting, ...], Field(min_length=1)]],
+    Field(min_length=1),
+    Must(
+        "a mapping of other parameters to a value of theirs, or to a list of values",
+        "Write one, such as {nonlinearity: gelu}.",
+    ),
+    BeforeValidator(_listed, json_schema_input_type=dict[str, Setting | list[Setting]]),
+]
+
+
 class Form(Part, ABC):
     """One way to let a parameter vary."""
+
+    when: When | None = Field(
+        default=None,
+        description="Where it varies: other parameters of the space, each with the value or the "
+        "list of values that it must have. Elsewhere it keeps its model or training value.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        settings: dict[str, Any] = handler(self)
+        unused = {"when", "points"}
+        return {
+            name: entry
+            for name, entry in settings.items()
+            if entry is not None or name not in unused
+        }
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
@@ -87,6 +128,10 @@ class FloatRange(Form, Generic[T]):
     log: Log = Field(
         default=False, description="Whether values are spread evenly over the logarithm."
     )
+    points: Annotated[int, Within(2, MAX_POINTS)] | None = Field(
+        default=None,
+        description="With the sampler grid: how many values to try, both ends among them.",
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -96,7 +141,7 @@ class FloatRange(Form, Generic[T]):
     def parameter(self) -> Parameter:
         """The parameter it describes."""
         low, high = self.bounds
-        return Float(low, high, log=self.log)  # type: ignore[arg-type]
+        return Float(low, high, log=self.log, points=self.points)  # type: ignore[arg-type]
 
 
 class IntRange(Form, Generic[T]):
@@ -267,9 +312,24 @@ class SpaceMapping(Part):
 
     def space(self) -> Space:
         """The space it describes, in the order of the fields above whatever the file's is."""
-        entries: dict[str, Parameter | Value] = {}
+        return Space(self.entries(), self.conditions())
+
+    def entries(self) -> dict[str, Parameter | Value]:
+        """What each parameter may be, by name."""
+        return {
+            name: entry.parameter() if isinstance(entry, Form) else entry
+            for name, entry in self._named()
+        }
+
+    def conditions(self) -> dict[str, Condition]:
+        """Where each parameter varies, of those that do not always."""
+        return {
+            name: entry.when
+            for name, entry in self._named()
+            if isinstance(entry, Form) and entry.when is not None
+        }
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
         for name in type(self).model_fields:
             if name in self.model_fields_set:
-                entry = getattr(self, name)
-                entries[name] = entry.parameter() if isinstance(entry, Form) else entry
-        return Space(entries)
+                yield name, getattr(self, name)

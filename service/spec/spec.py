@@ -153,6 +153,11 @@ class Spec(Part):
             renamed = type(self).model_validate({**self.settings(), "name": name})
         except ValidationError as error:
             rule = error.errors()[0]["ctx"]
+            if isinstance(rule.get("error"), ConflictsError):
+                (conflict,) = rule["error"].conflicts
+                raise SpecError(
+                    f"{conflict.must}, found {conflict.found} (--name). {conflict.advice}"
+                ) from error
             raise SpecError(
                 f"A sweep's name must be {rule['must']}, found {found(name)}. "
                 "Give another: --name NAME"

@@ -181,4 +181,5 @@ class Tracking(Watcher):
             return None
         except OSError as error:
             raise StorageAwayError(f"the storage does not answer: {error}.") from error
-        return table.filter(pc.field("trial_id") == trial.trial_id)
+        # The curves of a trial that was not trained are those of the one that it is the same as.
+        return table.filter(pc.field("trial_id") == (trial.same_as or trial.trial_id))

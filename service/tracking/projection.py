@@ -247,6 +247,8 @@ class Projection:
             tags["feasible"] = _word(self._objective.is_feasible(result, trial.settings))
         if trial.role is not None:
             tags["role"] = trial.role
+        if trial.same_as is not None:
+            tags["same_as"] = trial.same_as
         if result.reason is not None:
             tags["reason"] = result.reason
         return tags

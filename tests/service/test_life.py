@@ -25,6 +25,7 @@ from service.room import Machine, Room
 from service.spec import parse_spec
 from service.storage import Storage, as_parquet
 from service.trials import Result, Trial
+from service.warm_start import gathered
 
 Train = Callable[[Trial], Result]
 
@@ -105,6 +106,9 @@ def driver(
                 writer.extend(num_trials)
             budget = ledger.sweep(spec.name).num_trials
             resolved: Resolved = resolve(spec, Room((Machine(1, 2**36),)))
+            if ledger.sweep(spec.name).resolved is None:
+                earlier = gathered(ledger, spec, resolved, {})
+                writer.record_resolved(resolved.as_json(), earlier)
             yield Life(
                 spec,
                 num_trials=budget,
@@ -789,3 +793,169 @@ def test_diverged_trials_are_far_beyond_every_limit(ledger_url: str) -> None:
     for trial in storage.get_all_trials(storage.get_study_id_from_name("tiny")):
         assert (trial.state.name, trial.values) == ("PRUNED", None)
         assert trial.constraints == {"loss_ratio": 1e6, "mean_bias": 1e6}
+
+
+# The baseline's own point; then points of which the second cohort has nothing new.
+REPEATS = SWEEP.replace(
+    "search: {num_trials: 7}",
+    """search:
+  num_trials: 7
+  sampler: random
+  enqueue:
+    - {initial_bias: 0.0, num_neurons: 64}
+    - {initial_bias: -0.5, num_neurons: 64}
+    - {initial_bias: -0.25, num_neurons: 32}
+    - {initial_bias: -0.25, num_neurons: 32}
+    - {initial_bias: 0.0, num_neurons: 64}
+    - {initial_bias: -0.5, num_neurons: 64}
+""",
+)
+
+
+def test_the_same_point_is_never_trained_twice(ledger_url: str) -> None:
+    trained = []
+
+    def counted(trial: Trial) -> Result:
+        trained.append(trial.trial_id)
+        return replace(by_formula(trial), curves=f"results/tiny/{trial.cohort_id}/curves")
+
+    with driver(ledger_url, REPEATS) as life:
+        train(life, counted)
+        assert life.is_done
+        search = [t for t in life.trials if t.phase == "search"]
+    assert [t.same_as for t in search] == [
+        "baseline/0",
+        None,
+        None,
+        "search/2",
+        "baseline/0",
+        "search/1",
+        None,
+    ]
+    assert [one for one in trained if one.startswith("search")] == [
+        "search/1",
+        "search/2",
+        "search/6",
+    ]
+    assert [t.state for t in search] == ["complete"] * 7
+    second, sixth = search[1].result, search[5].result
+    assert second is not None
+    assert sixth is not None
+    assert sixth == replace(
+        second,
+        trial_id="search/5",
+        reason="the same point as search/1, whose result it has",
+    )
+    first = search[0].result
+    assert first is not None
+    # Nobody is better at loss than the baseline on its own seed.
+    assert first.loss_ratio == 1.0
+    assert first.curves == "results/tiny/baseline-0/curves"
+    storage = Ledger(ledger_url).storage
+    told = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
+    assert [trial.state.name for trial in told] == ["COMPLETE"] * 7
+    assert told[5].values == told[1].values
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=3),
+    st.dictionaries(st.integers(0, 80), st.sampled_from(["lost", "unheard"]), max_size=12),
+)
+def test_known_results_are_taken_over_once_however_often_the_driver_is_stopped(
+    new_ledger_url: Callable[[], str],
+    stops: list[tuple[int, bool]],
+    outages: dict[int, str],
+) -> None:
+    """Also where all of a cohort is known, and the ledger is away just then."""
+    ledger_url, undisturbed = new_ledger_url(), new_ledger_url()
+    for cohorts, starts_another in stops:
+        with driver(ledger_url, REPEATS) as life:
+            train(life, cohorts=cohorts)
+            if starts_another and not life.is_done:
+                life.next_cohort()
+    with driver(ledger_url, REPEATS) as life:
+        make_flaky(life._writer, outages)
+        while not life.is_done:
+            cohort = patiently(life.next_cohort)
+            if cohort is not None:
+                results = [by_formula(trial) for trial in cohort.trials]
+                patiently(lambda c=cohort, r=results: life.ended(c.cohort_id, r))
+    with driver(undisturbed, REPEATS) as life:
+        train(life)
+    assert seen(ledger_url) == seen(undisturbed)
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_cohort_with_a_known_result_that_kills_its_worker_is_split_like_any(
+    ledger_url: str,
+) -> None:
+    """Of the first cohort search/1 and search/2 are trained, and search/1 is to blame."""
+    with driver(ledger_url, REPEATS) as life:
+        train_with(life, lambda cohort: any(t.trial_id == "search/1" for t in cohort.trials))
+        assert life.is_done
+        states = {t.trial_id: (t.state, t.same_as) for t in life.trials if t.phase == "search"}
+    assert states["search/0"] == ("complete", "baseline/0")
+    assert states["search/1"] == ("failed", None)
+    assert states["search/2"] == ("complete", None)
+    assert states["search/3"] == ("complete", "search/2")
+    # A failed trial has no result to be used: the same point is trained again.
+    assert states["search/5"] == ("complete", None)
+
+
+WARM = REPEATS.replace("name: tiny", "name: warm").replace("sampler: random", "warm_start: [tiny]")
+
+
+def warm_sweep(ledger_url: str) -> tuple[str, list[Trial]]:
+    """A finished sweep, and a file that starts from it with its third point; its search."""
+    with driver(ledger_url) as life:
+        train(life)
+        earlier = [t for t in life.trials if t.phase == "search"]
+    point = {name: earlier[2].settings[name] for name in ("initial_bias", "num_neurons")}
+    as_written = str(point).replace("'", "")
+    return WARM.replace("{initial_bias: -0.5, num_neurons: 64}", as_written, 1), earlier
+
+
+def searched(ledger_url: str, text: str) -> list[Trial]:
+    with driver(ledger_url, text) as life:
+        train(life)
+        return [t for t in life.trials if t.phase == "search"]
+
+
+def test_a_warm_start_learns_from_an_earlier_sweep_and_uses_its_results(
+    new_ledger_url: Callable[[], str],
+) -> None:
+    ledger_url = new_ledger_url()
+    text, earlier = warm_sweep(ledger_url)
+    ours = searched(ledger_url, text)
+    assert ours[1].same_as == "search/2 of tiny"
+    assert ours[1].result is not None
+    assert earlier[2].result is not None
+    assert ours[1].result.metrics == earlier[2].result.metrics
+    assert ours[1].result.reason == "the same point as search/2 of tiny, whose result it has"
+    # Six are enqueued; the seventh is the sampler's, who knows of seven trials more.
+    cold = searched(new_ledger_url(), text.replace("warm_start: [tiny]", "replicates: 1"))
+    assert [t.settings for t in ours[:6]] == [t.settings for t in cold[:6]]
+    assert ours[6].settings != cold[6].settings
+
+
+def test_what_a_search_started_from_stays_whatever_becomes_of_the_other_sweep(
+    new_ledger_url: Callable[[], str],
+) -> None:
+    whole, ledger_url = new_ledger_url(), new_ledger_url()
+    for url in (whole, ledger_url):
+        text, _ = warm_sweep(url)
+    with driver(ledger_url, text) as life:
+        train(life, cohorts=1)
+        life.next_cohort()
+    with closing(Ledger(ledger_url)) as ledger:
+        lease = take(ledger.engine, "tiny")
+        with closing(Writer(ledger, lease)) as writer:
+            writer.erase()
+        assert len(ledger.earlier_trials("warm")) == 7
+    resumed = searched(ledger_url, text)
+    assert [(t.settings, t.same_as, t.state) for t in resumed] == [
+        (t.settings, t.same_as, t.state) for t in searched(whole, text)
+    ]

@@ -267,3 +267,19 @@ def test_a_budget_that_was_raised_meanwhile_is_not_shortened(
         with pytest.raises(UserError, match="at least the present budget of 100, found 4"):
             resumed.result()
     assert tiny_writer.ledger.sweep("tiny").num_trials == 100
+
+
+def test_a_grid_cannot_be_extended_beyond_its_points(home: Home, tiny_text: str) -> None:
+    text = tiny_text.replace(
+        "search_space: bias_and_width", "search_space: {nonlinearity: {choice: [relu, gelu, solu]}}"
+    ).replace("search: {num_trials: 4}", "search: {num_trials: 2, sampler: grid}")
+    spec = parse_spec(text, origin="test")
+    Ledger(home.ledger_url).create_sweep(
+        spec.name,
+        spec_text=spec.text,
+        settings=spec.settings(),
+        versions=versions(),
+        num_trials=2,
+    )
+    with pytest.raises(UserError, match="--num-trials must be at most 3, the points of the grid"):
+        sweep.resume(spec.name, home, num_trials=4)

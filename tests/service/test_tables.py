@@ -75,6 +75,7 @@ def test_a_complete_trial_is_a_full_row(make_trial: MakeTrial) -> None:
             "number": 3,
             "phase": "search",
             "role": None,
+            "same_as": None,
             "state": "complete",
             "reason": None,
             "cohort_id": "search-0",

@@ -404,6 +404,22 @@ def test_what_ends_is_in_mlflow_and_marked_in_the_ledger_when_the_driver_leaves(
     assert points(client, found["search/1"], "loss") == [(1, 10.0), (2, 5.0)]
 
 
+def test_a_trial_that_was_not_trained_shows_the_curves_of_the_one_that_it_is_the_same_as(
+    client: MlflowClient, ended: list[Trial], watch: Any, runs: Any
+) -> None:
+    reason = "the same point as search/0, whose result it has"
+    same = replace(
+        ended[1],
+        same_as="search/0",
+        result=replace(ended[1].result, reason=reason),  # type: ignore[type-var]
+    )
+    with watch() as watcher:
+        watcher.trial_ended(same)
+    run = runs()["search/1"]
+    assert points(client, run, "loss") == [(1, 5.0), (2, 2.5)]
+    assert (run.data.tags["same_as"], run.data.tags["reason"]) == ("search/0", reason)
+
+
 def test_filling_in_makes_what_is_missing_and_leaves_the_rest(
     client: MlflowClient, writer: Writer, ended: list[Trial], watch: Any, runs: Any
 ) -> None:

@@ -262,7 +262,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 4, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 5, found 99"):
         Ledger(home.ledger_url)
 
 

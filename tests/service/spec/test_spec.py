@@ -207,7 +207,8 @@ REFUSED = [
      "search must have only keys it knows, found replicate", "Did you mean replicates?"),
     (edited("seed: 0", "seed: 0, zzz: 2"), "search.zzz", 9,
      "search must have only keys it knows, found zzz",
-     "Remove it; the keys are sampler, num_trials, replicates, seed."),
+     "Remove it; the keys are sampler, num_trials, replicates, seed, enqueue, "
+     "warm_start."),
     (QUICKSTART + "Compute: 3\n", "Compute", 13,
      "a sweep file must have only keys it knows, found Compute", "Did you mean compute?"),
     (QUICKSTART + "n\u0430me: x\n", "'n\\u0430me'", 13,
@@ -236,8 +237,9 @@ REFUSED = [
      "optimizer must be", "Write one of the names."),
     (edited("kind: feature_decoder", "kind: decoder"), "task.kind", 2, "kind must be",
      "Did you mean feature_decoder?"),
-    (edited("sampler: auto", "sampler: grid"), "search.sampler", 9,
-     "sampler must be one of auto, tpe, random, found the text 'grid'", "Write one of the names."),
+    (edited("sampler: auto", "sampler: cmaes"), "search.sampler", 9,
+     "sampler must be one of auto, tpe, gp, nsga2, random, quasi_random, grid, "
+     "found the text 'cmaes'", "Write one of the names."),
     (edited("precision: auto", "precision: float16"), "training.precision", 5,
      "precision must be one of auto, float32, bfloat16, found the text 'float16'", "Did you mean"),
     (edited("learning_rate: given", "learning_rate: 0.1"), "baseline.learning_rate", 7,

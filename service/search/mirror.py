@@ -1,0 +1,106 @@
+"""A study in memory that knows of a search what the ledger knows, for the samplers to look at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import Trial, TrialState, create_trial
+
+from search_spaces import Choice, Float, Int, Parameter, Space, Value
+from service.objective import Direction
+from service.search import generations
+from service.search.distributions import distributions
+from service.trials import Result, Told
+
+
+class Mirror:
+    """Trials as the samplers see them, in the order in which they were added.
+
+    A sampler is asked with a trial that is thrown away, and what it proposed enters as a trial of
+    the ledger does. So a mirror that was there all the time and one that was rebuilt hold the same,
+    whatever samplers leave on trials for processes beside them.
+
+    Args:
+        space: What varies.
+        directions: ``maximize`` or ``minimize`` for each objective.
+    """
+
+    def __init__(self, space: Space, directions: Sequence[Direction]) -> None:
+        self.distributions = distributions(space)
+        self._space = space
+        self._storage = InMemoryStorage()
+        self._study = optuna.create_study(storage=self._storage, directions=list(directions))
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        # Optuna's ids of the trials that were added, those thrown away left out.
+        self._ids: list[int] = []
+
+    def __len__(self) -> int:
+        """How many trials were added."""
+        return len(self._ids)
+
+    def add(self, values: Mapping[str, Value], memory: Mapping[str, Any]) -> None:
+        """A trial that has not ended.
+
+        Args:
+            values: What is there of what varies.
+            memory: What ``ask`` said must be kept of it.
+        """
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(values),
+            distributions={name: self.distributions[name] for name in values},
+            system_attrs=generations.of_trial(memory),
+        )
+        self._ids.append(self._storage.create_new_trial(self._study_id, template))
+        generations.restore(self._storage, self._study_id, memory, self._ids)
+
+    def tell(self, index: int, result: Result, told: Told) -> None:
+        """End a trial.
+
+        One that was stopped early ranks behind all that were not, and by how far it came: without
+        a constraint it would be feasible in Optuna's eyes, and as good as any other such.
+        """
+        trial = Trial(self._study, self._ids[index])
+        for name, value in told.constraints.items():
+            trial.set_constraint(name, value)
+        if result.state == "pruned" and len(self._study.directions) == 1:
+            trial.report(0.0, step=result.num_steps)
+        state = TrialState.PRUNED if told.values is None else TrialState.COMPLETE
+        self._study.tell(trial, told.values, state=state)
+
+    def ask(
+        self, sampler: BaseSampler, given: Mapping[str, Value]
+    ) -> tuple[dict[str, Value], dict[str, Any]]:
+        """What a sampler proposes next.
+
+        Args:
+            sampler: Whom to ask.
+            given: Values that are settled already.
+
+        Returns:
+            What is there of what varies, and what must be kept with the trial besides.
+        """
+        self._study.sampler = sampler
+        if given:
+            self._study.enqueue_trial(dict(given))
+        trial = self._study.ask()
+        values: dict[str, Value] = {}
+        for name in self._space.asked_in_order():
+            if self._space.is_active(name, values):
+                values[name] = _suggested(trial, name, self._space.varied[name])
+        memory = generations.of_ask(self._storage, self._study_id, trial, self._ids)
+        self._study.tell(trial, state=TrialState.FAIL)
+        return values, memory
+
+
+def _suggested(trial: Trial, name: str, parameter: Parameter) -> Value:
+    match parameter:
+        case Float(low=low, high=high, log=log):
+            return float(trial.suggest_float(name, low, high, log=log))
+        case Int(low=low, high=high, step=step, log=log):
+            return int(trial.suggest_int(name, low, high, step=step, log=log))
+        case Choice(options=options):
+            chosen = trial.suggest_categorical(name, options)
+            return options[options.index(chosen)]
