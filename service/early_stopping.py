@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from trainers import Evaluation, Record
 
 
+# What is compared at a rung where the goal itself moves late: neurons cross the threshold of
+# monosemanticity near the end, but their concentrations rise before.
+LEADING = {"monosemantic_per_feature": "concentration_per_feature"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """How a trial stands at a rung, its replicates averaged.
@@ -29,7 +34,7 @@ class Standing:
         number: The trial's number.
         loss_ratio: Loss over the baseline's at the same step.
         num_neurons: Its width.
-        objective: The search's objective.
+        objective: The search's objective, or what goes before it; see ``LEADING``.
     """
 
     number: int
@@ -57,6 +62,11 @@ class EarlyStopping:
     def rungs(self) -> tuple[int, ...]:
         """The steps at which trials are stopped."""
         return tuple(self.baseline)
+
+    @property
+    def _compared(self) -> str:
+        """The number by which those within the limits are ranked, in the goal's direction."""
+        return LEADING.get(self.objective.first.name, self.objective.first.name)
 
     def stopped(self, trials: Sequence[Trial], records: Sequence["Record"], step: int) -> set[int]:
         """Numbers of the trials that are not trained past a rung.
@@ -93,9 +103,8 @@ class EarlyStopping:
             for limit in self.objective.limits
             if limit.name == NUM_NEURONS and limit.excess(standing.num_neurons) > 0.0
         )
-        goal = self.objective.first
-        if self._excess(standing) <= 0.0 and goal.name != LOSS_RATIO:
-            found += f", {in_words(goal.name)} {standing.objective:.3f}"
+        if self._excess(standing) <= 0.0 and self._compared != LOSS_RATIO:
+            found += f", {in_words(self._compared)} {standing.objective:.3f}"
         return f"stopped at step {step}: rank {rank} of {len(ranking)} ({found})"
 
     def ranked(self, standings: Sequence[Standing]) -> list[Standing]:
@@ -129,7 +138,7 @@ class EarlyStopping:
         ]
 
     def _standing(self, trial: Trial, evaluations: Sequence["Evaluation"], step: int) -> Standing:
-        baseline, goal = self.baseline[step], self.objective.first.name
+        baseline, goal = self.baseline[step], self._compared
         known = {
             LOSS_RATIO: fmean(
                 evaluation.loss / baseline[seed]
@@ -161,11 +170,19 @@ def rungs(spec: "Spec") -> tuple[int, ...]:
     """Steps at which trials are stopped; none where early stopping is off."""
     if spec.early_stopping is None:
         return ()
-    found, step = [], spec.early_stopping.first_step
+    found, step = [], first_step(spec.early_stopping.first_step, spec.training.num_steps)
     while step < spec.training.num_steps:
         found.append(step)
         step *= spec.early_stopping.reduction
     return tuple(found)
+
+
+def first_step(written: int | str, num_steps: int) -> int:
+    """The first rung: as written, or for ``auto`` the last power of two in a quarter of training.
+
+    By then the concentrations tell the winners; at an eighth their loss still looks too high.
+    """
+    return 2 ** (max(num_steps // 4, 1).bit_length() - 1) if written == "auto" else int(written)
 
 
 def steps_trained(spec: "Spec", num_trials: int, step: int) -> int:

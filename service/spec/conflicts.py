@@ -93,12 +93,13 @@ def _early_stopping(spec: Spec) -> Iterator[Conflict]:
     stopping, num_steps = spec.early_stopping, spec.training.num_steps
     if stopping is None:
         return
-    if stopping.first_step >= num_steps:
+    first_step = 1 if stopping.first_step == "auto" else stopping.first_step
+    if first_step >= num_steps:
         largest = 2 ** ((num_steps - 1).bit_length() - 1)
         yield Conflict(
             (("early_stopping", "first_step"), ("training", "num_steps")),
             f"first_step must be below training.num_steps, which is {num_steps}",
-            str(stopping.first_step),
+            str(first_step),
             f"Write first_step: {largest} or a smaller power of two, or early_stopping: null."
             if num_steps > 1
             else "Write early_stopping: null.",

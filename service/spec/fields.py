@@ -168,16 +168,18 @@ class PowerOfTwo:
         self, source: type, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """The type's schema, limited to the powers."""
+        words = _literals(source)
+        listed = "".join(f"{word} or " for word in words)
 
         def refusal(value: Any) -> PydanticCustomError:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             return refused(
-                f"a power of two from {self.low} to {self.high}",
+                f"{listed}a power of two from {self.low} to {self.high}",
                 f"Write {self._near(value)}." if is_number else "Write one, without quotes.",
             )
 
-        def check(value: int) -> int:
-            if value not in self._powers:
+        def check(value: int | str) -> int | str:
+            if value not in (*words, *self._powers):
                 raise refusal(value)
             return value
 
@@ -188,7 +190,9 @@ class PowerOfTwo:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """The type's JSON Schema, with the powers."""
-        return {**handler(schema), "enum": list(self._powers)}
+        described = handler(schema)
+        words = [one["const"] for one in described.get("anyOf", ()) if "const" in one]
+        return {**described, "enum": [*words, *self._powers]}
 
     @property
     def _powers(self) -> tuple[int, ...]:

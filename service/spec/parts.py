@@ -190,10 +190,11 @@ class SearchSpec(Part):
 class EarlyStoppingSpec(Part):
     """Successive halving inside each cohort of the search, on the cohort's own curves."""
 
-    first_step: Annotated[int, PowerOfTwo(1, MAX_STEPS // 2)] = Field(
-        default=1024,
+    first_step: Annotated[Literal["auto"] | int, PowerOfTwo(1, MAX_STEPS // 2)] = Field(
+        default="auto",
         description="Steps after which a cohort's worst trials are stopped for the first time: a "
-        "power of two below training.num_steps.",
+        "power of two below training.num_steps; auto is the largest within a quarter of them, "
+        "since those that end best look bad before.",
     )
     reduction: Annotated[int, PowerOfTwo(2, 1024)] = Field(
         default=2,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.early_stopping import (
     EarlyStopping,
     Standing,
+    first_step,
     num_kept,
     rungs,
     share_trained,
@@ -117,6 +118,32 @@ def test_the_reason_names_what_decided(make_trial: MakeTrial) -> None:
     )
 
 
+def test_what_moves_before_the_count_of_monosemantic_neurons_stands_for_it(
+    make_trial: MakeTrial,
+) -> None:
+    counted = replace(
+        STOPPING, objective=Objective((Goal("monosemantic_per_feature", MAXIMIZE),), ())
+    )
+    found = [record({4: 2.0}), record({4: 2.0})]
+    for one, count, soft in zip(found, (0.2, 0.1), (0.5, 0.6), strict=True):
+        one.points = [
+            (step, replace(point, monosemantic_per_feature=count, concentration_per_feature=soft))
+            for step, point in one.points
+        ]
+    assert counted.stopped(trials(make_trial, 2), found, 4) == {0}
+    assert counted.reason(trials(make_trial, 2), found, 0, 4) == (
+        "stopped at step 4: rank 2 of 2 (loss ratio 1.000, concentration per feature 0.500)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "step"), [(8192, 2048), (8191, 1024), (1000, 128), (4, 1), (2, 1)]
+)
+def test_auto_begins_within_a_quarter_of_training(num_steps: int, step: int) -> None:
+    assert first_step("auto", num_steps) == step
+    assert first_step(512, num_steps) == 512
+
+
 def test_less_of_a_minimized_number_is_kept(make_trial: MakeTrial) -> None:
     fewest = replace(STOPPING, objective=Objective((Goal("num_dead", MINIMIZE),), ()))
     found = [record({4: 2.0}), record({4: 2.0})]
@@ -214,6 +241,7 @@ def with_stopping(make_spec: MakeSpec, written: str) -> Spec:
     [
         ("null", ()),
         ("{first_step: 32}", (32, 64, 128)),
+        ("{}", (64, 128)),  # from a quarter of 256 steps on
         ("{first_step: 16, reduction: 4}", (16, 64)),  # the last step, 256, is no rung
         ("{first_step: 128}", (128,)),
     ],
