@@ -169,6 +169,16 @@ def best(name: NameArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def importance(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Which settings mattered in a sweep's search, and how."""
+    from service.importance import importance as importance_of
+    from service.importance_view import importance_view
+
+    found = importance_of(ledger_here(), name)
+    print_json(found) if as_json else out.print(importance_view(found))
+
+
+@app.command()
 def export(
     name: NameArgument,
     output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)],

@@ -115,6 +115,7 @@ COMMANDS = (
     "resume",
     "status",
     "best",
+    "importance",
     "export",
     "validate",
     "schema",
@@ -173,6 +174,7 @@ def test_every_command_explains_itself(monosweep: Call, command: str) -> None:
         ["run"],
         ["resume"],
         ["best"],
+        ["importance"],
         ["export"],
         ["export", "tiny"],
         ["export", "--output", "x"],
@@ -247,6 +249,7 @@ READING = (
     ["status", "--json"],
     ["status", "tiny"],
     ["best", "tiny"],
+    ["importance", "tiny"],
     ["export", "tiny", "--output", "out"],
     ["resume", "tiny"],
     ["delete", "tiny", "--yes"],
@@ -446,6 +449,37 @@ def test_best_of_a_finished_sweep_is_what_was_recorded(
     assert len(home.tracking_uri) > 60
     assert f"shows every run in MLflow ({home.tracking_uri})" in monosweep("best", "tiny").out
     assert "No winner: of 0 trials none kept its loss" in monosweep("best", "tiny").out
+
+
+def test_importance_says_when_it_cannot_tell(monosweep: Call, recorded: Writer) -> None:
+    said = monosweep("importance", "tiny")
+    assert (said.code, said.err) == (0, "")
+    words = "at least 15 complete trials with a loss_ratio, found 1, 1 waiting"
+    assert words in " ".join(said.out.split())
+    found = monosweep("importance", "tiny", "--json").json()
+    assert [target["settings"] for target in found["targets"]] == [[], []]
+
+
+def test_importance_shows_a_table_for_the_objective_and_for_the_loss(
+    monosweep: Call, tiny_writer: Writer, record: Record, make_trial: MakeTrial
+) -> None:
+    """The lower the bias the more monosemantic, and the higher the loss."""
+    for number in range(15):
+        settings = {"initial_bias": -number / 16, "bias_decay": 1.0, "num_neurons": 64}
+        numbers = {"loss_ratio": 1.0 + number / 100, "monosemantic_per_feature": number / 15}
+        record(tiny_writer, make_trial("search", number, settings=settings, loss=1.0, **numbers))
+    said = monosweep("importance", "tiny")
+    assert (said.code, said.err) == (0, "")
+    assert "lowers it (-1.00)" in said.out
+    assert "-0.875 to -0.625" in said.out
+    assert "-0.25 to 0" in said.out
+    assert "A search looks mostly where it found something good" in said.out
+    assert monosweep("importance", "tiny").out == said.out
+    found = monosweep("importance", "tiny", "--json").json()
+    assert [target["target"] for target in found["targets"]] == [
+        "monosemantic_per_feature",
+        "loss_ratio",
+    ]
 
 
 def test_export_prints_the_files_it_wrote(
