@@ -64,6 +64,10 @@ class CohortQueue:
         """
         return self._next_waiting(plan.phase) or self._create(plan, size)
 
+    def begun(self, phase: Phase) -> list[Trial]:
+        """Trials of the cohort that is being asked for, where a driver died on the way."""
+        return self._begun_but_not_started(self._trials[phase])
+
     def taken(self, cohort_id: str) -> None:
         """It is being trained."""
         self._waiting = [one for one in self._waiting if one.cohort_id != cohort_id]

@@ -155,6 +155,9 @@ def status_view(status: Json) -> Group:
         budget = f" (budget {status['num_trials']})" if phase == "search" else ""
         if known:
             lines.append(Text(f"{TITLES[phase]:8} {known}{budget}"))
+    # A verdict says so itself.
+    if status["search_ended"] and not status["verdict"]:
+        lines.append(Text(status["search_ended"]))
     if status["baseline"]:
         loss, ceiling = status["baseline"]["loss"], status["baseline"]["ceiling"]
         lines.append(
@@ -239,6 +242,7 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
         ),
         Text(f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"),
         Text(f"time       about {estimate.seconds / 60:.1f} min, by arithmetic alone"),
+        *_budgets(settings["search"]),
         *_warnings(settings["objective"]),
     )
 
@@ -258,6 +262,19 @@ def _warnings(objective: Json) -> list[Text]:
             style="yellow",
         ),
     ]
+
+
+def _budgets(search: Json) -> list[Text]:
+    """What may end the search sooner."""
+    words = {
+        "max_training_steps": "{} training steps",
+        "max_hours": "{} hours at work",
+        "patience": "{} trials in a row without a better one",
+    }
+    given = [text.format(search[name]) for name, text in words.items() if search[name] is not None]
+    *first, last = given or [""]
+    listed = f"{', '.join(first)} or {last}" if first else last
+    return [Text(f"search     ends sooner after {listed}")] if given else []
 
 
 def _cohort_size(settings: Json, resolved: Resolved) -> str:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from search_spaces import Choice, Space
 from service.ledger import Ledger
+from service.objective import LOSS_RATIO, number, objective_of
 from service.recorded import spec_of
 from service.search.importance import NUM_SHUFFLES, importances
 from service.spec import Spec
@@ -45,13 +46,11 @@ class _Target:
         """A trial's number, or None where it has none that is finite."""
         if trial.result is None or trial.result.state != "complete":
             return None
-        result = trial.result
-        found = result.loss_ratio if self.name == "loss_ratio" else result.metrics.get(self.name)
-        return found if found is not None and math.isfinite(found) else None
+        return number(self.name, trial.result, trial.settings)
 
 
 def importance(ledger: Ledger, name: str) -> Json:
-    """For the objective and the loss ratio, which settings mattered and how.
+    """For each objective and the loss ratio, which settings mattered and how.
 
     Where that cannot be told, a ``reason`` says why, and there are no ``settings``.
 
@@ -76,13 +75,16 @@ def importance(ledger: Ledger, name: str) -> Json:
 
 
 def answers(spec: Spec, trials: Sequence[Trial]) -> list[Json]:
-    """What search trials tell of each number, the objective first."""
+    """What search trials tell of each number, the objectives first."""
     return [_answer(spec.space, trials, target) for target in _targets(spec)]
 
 
 def _targets(spec: Spec) -> Iterator[_Target]:
-    yield _Target(spec.objective.maximize, -1.0)
-    yield _Target("loss_ratio", 1.0)
+    goals = objective_of(spec).goals
+    for goal in goals:
+        yield _Target(goal.name, -goal.sign)
+    if LOSS_RATIO not in {goal.name for goal in goals}:
+        yield _Target(LOSS_RATIO, 1.0)
 
 
 def _answer(space: Space, trials: Sequence[Trial], target: _Target) -> Json:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from functools import cached_property
 
 from service import baseline_curves, known_results, warm_start
+from service.budgets import Budgets
 from service.cohort import Cohort
 from service.cohort_queue import CohortQueue, given_up, last_line, phase_of
 from service.confirmation import finalists_ever
 from service.early_stopping import EarlyStopping
 from service.findings import findings
-from service.ledger import Ledger, Writer, unfinished
+from service.ledger import Ledger, Writer, in_order_of_end, seconds_at_work, unfinished
 from service.objective import Objective, baseline_losses, loss_ratio, objective_of
 from service.phases import (
     BaselinePhase,
@@ -25,11 +26,12 @@ from service.phases import (
     base_settings,
 )
 from service.planning import Resolved, training_settings
+from service.recorded import closed_of
 from service.search import Search
 from service.spec import Spec
 from service.storage import Storage
 from service.trials import PHASES, Phase, Result, Settings, Told, Trial
-from service.verdict import Json, verdict
+from service.verdict import Json, verdict, with_end
 from service.watching import Watcher
 
 logger = logging.getLogger(__name__)
@@ -68,12 +70,13 @@ class Life:
         self._writer = writer
         self._resolved = resolved
         self._storage = storage
-        self._watchers = watchers
         writer.create_studies(self._objective.directions)
         self._trials: dict[Phase, list[Trial]] = {phase: [] for phase in PHASES}
         for trial in ledger.trials(spec.name):
             self._trials[trial.phase].append(trial)
         self._earlier = ledger.earlier_trials(spec.name)
+        self._budgets = self._budgets_so_far(ledger)
+        self._watchers = [self._budgets, *watchers]
         self._running: dict[str, Cohort] = {}
         self._given_up: dict[str, list[Result]] = {}
         self._queue = CohortQueue(self._trials, writer)
@@ -101,7 +104,8 @@ class Life:
         """
         while self._plan is not None:
             self._end_untrained()
-            cohort_id = self._queue.next(self._plan, self._cohort_size(self._plan))
+            size = self._cohort_size(self._plan) if self._may_ask(self._plan) else 0
+            cohort_id = self._queue.next(self._plan, size)
             if cohort_id is not None:
                 cohort = self._start(cohort_id)
                 if cohort.trials:
@@ -190,7 +194,9 @@ class Life:
         plan = self._confirmation()
         confirmed = self._trials["confirmation"]
         found = findings(plan.candidates, confirmed, self._objective)
-        return verdict(self._spec, found, self._trials["search"], len(finalists_ever(confirmed)))
+        num_confirmed = len(finalists_ever(confirmed))
+        said = verdict(self._spec, found, self._trials["search"], num_confirmed)
+        return with_end(said, self._budgets.closed)
 
     @property
     def trials(self) -> list[Trial]:
@@ -256,6 +262,37 @@ class Life:
             self._trials["search"],
             self._trials["confirmation"],
         )
+
+    # Budgets.
+
+    def _budgets_so_far(self, ledger: Ledger) -> Budgets:
+        record = ledger.sweep(self._spec.name)
+        order = in_order_of_end(ledger.engine, record.name, "search")
+        return Budgets(
+            self._spec,
+            lifted=record.lifted,
+            ended=[self._trials["search"][number] for number in order],
+            worked_s=seconds_at_work(ledger.engine, record.name, "search"),
+            closed=closed_of(record),
+        )
+
+    def _may_ask(self, plan: PhasePlan) -> bool:
+        """Whether a new cohort may be asked for; a search whose budget is exhausted is closed."""
+        if not isinstance(plan, SearchPhase):
+            return True
+        trials = self._trials["search"]
+        closed = self._budgets.close(len(trials), plan.num_trials)
+        if closed is None:
+            # A cohort that was asked for in part was allowed when its first trial was.
+            begun = {trial.number for trial in self._queue.begun("search")}
+            at_work = [trial for trial in unfinished(trials) if trial.number not in begun]
+            return self._budgets.leave_room(sum(trial.same_as is None for trial in at_work))
+        if plan.num_trials > closed.num_asked:
+            self._writer.close_search(closed.num_asked, closed.as_json())
+            plan.num_trials = closed.num_asked
+            for watcher in self._watchers:
+                watcher.search_closed(closed.num_asked, closed.sentence)
+        return False
 
     # Cohorts.
 

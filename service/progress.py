@@ -120,6 +120,11 @@ class ProgressView(Watcher):
         if num_trials:
             self._say(f"{TITLES[phase]}: {len(ended)} of {num_trials} trials done")
 
+    def search_closed(self, num_trials: int, why: str) -> None:
+        """The search asks for no more than these trials."""
+        self._phases["search"].num_trials = num_trials
+        self._print(why)
+
     def cohort_started(self, cohort: Cohort) -> None:
         """A cohort was handed to a worker."""
         self._cohorts = {**self._cohorts, cohort.cohort_id: _CohortProgress(cohort)}

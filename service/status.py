@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from service.front import front, ranked
 from service.ledger import Ledger
 from service.objective import Objective, baseline_losses, baseline_rate, number, objective_of
-from service.recorded import spec_of
+from service.recorded import closed_of, spec_of
 from service.trials import PHASES, Trial
 from service.verdict import Json, goals_and_limits
 
@@ -27,6 +27,7 @@ def status(ledger: Ledger, name: str) -> Json:
     trials = ledger.trials(name)
     search = [trial for trial in trials if trial.phase == "search"]
     counts = _counts(search)
+    closed = closed_of(record)
     counts["waiting"] += max(record.num_trials - len(search), 0)
     return {
         "name": name,
@@ -34,6 +35,7 @@ def status(ledger: Ledger, name: str) -> Json:
         "state": record.state,
         "failure": record.failure,
         "num_trials": record.num_trials,
+        "search_ended": closed.sentence if closed else None,
         "resolved": record.resolved,
         "trials": counts,
         "phases": {

@@ -22,7 +22,7 @@ from service.ledger import Ledger, SweepRecord, being_deleted
 from service.machine import versions
 from service.outages import resumable
 from service.ownership import check_was_moved, lies_here
-from service.recorded import spec_of
+from service.recorded import closed_of, spec_of
 from service.remains import refuse_remains
 from service.spec import Spec, differences
 from service.storage import Storage
@@ -142,6 +142,9 @@ def resume(
                 writer.record_versions(_recorded_here(home))
             if num_trials is not None and _extends(record, num_trials):
                 writer.extend(num_trials)
+                closed = closed_of(record)
+                if closed is not None:
+                    logger.warning("%s", closed.lifted(num_trials))
             writer.reopen()
             return train(ledger, writer, home, address, watchers)
 

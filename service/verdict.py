@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.closed import Closed
 from service.confirmation import BASELINE
 from service.findings import Finding, at_width, confirmed_front, passing, ranking, winner
 from service.objective import Objective, objective_of
@@ -95,6 +96,14 @@ def goals_and_limits(objective: Objective) -> Json:
             for limit in objective.limits
         ],
     }
+
+
+def with_end(said: Json, closed: Closed | None) -> Json:
+    """A verdict, or what stands for it, that says where the search ended early."""
+    if closed is None:
+        return {**said, "search_ended": None}
+    sentence = f"{said['sentence']} {closed.sentence}"
+    return {**said, "search_ended": closed.sentence, "sentence": sentence}
 
 
 def _shown(finding: Finding, objective: Objective) -> Json:

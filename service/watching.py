@@ -19,6 +19,9 @@ class Watcher:
     def phase_entered(self, phase: Phase, num_trials: int, trials: Sequence[Trial]) -> None:
         """A phase begins, or goes on with the trials that it has already."""
 
+    def search_closed(self, num_trials: int, why: str) -> None:
+        """The search asks for no more than these trials: a budget is exhausted."""
+
     def cohort_started(self, cohort: Cohort) -> None:
         """A cohort was handed to a worker."""
 

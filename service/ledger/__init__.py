@@ -1,5 +1,6 @@
 """The ledger: the durable truth of a sweep, in one relational database."""
 
+from service.ledger.history import in_order_of_end, seconds_at_work
 from service.ledger.lease import Lease, Renewal, being_deleted, held, release, take
 from service.ledger.reading import Attempt, Ledger, SweepRecord, unfinished
 from service.ledger.writing import Writer
@@ -13,7 +14,9 @@ __all__ = [
     "Writer",
     "being_deleted",
     "held",
+    "in_order_of_end",
     "release",
+    "seconds_at_work",
     "take",
     "unfinished",
 ]

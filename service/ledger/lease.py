@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import (
     LeaseHeldError,
@@ -26,7 +27,7 @@ from service.errors import (
     SweepDeletingError,
 )
 from service.ledger.holder import Holder
-from service.ledger.tables import leases, now, sweeps, writing
+from service.ledger.tables import ABANDONED, attempts, leases, now, sweeps, writing
 
 DURATION_S = 30.0
 RENEWAL_S = 5.0
@@ -127,6 +128,8 @@ def _try_to_take(engine: Engine, lease: Lease, *, to_delete: bool) -> _Held | No
             if not to_delete:
                 _check_is_kept(connection, lease.sweep)
             if row is not None:
+                # When it was last renewed: nobody knows how much longer its driver lived.
+                _end_attempts(connection, lease.sweep, row.expires_at - DURATION_S)
                 connection.execute(delete(leases).where(leases.c.token == row.token))
             connection.execute(
                 insert(leases).values(
@@ -142,6 +145,21 @@ def _try_to_take(engine: Engine, lease: Lease, *, to_delete: bool) -> _Held | No
             f"See it with: monosweep status {lease.sweep}"
         ) from error
     return None
+
+
+def _end_attempts(connection: Connection, sweep: str, at: float | ColumnElement[float]) -> None:
+    """End the attempts that a driver leaves at work with the moment in which it was last there.
+
+    Time in which nobody was at work must not count as theirs.
+    """
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.sweep == sweep, attempts.c.ended_at.is_(None))
+        .values(
+            ended_at=case((attempts.c.started_at > at, attempts.c.started_at), else_=at),
+            outcome=ABANDONED,
+        )
+    )
 
 
 def _check_is_kept(connection: Connection, sweep: str) -> None:
@@ -192,7 +210,9 @@ def renew(engine: Engine, lease: Lease) -> bool:
 def release(engine: Engine, lease: Lease) -> None:
     """Give the sweep back, if it is still ours."""
     with writing(engine) as connection:
-        connection.execute(delete(leases).where(leases.c.token == lease.token))
+        released = connection.execute(delete(leases).where(leases.c.token == lease.token))
+        if released.rowcount:
+            _end_attempts(connection, lease.sweep, now(connection))
 
 
 class Renewal:

@@ -34,6 +34,7 @@ class SweepRecord:
         created_at: Seconds since 1970, by the database's clock.
         finished_at: The same, or None while it is not finished.
         deleting_at: The same, or None unless its deletion was begun.
+        budgets: What became of the search's budgets; see ``closed`` and ``lifted``.
         is_live: Whether a driver is at work on it now.
     """
 
@@ -49,6 +50,7 @@ class SweepRecord:
     created_at: float
     finished_at: float | None
     deleting_at: float | None
+    budgets: Mapping[str, Any] | None
     is_live: bool
 
     @property
@@ -61,6 +63,16 @@ class SweepRecord:
         if self.finished_at is not None:
             return "finished"
         return "running" if self.is_live else "interrupted"
+
+    @property
+    def closed(self) -> Mapping[str, Any] | None:
+        """Which budget ended the search before its number of trials, or None."""
+        return self.budgets["closed"] if self.budgets else None
+
+    @property
+    def lifted(self) -> tuple[str, ...]:
+        """Budgets that count no more, since the search was extended past them."""
+        return tuple(self.budgets["lifted"]) if self.budgets else ()
 
     def check_is_kept(self) -> None:
         """Refuse a sweep of which a part may be gone already.

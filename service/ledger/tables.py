@@ -74,6 +74,9 @@ sweeps = Table(
     Column("finished_at", Float),
     # When its deletion was begun, which is then always brought to its end.
     Column("deleting_at", Float),
+    # Which of the search's budgets ended it (``closed``), and which were lifted since (``lifted``);
+    # NULL as long as neither happened.
+    Column("budgets", JSON(none_as_null=True)),
     checksums.column(),
 )
 

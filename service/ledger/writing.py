@@ -64,8 +64,7 @@ class Writer:
     def _rewrite_sweep(self, connection: Connection, **values: Any) -> None:
         """Change its row, which must be as it was written: a checksum now would hide damage."""
         mine = tables.sweeps.c.name == self.sweep
-        row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
-        content = {**checksums.checked(row), **values}
+        content = {**self._read_sweep(connection), **values}
         connection.execute(
             update(tables.sweeps).where(mine).values(**values, checksum=checksums.checksum(content))
         )
@@ -77,6 +76,11 @@ class Writer:
             directions: ``maximize`` or ``minimize``, for each objective of the search.
         """
         self._studies.create(directions)
+
+    def _read_sweep(self, connection: Connection) -> dict[str, Any]:
+        mine = tables.sweeps.c.name == self.sweep
+        row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
+        return checksums.checked(row)
 
     def record_resolved(
         self, resolved: Mapping[str, Any], earlier: Sequence[EarlierTrial] = ()
@@ -100,10 +104,37 @@ class Writer:
         self._update_sweep(phase=phase)
 
     def extend(self, num_trials: int) -> None:
-        """Raise the search's budget and open the sweep again."""
-        self._update_sweep(
-            num_trials=num_trials, phase="search", verdict=None, failure=None, finished_at=None
-        )
+        """Raise the search's number of trials and open the sweep again.
+
+        The budget that had ended the search is lifted; the others count as before.
+        """
+        with self._writing() as connection:
+            record = self._read_sweep(connection)
+            self._rewrite_sweep(
+                connection,
+                num_trials=num_trials,
+                phase="search",
+                verdict=None,
+                failure=None,
+                finished_at=None,
+                budgets=_lifted(record["budgets"]),
+            )
+
+    def close_search(self, num_trials: int, closed: Mapping[str, Any]) -> None:
+        """A budget is exhausted: the search has the trials that it asked for, and gets no more.
+
+        Recorded once; replaying changes nothing.
+
+        Args:
+            num_trials: How many it asked for.
+            closed: Which budget it was.
+        """
+        with self._writing() as connection:
+            budgets = self._read_sweep(connection)["budgets"] or _NO_BUDGETS
+            if budgets["closed"] is None:
+                self._rewrite_sweep(
+                    connection, num_trials=num_trials, budgets={**budgets, "closed": dict(closed)}
+                )
 
     def erase(self) -> None:
         """Forget the sweep and all that the ledger holds of it, so that its name is free again.
@@ -315,6 +346,16 @@ def _earlier_row(sweep: str, position: int, trial: EarlierTrial) -> dict[str, An
         "is_same": trial.is_same,
     }
     return {**row, "checksum": checksums.checksum(row)}
+
+
+_NO_BUDGETS: Mapping[str, Any] = {"closed": None, "lifted": []}
+
+
+def _lifted(budgets: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if budgets is None:
+        return None
+    closed = [budgets["closed"]["budget"]] if budgets["closed"] else []
+    return {"closed": None, "lifted": [*budgets["lifted"], *closed]}
 
 
 def _kept_text(said: str) -> str:

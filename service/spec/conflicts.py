@@ -26,6 +26,7 @@ class ConflictsError(ValueError):
 def conflicts_of(spec: Spec) -> Iterator[Conflict]:
     """Everything that does not go together in ``spec``."""
     yield from _counts(spec)
+    yield from _budgets(spec)
     yield from _tuned_baseline(spec)
     yield from _early_stopping(spec)
     wrong_conditions = list(conditions_of(spec))
@@ -76,6 +77,28 @@ def _counts(spec: Spec) -> Iterator[Conflict]:
             f"num_seeds must be at least search.replicates, which is {replicates}",
             str(num_seeds),
             f"Write num_seeds: {replicates} or more, or lower replicates.",
+        )
+
+
+def _budgets(spec: Spec) -> Iterator[Conflict]:
+    """Budgets that allow no trial, or never end anything."""
+    search = spec.search
+    one_trial = spec.training.num_steps * search.replicates
+    if search.max_training_steps is not None and search.max_training_steps < one_trial:
+        yield Conflict(
+            (("search", "max_training_steps"), ("training", "num_steps")),
+            "max_training_steps must be at least training.num_steps * search.replicates, which is "
+            f"{one_trial}, one trial",
+            str(search.max_training_steps),
+            "Raise it, or write max_training_steps: null.",
+        )
+    if search.patience is not None and search.patience > search.num_trials:
+        yield Conflict(
+            (("search", "patience"), ("search", "num_trials")),
+            f"patience must be at most num_trials, which is {search.num_trials}, since with more "
+            "it never ends the search",
+            str(search.patience),
+            "Lower it, or write patience: null.",
         )
 
 

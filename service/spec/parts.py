@@ -21,6 +21,9 @@ from trainers.names import FeatureDistribution, OptimizerName, Precision, Schedu
 MAX_FEATURES = 2**16
 MAX_SEEDS = 1024
 MAX_STEPS = 2**24
+MAX_TRIALS = 10**6
+# A year.
+MAX_HOURS = 8760
 
 Name = Annotated[
     str,
@@ -166,8 +169,23 @@ class SearchSpec(Part):
         "learn from what came of earlier ones, random and quasi_random (spread evenly) do not, "
         "grid tries every combination once; auto chooses for the sweep.",
     )
-    num_trials: Annotated[int, Within(1, 10**6)] = Field(
+    num_trials: Annotated[int, Within(1, MAX_TRIALS)] = Field(
         description="Number of settings to try.", examples=[16]
+    )
+    max_training_steps: Annotated[int | None, Within(1, 2**53)] = Field(
+        default=None,
+        description="The search asks for no more trials once its networks have been trained for so "
+        "many steps, all together; overshot by less than one cohort takes.",
+    )
+    max_hours: Annotated[float | None, Within(0, MAX_HOURS, above=True)] = Field(
+        default=None,
+        description="The same, once its cohorts have been at work for so many hours, by the clock; "
+        "time in which no driver was at work does not count.",
+    )
+    patience: Annotated[int | None, Within(1, MAX_TRIALS)] = Field(
+        default=None,
+        description="The same, once so many trials in a row, in the order in which they ended, "
+        "have brought nothing better that is feasible.",
     )
     replicates: Annotated[int, Within(1, MAX_SEEDS)] = Field(
         default=1, description="Number of seeds that each setting is trained on."

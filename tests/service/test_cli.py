@@ -204,6 +204,34 @@ def test_validate_prints_defaults_and_what_it_takes(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
+def test_validate_says_what_may_end_the_search_sooner(
+    monosweep: Call, tmp_path: Path, tiny_text: str
+) -> None:
+    budgets = "num_trials: 4, max_training_steps: 1000, max_hours: 0.5, patience: 3"
+    (tmp_path / "tiny.yaml").write_text(tiny_text.replace("num_trials: 4", budgets))
+    said = monosweep("validate", "tiny.yaml")
+    assert re.search(r"^search\.max_training_steps +1000$", said.out, re.MULTILINE)
+    assert (
+        "sooner after 1000 training steps, 0.5 hours at work or 3 trials in a row without a better "
+        "one" in " ".join(said.out.split())
+    )
+    (tmp_path / "tiny.yaml").write_text(tiny_text)
+    said = monosweep("validate", "tiny.yaml")
+    assert re.search(r"^search\.patience +null$", said.out, re.MULTILINE)
+    assert "sooner" not in said.out
+
+
+def test_status_and_best_say_why_a_search_ended_early(monosweep: Call, tiny_writer: Writer) -> None:
+    closed = {"budget": "max_hours", "limit": 2.0, "num_asked": 3, "num_trials": 4}
+    tiny_writer.close_search(3, closed)
+    why = "The search ended after 3 of 4 trials: 2 hours at work were over."
+    for command in ("status", "best"):
+        assert why in " ".join(monosweep(command, "tiny").out.split())
+        assert monosweep(command, "tiny", "--json").json()["search_ended"] == why
+    found = monosweep("status", "tiny", "--json").json()
+    assert (found["num_trials"], found["trials"]["waiting"]) == (3, 3)
+
+
 def test_validate_names_the_line_of_a_mistake(
     monosweep: Call, tmp_path: Path, tiny_text: str
 ) -> None:
@@ -658,7 +686,8 @@ def test_an_older_ledger_is_brought_up_to_date_by_resume(
 ) -> None:
     engine = tiny_writer.ledger.engine
     with engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
+        for column in ("deleting_at", "budgets"):
+            connection.exec_driver_sql(f"ALTER TABLE monosweep_sweeps DROP COLUMN {column}")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.exec_driver_sql("UPDATE monosweep_version SET version = 2")

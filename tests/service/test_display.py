@@ -150,6 +150,7 @@ STATUS: dict[str, Any] = {
     "state": "interrupted",
     "failure": None,
     "num_trials": 4,
+    "search_ended": None,
     "objective": "monosemantic_per_feature",
     "objectives": [{"name": "monosemantic_per_feature", "direction": "maximize"}],
     "max_loss_ratio": 1.02,

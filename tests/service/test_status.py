@@ -27,6 +27,7 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         "state": "running",
         "failure": None,
         "num_trials": 4,
+        "search_ended": None,
         "resolved": None,
         "objective": "monosemantic_per_feature",
         "objectives": [{"name": "monosemantic_per_feature", "direction": "maximize"}],

@@ -171,7 +171,8 @@ def no_mlflow_database(ledger: Ledger, home: Home) -> None:
 
 def an_older_ledger(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
+        for column in ("deleting_at", "budgets"):
+            connection.exec_driver_sql(f"ALTER TABLE monosweep_sweeps DROP COLUMN {column}")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute(update(tables.version).values(version=2))

@@ -10,6 +10,7 @@ from postgres import Postgres
 from sqlalchemy import create_engine, inspect, update
 
 from service.errors import (
+    LeaseLostError,
     LedgerAwayError,
     LedgerError,
     SweepExistsError,
@@ -242,12 +243,39 @@ def test_a_finished_sweep_can_be_extended(ledger: Ledger, writer: Writer) -> Non
     assert (record.num_trials, record.verdict, record.finished_at) == (9, None, None)
 
 
+CLOSED = {"budget": "patience", "limit": 2, "num_asked": 3, "num_trials": 5}
+
+
+def test_a_search_is_closed_once_and_an_extension_lifts_what_closed_it(
+    ledger: Ledger, writer: Writer
+) -> None:
+    writer.close_search(3, CLOSED)
+    writer.close_search(4, {**CLOSED, "num_asked": 4})
+    record = ledger.sweep("s")
+    assert (record.num_trials, record.closed, record.lifted) == (3, CLOSED, ())
+    writer.extend(9)
+    record = ledger.sweep("s")
+    assert (record.num_trials, record.closed, record.lifted) == (9, None, ("patience",))
+    writer.close_search(7, {**CLOSED, "budget": "max_hours"})
+    writer.extend(11)
+    writer.extend(12)
+    assert ledger.sweep("s").lifted == ("patience", "max_hours")
+
+
+def test_a_search_is_closed_only_by_who_holds_the_lease(ledger: Ledger, writer: Writer) -> None:
+    release(ledger.engine, writer._lease)
+    with pytest.raises(LeaseLostError):
+        writer.close_search(3, CLOSED)
+    assert ledger.sweep("s").closed is None
+
+
 def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
     ledger: Ledger, home: Home
 ) -> None:
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN first_step")
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
+        connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN budgets")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute(update(tables.version).values(version=1))
@@ -259,10 +287,29 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
         assert again.sweep("s").settings == {"a": 1}
 
 
+def test_rows_from_before_there_were_budgets_keep_their_checksums(
+    ledger: Ledger, home: Home
+) -> None:
+    """Not made anew, which would hide what was changed in place before."""
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN budgets")
+        connection.execute(update(tables.version).values(version=4))
+        before = connection.exec_driver_sql("SELECT checksum FROM monosweep_sweeps").all()
+    with closing(Ledger(home.ledger_url)) as again:
+        assert (again.sweep("s").closed, again.sweep("s").lifted) == (None, ())
+        with again.engine.begin() as connection:
+            assert connection.exec_driver_sql("SELECT checksum FROM monosweep_sweeps").all() == (
+                before
+            )
+            connection.exec_driver_sql("UPDATE monosweep_sweeps SET budgets = '{}'")
+        with pytest.raises(LedgerError, match="found the row of s changed"):
+            again.sweep("s")
+
+
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 5, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 6, found 99"):
         Ledger(home.ledger_url)
 
 
