@@ -163,7 +163,7 @@ def best(name: NameArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(verdict)
     elif record.verdict is None:
-        out.print(no_verdict_view(name, record.state), crop=False)
+        out.print(no_verdict_view(name, record.state, verdict["search_ended"]), crop=False)
     else:
         out.print(verdict_view(verdict, home_here().tracking_uri), crop=False)
 

@@ -133,10 +133,11 @@ def _unbroken(line: str) -> Text:
     return Text(line, no_wrap=True, overflow="ignore")
 
 
-def no_verdict_view(name: str, state: str) -> Group:
+def no_verdict_view(name: str, state: str, search_ended: str | None = None) -> Group:
     """What to do while there is no verdict."""
     lines = [
         Text(f"The sweep {name} has no verdict yet ({state}).", style="yellow"),
+        *([Text(search_ended)] if search_ended else []),
         _unbroken(f"Where it stands: monosweep status {name}"),
     ]
     if state == "interrupted":

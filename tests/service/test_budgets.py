@@ -251,6 +251,29 @@ def test_steps_count_every_network_and_are_overshot_by_less_than_a_cohort(
     assert closed["budget"] == "max_training_steps"
 
 
+def test_a_cohort_that_was_asked_for_in_part_is_asked_for_to_its_end(
+    home: Home, tiny_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first trial is no reason to have no room for its second: 512 steps of 700 are done."""
+    text = text_of(tiny_text, "num_trials: 8, max_training_steps: 700")
+    with driver(home.ledger_url, text) as life:
+        add = life._writer.add_trial
+
+        def dies(phase: Any, number: int, *rest: Any) -> None:
+            if (phase, number) == ("search", 3):
+                raise KeyboardInterrupt
+            add(phase, number, *rest)
+
+        monkeypatch.setattr(life._writer, "add_trial", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(life, ALIKE)
+    assert outcome(home.ledger_url)[0] == 3
+    with driver(home.ledger_url, text) as life:
+        cohort = life.next_cohort()
+        assert cohort is not None
+        assert [trial.number for trial in cohort.trials] == [2, 3]
+
+
 def test_steps_promised_to_cohorts_at_work_are_waited_for(home: Home, tiny_text: str) -> None:
     """Two cohorts of 512 steps at a time; 1000 are allowed. One of them takes hardly any."""
     text = text_of(tiny_text, "num_trials: 20, max_training_steps: 1000")
@@ -469,7 +492,7 @@ def test_of_one_cohort_the_trials_count_by_number_however_they_are_told(
     make_spec: MakeSpec, make_trial: MakeTrial
 ) -> None:
     """As they will be read from the ledger."""
-    trials = [searched(make_trial, number, 0.5) for number in range(3)]
+    trials = [searched(make_trial, number, value) for number, value in enumerate([0.5, 0.1, 0.1])]
     spec = with_search(make_spec, "patience: 2")
     told = Budgets(spec)
     end(told, trials[2], trials[0], trials[1])
