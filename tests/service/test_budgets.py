@@ -479,6 +479,30 @@ def test_what_is_better_but_not_feasible_does_not_count(
     assert budgets.close(4, 9) is not None
 
 
+def test_of_several_objectives_whatever_moves_the_front_is_better(
+    make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    """Monosemanticity up, neurons down; a copy and a worse one move nothing."""
+    spec = make_spec(
+        ("{num_trials: 4}", "{num_trials: 9, patience: 2}"),
+        ("monosemantic_per_feature,", "monosemantic_per_feature, minimize: num_neurons,"),
+    )
+
+    def tried(*pairs: tuple[float, int]) -> Budgets:
+        trials = [
+            replace(trial, settings={**trial.settings, "num_neurons": width})
+            for number, (value, width) in enumerate(pairs)
+            for trial in [searched(make_trial, number, value)]
+        ]
+        return Budgets(spec, ended=trials)
+
+    wide = [(0.5, 96), (0.5, 96), (0.2, 32)]
+    assert tried(*wide).close(3, 9) is None
+    assert tried(*wide, (0.1, 32)).close(4, 9) is None
+    assert tried(*wide, (0.1, 32), (0.4, 64)).close(5, 9) is None
+    assert tried(*wide, (0.1, 32), (0.4, 128)).close(5, 9) is not None
+
+
 def test_without_a_feasible_trial_patience_counts_from_the_first(
     make_spec: MakeSpec, make_trial: MakeTrial
 ) -> None:

@@ -159,6 +159,24 @@ def test_noise_is_hardly_ever_beyond_chance() -> None:
     assert found <= 5
 
 
+def test_every_objective_has_an_answer(
+    make_spec: MakeSpec, searched: Callable[..., list[Trial]]
+) -> None:
+    spec = make_spec(
+        ("search_space: bias_and_width", f"search_space: {SPACE}"),
+        ("monosemantic_per_feature,", "monosemantic_per_feature, minimize: num_neurons,"),
+    )
+    noise, settings = drawn(20, seed=5)
+    found = answers(spec, searched([(*row, n) for row, n in zip(settings, noise, strict=True)]))
+    directions = {answer["target"]: answer["direction"] for answer in found}
+    assert directions == {
+        OBJECTIVE: "maximize",
+        "num_neurons": "minimize",
+        "loss_ratio": "minimize",
+    }
+    assert by_name(found[1])["num_neurons"]["correlation"] == pytest.approx(1.0)
+
+
 def test_a_setting_that_only_some_trials_have_is_judged_by_those(
     spec: Spec, searched: Callable[..., list[Trial]]
 ) -> None:
