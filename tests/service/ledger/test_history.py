@@ -69,6 +69,7 @@ def test_trials_come_in_the_order_of_their_ends_and_by_number_where_they_ended_a
 ) -> None:
     lease = take(ledger.engine, "s")
     with closing(Writer(ledger, lease)) as writer:
+        writer.create_studies(["maximize"])
         point = Point(settings={"num_neurons": 64}, seeds=(0,))
         # Twelve, since "search/10" sorts before "search/2".
         for number in range(12):
