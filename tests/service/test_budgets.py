@@ -567,6 +567,18 @@ def test_a_lifted_budget_counts_no_more(make_spec: MakeSpec, make_trial: MakeTri
     assert Budgets(spec, lifted=["patience", "max_training_steps"], ended=trials).leave_room(9)
 
 
+def test_a_trial_that_has_anothers_result_took_no_steps_and_brought_nothing(
+    make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    spec = with_search(make_spec, "patience: 2, max_training_steps: 512")
+    first = searched(make_trial, 0, 0.5)
+    copies = [replace(searched(make_trial, n, 0.5), same_as="search/0") for n in (1, 2)]
+    closed = Budgets(spec, ended=[first, *copies]).close(3, 9)
+    assert closed is not None
+    assert closed.budget == "patience"
+    assert Budgets(spec, ended=[first, copies[0]]).close(2, 9) is None
+
+
 def test_without_budgets_nothing_ends_early(make_spec: MakeSpec, make_trial: MakeTrial) -> None:
     trials = [make_trial("search", number, state="failed") for number in range(4)]
     budgets = Budgets(make_spec(), ended=trials, worked_s=1e9)
