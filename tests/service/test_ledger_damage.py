@@ -20,7 +20,10 @@ def change(ledger: Ledger, statement: str) -> None:
             "the row of baseline/0 changed",
         ),
         ("UPDATE monosweep_results SET num_steps = 257", "the row of baseline/0 changed"),
-        ("UPDATE monosweep_results SET trial_id = 'baseline/7' WHERE trial_id = 'baseline/0'", ""),
+        (
+            "UPDATE monosweep_results SET trial_id = 'baseline/7' WHERE trial_id = 'baseline/0'",
+            "changed",
+        ),
         ("UPDATE monosweep_sweeps SET num_trials = 5", "the row of tiny changed"),
         ("UPDATE monosweep_sweeps SET verdict = '{}'", "the row of tiny changed"),
         ("UPDATE monosweep_sweeps SET checksum = NULL", "the row of tiny changed"),

@@ -123,7 +123,7 @@ def test_what_a_user_may_not_do_is_said_in_the_databases_words(ledger: Ledger) -
             assert "INSERT" not in str(said.value)
             assert "name: s" not in str(said.value)
         with pytest.raises(LedgerError, match=refused):
-            Writer(reader, lease)
+            Writer(reader, lease).create_studies(["maximize"])
 
 
 @only_postgresql
