@@ -17,18 +17,16 @@ from dataclasses import dataclass, replace
 
 from service.confirmation import BASELINE, Candidate, finalists_ever
 from service.front import as_gains, undominated
-from service.intervals import CONFIDENCE, Interval, mean_interval
+from service.intervals import Interval, mean_interval
 from service.objective import (
-    AT_MOST,
-    COUNTS,
     LOSS_RATIO,
     NUM_NEURONS,
     Goal,
-    Limit,
     Objective,
     in_words,
     number,
 )
+from service.shortfalls import beyond_limits, no_gain
 from service.trials import Result, Settings, Trial
 
 # What a verdict shows of each candidate, with intervals.
@@ -198,58 +196,10 @@ def _finding(
         gains={goal.name: mean_interval(paired.gains(goal)) for goal in objective.goals},
         shortfalls=(
             *failures,
-            *_beyond_limits(paired, objective.limits, _corrected(num_tested)),
-            *_no_gain(paired, objective.goals, num_tested),
+            *beyond_limits(paired.numbers, objective.limits, num_tested),
+            *no_gain(paired.gains, objective.goals, num_tested),
         ),
     )
-
-
-def _corrected(num_tests: int) -> float:
-    """Confidence of each of several intervals that are to hold together."""
-    return 1.0 - (1.0 - CONFIDENCE) / num_tests
-
-
-def _beyond_limits(paired: _Paired, limits: Sequence[Limit], confidence: float) -> list[str]:
-    said = []
-    for limit in limits:
-        name, interval = limit.name, mean_interval(paired.numbers(limit.name), confidence)
-        far, where, end = (
-            ("high", "below", interval.high)
-            if limit.sign == AT_MOST
-            else ("low", "above", interval.low)
-        )
-        if limit.excess(end) > 0.0:
-            said.append(
-                f"its {in_words(name)} may be as {far} as {_short(name, end)}, and must surely be "
-                f"at or {where} {_short(name, limit.bound)} ({confidence:.1%} interval)"
-            )
-    return said
-
-
-def _no_gain(paired: _Paired, goals: Sequence[Goal], num_tested: int) -> list[str]:
-    """What is missing where no objective is surely better."""
-    num_measured = sum(goal.name != NUM_NEURONS for goal in goals)
-    confidence = _corrected(num_tested * max(num_measured, 1))
-    lows = {goal: mean_interval(paired.gains(goal), confidence).low for goal in goals}
-    if any(low > 0.0 for low in lows.values()):
-        return []
-    said = " and ".join(
-        f"its gain in {gain_words(goal)} may be as low as {_short(goal.name, low, '+')}"
-        for goal, low in lows.items()
-    )
-    must = "must surely be above 0" if len(goals) == 1 else "one must surely be above 0"
-    return [f"{said}, and {must} ({confidence:.1%} interval)"]
-
-
-def gain_words(goal: Goal) -> str:
-    """What is gained: the number, or less of it."""
-    if goal.direction == "maximize":
-        return goal.words
-    return f"{'fewer' if goal.name in COUNTS else 'lower'} {goal.words}"
-
-
-def _short(name: str, value: float, sign: str = "") -> str:
-    return f"{value:{sign}.6g}" if name in COUNTS else f"{value:{sign}.4f}"
 
 
 def winner(found: Sequence[Finding], objective: Objective) -> Finding | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from service.confirmation import BASELINE
-from service.findings import Finding, gain_words, passing
+from service.findings import Finding, passing
 from service.objective import COUNTS, LOSS_RATIO, NUM_NEURONS, Goal, Limit, Objective, in_words
+from service.shortfalls import gain_words
 from service.spec import Spec
 from service.trials import State, Trial
 
