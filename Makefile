@@ -7,7 +7,7 @@ TORCH       ?= torch==2.13.0
 CONSTRAINTS ?= -c constraints.txt
 BIN         := $(VENV)/bin
 SWIFT_VENV  ?= .venv-swift
-TEST_JOBS   ?= 2
+TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help sweep test bench bench-training bench-durability bench-gpu bench-equivalence chaos damage outages check format clean

@@ -16,7 +16,8 @@ SPEC = {
     "num_features: 64": "num_features: 1024",
     "feature_density: 0.03125": "feature_density: 0.002",
     "batch_size: 32": "batch_size: 8",
-    "num_trials: 4": "num_trials: 3, seed: 0, sampler: random",
+    "num_trials: 4": "num_trials: 3, enqueue: ["
+    f"{{num_neurons: {WIDE}}}, {{num_neurons: 64, l1: 0.0}}, {{num_neurons: 64, l1: 0.01}}]",
     "cohort_size: 2": "cohort_size: 3",
 }
 
@@ -35,7 +36,7 @@ def little_memory() -> dict[str, str]:
 
 def test_a_trial_that_exhausts_its_workers_memory_fails_alone(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home", little_memory())
-    space = f"{{num_neurons: {{choice: [64, {WIDE}]}}}}"
+    space = f"{{num_neurons: {{choice: [64, {WIDE}]}}, l1: {{float: [0.0, 0.01]}}}}"
     said = " ".join(shell.run("run", str(write_spec(tmp_path, space, **SPEC))).stderr.split())
     assert "search-0 ended again and again, trying its trials apart: search-0a, search-0b" in said
     wide, *others = [row for row in shell.trials("tiny") if row["phase"] == "search"]

