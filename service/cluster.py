@@ -34,8 +34,9 @@ SIGNAL_S = 2.0
 WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
 OBJECT_STORE_BYTES = 150 * 1024**2
-_leaving = threading.Event()
-_left = threading.Event()
+# What keeps each watch below from taking an end that we asked for as one that came by itself.
+_ray_is_ending = threading.Event()
+_cluster_is_left = threading.Event()
 
 
 def connect(address: str | None, here: Room) -> Room:
@@ -134,10 +135,10 @@ def _no_cluster(address: str, error: Exception) -> UserError:
 
 def disconnect() -> None:
     """Leave the cluster, or end the one that was started here."""
-    _leaving.set()
+    _ray_is_ending.set()
     ray.shutdown()
     # Only now: without a cluster that would not return.
-    _left.set()
+    _cluster_is_left.set()
 
 
 def _leave_with_ray() -> None:
@@ -145,13 +146,13 @@ def _leave_with_ray() -> None:
 
     What the ledger holds is whole at any moment. Ray's other processes would stay for a while.
     """
-    _leaving.clear()
+    _ray_is_ending.clear()
     this = psutil.Process()
     servers = [one for one in this.children(recursive=True) if _name(one) in RAY_SERVERS]
 
     def watch() -> None:
         family = this.children(recursive=True)
-        while not _leaving.wait(RAY_WATCH_S):
+        while not _ray_is_ending.wait(RAY_WATCH_S):
             if all(map(_is_alive, servers)):
                 family = this.children(recursive=True)
                 continue
@@ -166,13 +167,13 @@ def _leave_with_cluster() -> None:
 
     What is at work there may go on for a while; whoever takes the sweep over takes nothing from it.
     """
-    _left.clear()
+    _cluster_is_left.clear()
     here = ray.get_runtime_context()
     (node,) = (one for one in ray.nodes() if one["NodeID"] == here.get_node_id())
     reach = Reach([here.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"])
 
     def watch() -> None:
-        while not _left.wait(RAY_WATCH_S):
+        while not _cluster_is_left.wait(RAY_WATCH_S):
             if reach.is_lost():
                 _leave(f"The Ray cluster at {here.gcs_address} has not answered for {AWAY_S:g} s.")
 

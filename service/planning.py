@@ -21,8 +21,7 @@ from trainers.sizes import WIDTH_MULTIPLE
 MIN_ROUNDS = 4
 CPU_COHORT_SIZES = (1, 2, 4, 8, 16)
 GPU_COHORT_SIZES = (*CPU_COHORT_SIZES, 32, 64)
-# In fewer trials, halving stops the best one too often: by recorded curves, in cohorts of four it
-# does so five times as often as in cohorts of eight.
+# Among fewer trials, halving stops the best one too often.
 MIN_STOPPED_COHORT = 8
 # From one cohort's last step to the next one's first on the same worker: 48 cohorts of one trial
 # took 6.5 s, of which 3.6 s were training.

@@ -69,6 +69,11 @@ class Writer:
             update(tables.sweeps).where(mine).values(**values, checksum=checksums.checksum(content))
         )
 
+    def _read_sweep(self, connection: Connection) -> dict[str, Any]:
+        mine = tables.sweeps.c.name == self.sweep
+        row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
+        return checksums.checked(row)
+
     def create_studies(self, directions: Sequence[str]) -> None:
         """Make the studies that are not there yet; before the first trial.
 
@@ -76,11 +81,6 @@ class Writer:
             directions: ``maximize`` or ``minimize``, for each objective of the search.
         """
         self._studies.create(directions)
-
-    def _read_sweep(self, connection: Connection) -> dict[str, Any]:
-        mine = tables.sweeps.c.name == self.sweep
-        row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
-        return checksums.checked(row)
 
     def record_resolved(
         self, resolved: Mapping[str, Any], earlier: Sequence[EarlierTrial] = ()
