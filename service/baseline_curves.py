@@ -23,12 +23,13 @@ def early_stopping(spec: Spec, baseline: Sequence[Trial], storage: Storage) -> E
         StorageError: If the curves cannot be read.
         StorageAwayError: If the storage does not answer now.
     """
-    if spec.early_stopping is None:
+    stopping = spec.stopping
+    if stopping is None:
         return None
     seeds = replicate_seeds(spec.search.seed, spec.search.replicates, fresh=False)
     losses = _losses(baseline, storage)
     return EarlyStopping(
-        reduction=spec.early_stopping.reduction,
+        reduction=stopping.reduction,
         objective=objective_of(spec),
         # Where the baseline itself had no loss to compare with, nobody is stopped.
         baseline={

@@ -206,6 +206,8 @@ class CohortTraining:
 
         cohort = self._cohort
         outcomes = list(by_trial(cohort.trials, trainers.outcomes(state)))
+        records = by_trial(cohort.trials, state.records)
+        stopping = cohort.early_stopping
         folder = f"{FOLDER}/{cohort.sweep}/{cohort.cohort_id}"
         add = self._storage.add_table
         curves = add(f"{folder}/curves-{cohort.attempt}", curves_table(outcomes))
@@ -218,8 +220,9 @@ class CohortTraining:
                 attempt=cohort.attempt,
                 curves=curves,
                 neurons=neurons,
+                standings=None if stopping is None else stopping.standings(trial, known),
             )
-            for trial, replicates in outcomes
+            for (trial, replicates), (_, known) in zip(outcomes, records, strict=True)
         ]
 
     def _end(
@@ -279,6 +282,7 @@ def _result(
     attempt: int,
     curves: str,
     neurons: str,
+    standings: Mapping[str, Mapping[str, float]] | None,
 ) -> Result:
     state, reason = end
     evaluations = [outcome.evaluation for outcome in outcomes]
@@ -297,6 +301,7 @@ def _result(
         replicates=replicates if is_complete else (),
         num_steps=max(_num_steps(outcome) for outcome in outcomes),
         train_s=sum(outcome.train_s for outcome in outcomes),
+        standings=standings,
         curves=curves,
         neurons=neurons,
     )

@@ -89,6 +89,19 @@ class EarlyStopping:
         worst = ranking[num_kept(len(ranking), self.reduction) :]
         return failed | {standing.number for standing in worst}
 
+    def standings(self, trial: Trial, records: Sequence["Record"]) -> dict[str, dict[str, float]]:
+        """What a trial was compared by at each rung that it reached, by step and by number.
+
+        Args:
+            trial: The trial.
+            records: What is known of its networks, one for each of its seeds.
+        """
+        return {
+            str(step): {LOSS_RATIO: one.loss_ratio, self._compared: one.objective}
+            for step in self.rungs
+            for one in self._standings([trial], records, step)
+        }
+
     def reason(
         self, trials: Sequence[Trial], records: Sequence["Record"], number: int, step: int
     ) -> str:
@@ -168,12 +181,13 @@ def num_kept(num_trials: int, reduction: int) -> int:
 
 def rungs(spec: "Spec") -> tuple[int, ...]:
     """Steps at which trials are stopped; none where early stopping is off."""
-    if spec.early_stopping is None:
+    stopping = spec.stopping
+    if stopping is None:
         return ()
-    found, step = [], first_step(spec.early_stopping.first_step, spec.training.num_steps)
+    found, step = [], first_step(stopping.first_step, spec.training.num_steps)
     while step < spec.training.num_steps:
         found.append(step)
-        step *= spec.early_stopping.reduction
+        step *= stopping.reduction
     return tuple(found)
 
 
@@ -193,12 +207,12 @@ def steps_trained(spec: "Spec", num_trials: int, step: int) -> int:
         num_trials: Trials in the cohort.
         step: Steps that the cohort has done.
     """
-    steps, live, since = 0, num_trials, 0
+    steps, live, since, stopping = 0, num_trials, 0, spec.stopping
     for rung in rungs(spec):
-        if spec.early_stopping is None or rung >= step:
+        if stopping is None or rung >= step:
             break
         steps += live * (rung - since)
-        live, since = num_kept(live, spec.early_stopping.reduction), rung
+        live, since = num_kept(live, stopping.reduction), rung
     return steps + live * (step - since)
 
 

@@ -7,18 +7,8 @@ from service.early_stopping import share_trained
 from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved, cohort_bytes
 from service.spec import Spec
-from trainers.sizes import HELD_OUT_BLOCK_SIZE, HELD_OUT_BLOCKS
+from service.training_time import training_s
 
-# Rates of a core, for the estimate only, as measured on a server processor of today: its matrix
-# products; what a step takes beside them, as such and for each weight that it moves; evaluations,
-# by their products (always float32) and the outputs they compare; and samples and projections, by
-# the features that they are of.
-GFLOPS = {"float32": 80.0, "bfloat16": 350.0}
-STEP_OVERHEAD_S = 0.0004
-STEP_S_PER_WEIGHT = 1.1e-9
-EVALUATION_GFLOPS = 140.0
-EVALUATION_S_PER_OUTPUT = 0.7e-9
-BEGIN_S_PER_FEATURE = 1e-4
 START_UP_S = 15.0
 
 
@@ -49,31 +39,12 @@ def estimate(spec: Spec, resolved: Resolved) -> Estimate:
     }
     cohort_size = min(resolved.cohort_size, spec.search.num_trials)
     trained = {**trainings, "search": trainings["search"] * share_trained(spec, cohort_size)}
-    core_s = sum(
-        count * training_s(spec, own if phase == "baseline" else middle, resolved)
-        for phase, count in trained.items()
-    )
+    core_s = 0.0
+    for phase, count in trained.items():
+        width = own if phase == "baseline" else middle
+        core_s += count * training_s(spec, width, resolved.precision, resolved.cpus)
     return Estimate(
         trainings=trainings,
         cohort_bytes=cohort_bytes(spec, resolved.cohort_size, resolved.precision),
         seconds=START_UP_S + core_s / resolved.max_concurrent,
     )
-
-
-def training_s(spec: Spec, num_neurons: float, resolved: Resolved) -> float:
-    """Seconds to train one network on the cores of one cohort.
-
-    Five matrix products a step: two forward, three backward. Short trainings of many features are
-    mostly evaluations, of which there is one at each power of two of the steps.
-    """
-    task, num_steps, cores = spec.task, spec.training.num_steps, 1e9 * resolved.cpus
-    num_weights = num_neurons * (task.num_inputs + task.num_features)
-    products = 2 * task.num_inputs + 3 * task.num_features
-    flop = 2.0 * spec.training.batch_size * num_neurons * products
-    step_s = flop / (GFLOPS[resolved.precision] * cores)
-    step_s += num_weights * STEP_S_PER_WEIGHT + STEP_OVERHEAD_S
-    held_out = HELD_OUT_BLOCKS * HELD_OUT_BLOCK_SIZE
-    evaluation_s = 2.0 * held_out * num_weights / (EVALUATION_GFLOPS * cores)
-    evaluation_s += held_out * task.num_features * EVALUATION_S_PER_OUTPUT
-    begin_s = task.num_features * BEGIN_S_PER_FEATURE
-    return begin_s + num_steps * step_s + (num_steps.bit_length() + 1) * evaluation_s

@@ -239,8 +239,7 @@ class Life:
             sampler=self._resolved.sampler,
             sweep_seed=spec.search.seed,
             num_trials=spec.search.num_trials,
-            directions=self._objective.directions,
-            tell=self._objective.told,
+            objective=self._objective,
             enqueued=spec.search.enqueue,
             earlier=[
                 (one.settings, warm_start.judged(one, self._baseline_losses()))

@@ -13,7 +13,8 @@ from service.machine import has_bfloat16_products
 from service.phases import BaselinePhase, base_settings, num_confirmations
 from service.room import RESERVED_BYTES, Room
 from service.search import resolve_sampler
-from service.spec import Spec
+from service.spec import MIN_STOPPED_COHORT, Spec
+from service.training_time import training_s
 from trainers import Member, Task, TrainingSettings, checkpoint_bytes, peak_bytes
 from trainers.sizes import WIDTH_MULTIPLE
 
@@ -21,8 +22,6 @@ from trainers.sizes import WIDTH_MULTIPLE
 MIN_ROUNDS = 4
 CPU_COHORT_SIZES = (1, 2, 4, 8, 16)
 GPU_COHORT_SIZES = (*CPU_COHORT_SIZES, 32, 64)
-# Among fewer trials, halving stops the best one too often.
-MIN_STOPPED_COHORT = 8
 # From one cohort's last step to the next one's first on the same worker: 48 cohorts of one trial
 # took 6.5 s, of which 3.6 s were training.
 COHORT_OVERHEAD_S = 0.05
@@ -127,7 +126,7 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     return Resolved(
         cohort_size=cohort_size,
         max_concurrent=at_a_time if compute.max_concurrent == "auto" else compute.max_concurrent,
-        sampler=resolve_sampler(spec),
+        sampler=resolve_sampler(spec, _trial_s(spec, precision)),
         precision=precision,
         device=device,
         cpus=compute.cpus,
@@ -177,7 +176,7 @@ def _sizes(spec: Spec, at_a_time: int, capacity: Callable[[int], int]) -> tuple[
 def _choices(spec: Spec) -> tuple[int, ...]:
     """Cohort sizes that ``auto`` may take, ascending; large where trials are stopped early."""
     sizes = GPU_COHORT_SIZES if spec.compute.gpus else CPU_COHORT_SIZES
-    smallest = 1 if spec.early_stopping is None else MIN_STOPPED_COHORT
+    smallest = 1 if spec.stopping is None else MIN_STOPPED_COHORT
     return tuple(size for size in sizes if size >= smallest)
 
 
@@ -287,13 +286,22 @@ def training_settings(spec: Spec, precision: str, device: str) -> dict[str, Any]
     }
 
 
+def _typical_width(spec: Spec) -> float:
+    """Neurons of a network in the middle of the search space."""
+    return sum(spec.space.bounds("num_neurons", spec.model.num_neurons)) / 2
+
+
+def _trial_s(spec: Spec, precision: str) -> float:
+    """Seconds that a typical trial of the search takes, trained to the end."""
+    network_s = training_s(spec, _typical_width(spec), precision, spec.compute.cpus)
+    return network_s * spec.search.replicates
+
+
 def _calibration(spec: Spec, sizes: Sequence[int], precision: str, device: str) -> Calibration:
-    own = spec.model.num_neurons
-    low, high = spec.space.bounds("num_neurons", own)
     return Calibration(
         task=spec.task.model_dump(),
         training=training_settings(spec, precision, device),
-        settings={**base_settings(spec), "num_neurons": round((low + high) / 2)},
+        settings={**base_settings(spec), "num_neurons": round(_typical_width(spec))},
         replicates=spec.search.replicates,
         sizes=tuple(sizes),
         num_threads=spec.compute.cpus,

@@ -34,6 +34,9 @@ class Result:
         loss_ratio: Loss over the baseline's, mean over shared replicates (search trials only).
         num_steps: Training steps done.
         train_s: Seconds of training, summed over replicates.
+        standings: Where trials of its cohort were stopped early: by each of those steps that it
+            reached, the numbers that it was compared by there, means over its replicates. None
+            where there is nothing of the kind.
         curves: Path of the cohort's curves (Parquet) below the storage.
         neurons: Path of the cohort's neurons (Parquet) below the storage.
     """
@@ -47,6 +50,7 @@ class Result:
     loss_ratio: float | None = None
     num_steps: int
     train_s: float
+    standings: Mapping[str, Mapping[str, float]] | None = None
     curves: str | None = None
     neurons: str | None = None
 

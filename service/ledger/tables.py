@@ -123,6 +123,8 @@ results = Table(
     Column("loss_ratio", Float),
     Column("num_steps", Integer, nullable=False),
     Column("train_s", Float, nullable=False),
+    # How it stood where trials of its cohort were stopped early; NULL without any such step.
+    Column("standings", JSON(none_as_null=True)),
     Column("curves", Text),
     Column("neurons", Text),
     Column("ended_at", Float, nullable=False),

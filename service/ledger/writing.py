@@ -314,6 +314,8 @@ class Writer:
             "loss_ratio": result.loss_ratio,
             "num_steps": result.num_steps,
             "train_s": float(result.train_s),
+            "standings": result.standings
+            and {step: dict(numbers) for step, numbers in result.standings.items()},
             "curves": result.curves,
             "neurons": result.neurons,
             "ended_at": ended_at,

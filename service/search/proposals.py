@@ -5,21 +5,19 @@ ledger, each with its parameters and cohort in one commit. The sampler is made a
 from the sweep's seed and the trial's number.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces import Float, Space, Value
-from service.objective import Direction
-from service.search import generations
+from service.objective import Objective
+from service.search import foresight, generations
 from service.search.mirror import Mirror
-from service.search.samplers import SAMPLERS
-from service.trials import Result, Settings, Told, Trial
+from service.search.samplers import COMPLETE_ONLY, SAMPLERS
+from service.trials import Result, Settings, Trial
 
 # Asks for a trial whose settings were proposed before; then the space is taken to be exhausted.
 MAX_ASKS = 5
-
-Tell = Callable[[Result, Settings], Told]
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ class Search:
         sampler: A name in ``SAMPLERS``.
         sweep_seed: The seed of the sweep.
         num_trials: The search's budget as the sweep began; samplers are set for it.
-        directions: ``maximize`` or ``minimize`` for each objective.
-        tell: What samplers are told of a result.
+        objective: What the search is after.
         enqueued: Points to try first; what one leaves out the sampler fills in.
         earlier: Results of earlier sweeps, by their values of what varies.
     """
@@ -60,23 +57,25 @@ class Search:
         sampler: str,
         sweep_seed: int,
         num_trials: int,
-        directions: Sequence[Direction],
-        tell: Tell,
+        objective: Objective,
         enqueued: Sequence[Mapping[str, Value]] = (),
         earlier: Sequence[tuple[Settings, Result]] = (),
     ) -> None:
         self._space = space
         self._base = base
         self._make_sampler = SAMPLERS[sampler](space, sweep_seed, num_trials)
-        self._tell = tell
+        self._foresees = sampler in COMPLETE_ONLY
+        self._objective = objective
         self._enqueued = [_typed(space, point) for point in enqueued]
-        self._mirror = Mirror(space, directions)
-        self._num_earlier = 0
+        self._mirror = Mirror(space, objective.directions)
+        self._earlier: list[tuple[dict[str, Value], Settings, Result]] = []
         self._told: set[int] = set()
         self._proposals: list[Proposal] = []
         self._seen: set[tuple[tuple[str, Value], ...]] = set()
         for settings, result in earlier:
             self._learn(settings, result)
+        if self._foresees:
+            self._look_again([])
 
     @property
     def distributions(self) -> Mapping[str, Any]:
@@ -102,14 +101,40 @@ class Search:
         """Bring the mirror up to what the ledger holds."""
         for trial in trials[len(self._proposals) :]:
             self._add(Proposal(trial.settings, trial.varied, trial.memory))
-        for trial in trials:
-            if trial.result is not None and trial.number not in self._told:
-                told = self._tell(trial.result, trial.settings)
-                self._mirror.tell(self._num_earlier + trial.number, trial.result, told)
-                self._told.add(trial.number)
+        untold = [
+            (trial.number, trial.settings, trial.result)
+            for trial in trials
+            if trial.result is not None and trial.number not in self._told
+        ]
+        self._told.update(number for number, _, _ in untold)
+        if self._foresees and untold:
+            self._look_again(trials)
+            return
+        for number, settings, result in untold:
+            told = self._objective.told(result, settings)
+            self._mirror.tell(len(self._earlier) + number, result, told)
+
+    def _look_again(self, trials: Sequence[Trial]) -> None:
+        """Make the mirror anew: what is foreseen of a trial moves with each that ends."""
+        self._mirror = Mirror(self._space, self._objective.directions)
+        for values, _, _ in self._earlier:
+            self._mirror.add(values, generations.FIRST)
+        for proposal in self._proposals:
+            self._mirror.add(_values(proposal), proposal.memory)
+        ended = {
+            place: (settings, result) for place, (_, settings, result) in enumerate(self._earlier)
+        }
+        ended |= {
+            len(self._earlier) + trial.number: (trial.settings, trial.result)
+            for trial in trials
+            if trial.result is not None
+        }
+        told = foresight.told(list(ended.values()), self._objective)
+        for (place, (_, result)), one in zip(ended.items(), told, strict=True):
+            self._mirror.tell(place, result, one)
 
     def _add(self, proposal: Proposal) -> None:
-        values = {name: proposal.settings[name] for name in proposal.varied}
+        values = _values(proposal)
         self._mirror.add(values, proposal.memory)
         self._proposals.append(proposal)
         self._seen.add(_key(values))
@@ -129,8 +154,8 @@ class Search:
         values = values_in(self._space, self._base, settings)
         if values is not None:
             self._mirror.add(values, generations.FIRST)
-            self._mirror.tell(self._num_earlier, result, self._tell(result, settings))
-            self._num_earlier += 1
+            self._mirror.tell(len(self._earlier), result, self._objective.told(result, settings))
+            self._earlier.append((values, settings, result))
 
 
 def values_in(space: Space, base: Settings, settings: Settings) -> dict[str, Value] | None:
@@ -153,6 +178,11 @@ def _typed(space: Space, point: Mapping[str, Value]) -> dict[str, Value]:
         name: float(value) if isinstance(space.varied[name], Float) else value
         for name, value in point.items()
     }
+
+
+def _values(proposal: Proposal) -> dict[str, Value]:
+    """What was proposed."""
+    return {name: proposal.settings[name] for name in proposal.varied}
 
 
 def _key(values: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:

@@ -23,6 +23,9 @@ from service.spec import Spec
 MIN_STARTUP_TRIALS = 4
 MAX_STARTUP_TRIALS = 10
 
+# Points that are spread over the space before the Gaussian process looks at any: it extrapolates.
+GP_STARTUP_TRIALS = 4
+
 # A generation of NSGA-II: an eighth of the budget, so that short searches have some.
 MIN_POPULATION = 4
 MAX_POPULATION = 50
@@ -32,23 +35,40 @@ MAX_POPULATION = 50
 MOST_TPE_TRIALS = 5000
 MOST_TPE_TRIALS_FOR_SEVERAL = 1000
 
+# An ask of the Gaussian process takes some half a second of a core, and more than two among more
+# trials than these; that is little beside a training of so many seconds.
+MOST_GP_TRIALS = 200
+MIN_GP_TRIAL_S = 5.0
+
+# Learn only from trials that were trained to the end, and are told what is foreseen of the others.
+COMPLETE_ONLY = frozenset({"gp"})
+
 # (number of the trial, how often it was asked for before) -> sampler.
 Maker = Callable[[int, int], BaseSampler]
 
 
-def resolve_sampler(spec: Spec) -> str:
+def resolve_sampler(spec: Spec, trial_s: float) -> str:
     """The sampler that a sweep is searched with; what ``auto`` stands for is settled here alone.
 
-    TPE learns from everything that can come of a trial, and from parameters with conditions;
-    NSGA-II takes over where TPE's asks would get slow, but never where trials are stopped early,
-    which it ignores, or have conditions, which it draws at random.
+    A Gaussian process needs the fewest trials (``make bench-search``) and takes longest to ask: it
+    is for one objective, not too many trials, and those that take long enough. TPE learns from
+    everything that can come of a trial, and from parameters with conditions; NSGA-II takes over
+    where TPE's asks would get slow, but never where trials are stopped early, which it ignores, or
+    have conditions, which it draws at random.
+
+    Args:
+        spec: The sweep file.
+        trial_s: Seconds that a trial's training takes, roughly.
     """
     if spec.search.sampler != "auto":
         return spec.search.sampler
     has_one_goal = len(objective_of(spec).goals) == 1
+    is_worth_it = spec.search.num_trials <= MOST_GP_TRIALS and trial_s >= MIN_GP_TRIAL_S
+    if has_one_goal and is_worth_it and not spec.space.conditions:
+        return "gp"
     most = MOST_TPE_TRIALS if has_one_goal else MOST_TPE_TRIALS_FOR_SEVERAL
     is_quick = spec.search.num_trials <= most
-    needs_tpe = spec.early_stopping is not None or bool(spec.space.conditions)
+    needs_tpe = spec.stopping is not None or bool(spec.space.conditions)
     return "tpe" if is_quick or needs_tpe else "nsga2"
 
 
@@ -71,11 +91,15 @@ def _gp(space: Space, sweep_seed: int, num_trials: int) -> Maker:
     # It brings torch, which takes seconds to import and no other sampler needs.
     from optuna.samplers import GPSampler  # noqa: PLC0415
 
-    return lambda number, retry: GPSampler(
-        seed=_seed(sweep_seed, number, retry),
-        n_startup_trials=_startup(num_trials),
-        warn_independent_sampling=False,
-    )
+    def make(number: int, retry: int) -> BaseSampler:
+        return GPSampler(
+            seed=_seed(sweep_seed, number, retry),
+            n_startup_trials=GP_STARTUP_TRIALS,
+            independent_sampler=_Settled(spread_values(space, sweep_seed, number, retry)),
+            warn_independent_sampling=False,
+        )
+
+    return make
 
 
 def _nsga2(space: Space, sweep_seed: int, num_trials: int) -> Maker:

@@ -114,7 +114,7 @@ def _tuned_baseline(spec: Spec) -> Iterator[Conflict]:
 
 def _early_stopping(spec: Spec) -> Iterator[Conflict]:
     stopping, num_steps = spec.early_stopping, spec.training.num_steps
-    if stopping is None:
+    if stopping is None or stopping == "auto":
         return
     first_step = 1 if stopping.first_step == "auto" else stopping.first_step
     if first_step >= num_steps:

@@ -89,7 +89,7 @@ def _crossed(spec: Spec) -> Iterator[Conflict]:
 
 def _stopped_early(spec: Spec) -> Iterator[Conflict]:
     part = spec.objective
-    if spec.early_stopping is None or part.num_goals == 0:
+    if spec.early_stopping in (None, "auto") or part.num_goals == 0:
         return
     if part.num_goals > 1:
         yield Conflict(

@@ -215,7 +215,7 @@ class EarlyStoppingSpec(Part):
         "since those that end best look bad before.",
     )
     reduction: Annotated[int, PowerOfTwo(2, 1024)] = Field(
-        default=2,
+        default=4,
         description="One trial in so many goes on, rounded up, then and again each time the steps "
         "have grown by the same factor: a power of two.",
     )
@@ -250,6 +250,17 @@ class ComputeSpec(Part):
     checkpoint_s: Annotated[float, Within(0.1, 86400)] = Field(
         default=30.0, description="Seconds between two checkpoints of a cohort at work."
     )
+
+
+def _stopping_form(value: object) -> str:
+    return "word" if isinstance(value, str) else "mapping"
+
+
+EarlyStopping = Annotated[
+    Annotated[Literal["auto"], OneOf(otherwise=", null, or a mapping that says when"), Tag("word")]
+    | Annotated[EarlyStoppingSpec | None, Tag("mapping")],
+    Discriminator(_stopping_form),
+]
 
 
 def _space_form(value: object) -> str | None:

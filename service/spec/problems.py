@@ -19,6 +19,8 @@ from service.spec.yaml_values import KeyPath, clipped, dotted, flow
 MAX_SHOWN = 80
 
 _SPACE = "search_space"
+# Its forms are branches of a union too.
+_STOPPING = "early_stopping"
 # Keys of a parameter that are seen as such; its form is not.
 _OWN_KEYS = ("log", "step", "points", "when")
 
@@ -63,6 +65,8 @@ def without_wrong(error: ValidationError, data: LocatedData) -> LocatedData:
 def _path(details: ErrorDetails) -> KeyPath:
     """Where in the file an error lies: its location without the branches of unions."""
     place = details["loc"]
+    if place[:1] == (_STOPPING,):
+        return (_STOPPING, *place[2:])
     if place[:1] != (_SPACE,):
         return place
     # search_space, which form of it, parameter, which form of it, key, list position
@@ -150,7 +154,14 @@ def _entry(path: KeyPath, advice: str) -> tuple[KeyPath, str]:
 
 
 def _may_be_null(annotation: object) -> bool:
-    return type(None) in get_args(annotation)
+    return annotation is type(None) or any(map(_may_be_null, get_args(annotation)))
+
+
+def _part(annotation: Any) -> type[Part] | None:
+    """The mapping among the forms that a key may have."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _part(one))), None)
 
 
 def _keys(details: ErrorDetails, parents: KeyPath, model: type[Part]) -> dict[str, FieldInfo]:
@@ -158,9 +169,7 @@ def _keys(details: ErrorDetails, parents: KeyPath, model: type[Part]) -> dict[st
     holder: Any = model
     for depth, step in enumerate(parents):
         if parents[0] != _SPACE:
-            annotation = holder.model_fields[step].annotation
-            # A part that may be null is a union of the two.
-            holder = get_args(annotation)[0] if _may_be_null(annotation) else annotation
+            holder = _part(holder.model_fields[step].annotation)
         else:
             holder = SpaceMapping if depth == 0 else FORMS[str(details["loc"][3])]
     return {field.alias or name: field for name, field in holder.model_fields.items()}

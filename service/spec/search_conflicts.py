@@ -14,9 +14,8 @@ from service.spec.yaml_values import KeyPath, clipped, flow
 if TYPE_CHECKING:
     from service.spec import Spec
 
-# Samplers that learn from trials that were trained to the end, and from parameters that are always
-# there.
-_COMPLETE_ONLY = ("gp", "nsga2")
+# Samplers that learn from parameters only that are always there.
+_WITHOUT_CONDITIONS = ("gp", "nsga2")
 _SAMPLER = ("search", "sampler")
 _ENQUEUE = ("search", "enqueue")
 # What is wrong with one of them is said first.
@@ -53,16 +52,14 @@ def search_conflicts(spec: Spec, space: Space) -> Iterator[Conflict]:
 
 def _sampler(spec: Spec, space: Space) -> Iterator[Conflict]:
     sampler = spec.search.sampler
-    if sampler not in _COMPLETE_ONLY:
-        return
-    if spec.early_stopping is not None:
+    if sampler == "nsga2" and spec.early_stopping not in (None, "auto"):
         yield Conflict(
             (_SAMPLER, ("early_stopping",)),
             "sampler must be one that learns from stopped trials where early_stopping is on",
             f"{sampler}, which ignores them",
-            "Write sampler: tpe, or early_stopping: null.",
+            "Write sampler: tpe or gp, or early_stopping: null.",
         )
-    if space.conditions:
+    if sampler in _WITHOUT_CONDITIONS and space.conditions:
         yield Conflict(
             (_SAMPLER, ("search_space",)),
             "sampler must be one that learns of parameters with a when",

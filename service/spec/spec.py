@@ -14,6 +14,11 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model
 
 from search_spaces import NAMED_SPACES, Space
 from service.errors import Problem, SpecError
+from service.spec.automatic import (
+    MIN_STOPPED_STEPS,
+    MIN_STOPPED_TRIALS,
+    gains_by_stopping,
+)
 from service.spec.conflicts import ConflictsError, conflicts_of
 from service.spec.fields import nearest, refused
 from service.spec.objective import ObjectiveSpec
@@ -22,6 +27,7 @@ from service.spec.parts import (
     BaselineSpec,
     ComputeSpec,
     ConfirmationSpec,
+    EarlyStopping,
     EarlyStoppingSpec,
     ModelSpec,
     Name,
@@ -87,10 +93,12 @@ class Spec(Part):
     search: SearchSpec = Field(
         description="How the search goes through the space.", examples=[{"num_trials": 16}]
     )
-    early_stopping: EarlyStoppingSpec | None = Field(
-        default=None,
-        description="Whether a cohort's worst trials are stopped early: null (off), or a mapping "
-        "that says when. Baseline and confirmation are always trained to the end.",
+    early_stopping: EarlyStopping = Field(
+        default="auto",
+        description="Whether a cohort's worst trials are stopped early: null (off), a mapping that "
+        "says when, or auto, which is on where it is known to help: one objective, a sampler that "
+        f"learns, at least {MIN_STOPPED_STEPS} steps and {MIN_STOPPED_TRIALS} trials. Baseline and "
+        "confirmation are always trained to the end.",
     )
     confirmation: ConfirmationSpec = Field(
         default=ConfirmationSpec(), description="How the best settings are confirmed."
@@ -131,6 +139,13 @@ class Spec(Part):
             learning_rate=self.training.learning_rate,
             num_neurons=self.model.num_neurons,
         )
+
+    @cached_property
+    def stopping(self) -> EarlyStoppingSpec | None:
+        """When a cohort's worst trials are stopped early; None where they are not."""
+        if self.early_stopping != "auto":
+            return self.early_stopping
+        return EarlyStoppingSpec() if gains_by_stopping(self) else None
 
     def settings(self) -> dict[str, Any]:
         """Everything the file says and every default, as plain values that JSON can hold."""

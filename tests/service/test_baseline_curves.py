@@ -25,7 +25,7 @@ PATHS = ("results/tiny/baseline-0/curves-1.parquet", "results/tiny/baseline-1/cu
 def spec(make_spec: MakeSpec) -> Spec:
     """Rungs 64 and 128, and two seeds for every trial: 0 and 1."""
     return make_spec(
-        (COMPUTE, f"early_stopping: {{first_step: 64}}\n{COMPUTE}"),
+        (COMPUTE, f"early_stopping: {{first_step: 64, reduction: 2}}\n{COMPUTE}"),
         ("num_trials: 4", "num_trials: 4, replicates: 2"),
         ("baseline: {num_seeds: 2}", "baseline: {num_seeds: 3}"),
     )

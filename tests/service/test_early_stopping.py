@@ -240,8 +240,8 @@ def with_stopping(make_spec: MakeSpec, written: str) -> Spec:
     ("written", "steps"),
     [
         ("null", ()),
-        ("{first_step: 32}", (32, 64, 128)),
-        ("{}", (64, 128)),  # from a quarter of 256 steps on
+        ("{first_step: 32, reduction: 2}", (32, 64, 128)),
+        ("{}", (64,)),  # a quarter of 256 steps; four times as many are all
         ("{first_step: 16, reduction: 4}", (16, 64)),  # the last step, 256, is no rung
         ("{first_step: 128}", (128,)),
     ],
@@ -264,11 +264,13 @@ def test_rungs_are_steps_of_the_curve_below_the_last(
     ],
 )
 def test_the_steps_of_a_cohort_of_five(make_spec: MakeSpec, step: int, steps: int) -> None:
-    assert steps_trained(with_stopping(make_spec, "{first_step: 32}"), 5, step) == steps
+    assert (
+        steps_trained(with_stopping(make_spec, "{first_step: 32, reduction: 2}"), 5, step) == steps
+    )
 
 
 def test_the_share_that_is_trained(make_spec: MakeSpec) -> None:
-    spec = with_stopping(make_spec, "{first_step: 32}")
+    spec = with_stopping(make_spec, "{first_step: 32, reduction: 2}")
     assert share_trained(spec, 5) == 512 / (5 * 256)
     assert share_trained(spec, 1) == 1.0
     assert share_trained(with_stopping(make_spec, "null"), 5) == 1.0

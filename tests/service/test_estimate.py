@@ -2,11 +2,12 @@ from collections.abc import Callable
 
 import pytest
 
-from service.estimate import START_UP_S, estimate, training_s
+from service.estimate import START_UP_S, estimate
 from service.phases import BaselinePhase, ConfirmationPhase
 from service.planning import resolve
 from service.room import Machine, Room
 from service.spec import Spec
+from service.training_time import training_s
 from service.trials import Trial
 
 MakeSpec = Callable[..., Spec]
@@ -141,7 +142,7 @@ def test_a_training_takes_about_as_long_as_foreseen(
         ("num_steps: 256", f"num_steps: {steps}"),
         ("precision: float32", "precision: bfloat16"),
     )
-    foreseen = training_s(spec, neurons, resolve(spec, ROOM))
+    foreseen = training_s(spec, neurons, "bfloat16", 1)
     assert seconds / 2 < foreseen < 2 * seconds
 
 

@@ -463,7 +463,7 @@ def test_a_failed_trial_goes_with_its_reason_and_its_neighbours_stay(ledger_url:
     assert (trial.state.name, trial.constraints) == ("PRUNED", {"loss_ratio": 1e6})
 
 
-STOPPING = SWEEP + "early_stopping: {first_step: 64}\n"
+STOPPING = SWEEP + "early_stopping: {first_step: 64, reduction: 2}\n"
 CURVES = "results/tiny/baseline-0/curves-1.parquet"
 
 

@@ -107,9 +107,9 @@ def test_a_size_that_early_stopping_halves_more_often_is_faster(make_spec: MakeS
         return dict.fromkeys(calibration.sizes, 0.001)
 
     resolved = resolve(spec, Room((Machine(1, PLENTY),)), measure)
-    assert asked[0].sizes == (8, 16)  # among few the best one is stopped too often
+    assert asked[0].sizes == (4, 8, 16)  # of fewer than four the best one is stopped too often
     assert resolved.cohort_size == 16
-    assert resolve(spec, Room((Machine(64, PLENTY),))).cohort_size == 8
+    assert resolve(spec, Room((Machine(64, PLENTY),))).cohort_size == 4
 
 
 def test_auto_never_plans_past_memory(make_spec: MakeSpec) -> None:

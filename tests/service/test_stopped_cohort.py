@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -112,7 +113,7 @@ Numbers = tuple[list[dict[str, Any]], pa.Table, pa.Table]
 
 def numbers(folder: Path, results: list[Result]) -> Numbers:
     """All that a cohort leaves, but for times and its attempt."""
-    names = ("trial_id", "state", "reason", "metrics", "replicates", "num_steps")
+    names = ("trial_id", "state", "reason", "metrics", "replicates", "num_steps", "standings")
     storage = Storage(str(folder))
     return (
         [{name: getattr(result, name) for name in names} for result in results],
@@ -129,8 +130,10 @@ def uninterrupted(
     return numbers(folder, ended(begun(folder, trials, stopping)))
 
 
-def test_half_of_the_trials_are_stopped_at_each_rung(uninterrupted: Numbers) -> None:
-    results, curves, neurons = uninterrupted
+def test_half_of_the_trials_are_stopped_at_each_rung(
+    uninterrupted: Numbers, stopping: EarlyStopping
+) -> None:
+    (results, curves, neurons), baseline = uninterrupted, stopping.baseline[16]
     by_state: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         by_state.setdefault(result["state"], []).append(result)
@@ -141,7 +144,23 @@ def test_half_of_the_trials_are_stopped_at_each_rung(uninterrupted: Numbers) -> 
     assert stopped == [16, 16, 32]
     assert by_state["complete"][0]["num_steps"] == NUM_STEPS
     assert {row["trial_id"] for row in neurons.to_pylist()} == {by_state["complete"][0]["trial_id"]}
+    # How each stood against the baseline at every rung that it reached, both seeds averaged.
+    reached = {result["trial_id"]: list(result["standings"]) for result in results}
+    assert reached[by_state["complete"][0]["trial_id"]] == ["16", "32", "64"]
     for result in by_state["pruned"]:
+        rungs = ["16", "32", "64"][: 1 if result["num_steps"] == 16 else 2]
+        assert reached[result["trial_id"]] == rungs
+        at_16 = [
+            row
+            for row in curves.to_pylist()
+            if (row["trial_id"], row["step"]) == (result["trial_id"], 16)
+        ]
+        assert result["standings"]["16"] == pytest.approx(
+            {
+                "loss_ratio": fmean(row["loss"] / baseline[row["seed"]] for row in at_16),
+                "concentration_per_feature": fmean(r["concentration_per_feature"] for r in at_16),
+            }
+        )
         assert (result["metrics"], result["replicates"]) == ({}, ())
         assert result["reason"].startswith(f"stopped at step {result['num_steps']}: rank ")
         steps = [row["step"] for row in curves.to_pylist() if row["trial_id"] == result["trial_id"]]

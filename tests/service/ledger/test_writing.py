@@ -53,6 +53,7 @@ def result(trial_id: str = "baseline/0", attempt: int = 1, **changes: object) ->
         "replicates": ({"loss": 0.4}, {"loss": 0.6}),
         "num_steps": 8,
         "train_s": 1.5,
+        "standings": {"4": {"loss_ratio": 0.9}},
         "curves": "results/s/baseline-0/curves-1.parquet",
     }
     return Result(**{**values, **changes})  # type: ignore[arg-type]
@@ -276,6 +277,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
         connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN first_step")
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN budgets")
+        connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN standings")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute(update(tables.version).values(version=1))
@@ -287,12 +289,13 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
         assert again.sweep("s").settings == {"a": 1}
 
 
-def test_rows_from_before_there_were_budgets_keep_their_checksums(
+def test_rows_from_before_there_were_budgets_and_standings_keep_their_checksums(
     ledger: Ledger, home: Home
 ) -> None:
     """Not made anew, which would hide what was changed in place before."""
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN budgets")
+        connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN standings")
         connection.execute(update(tables.version).values(version=4))
         before = connection.exec_driver_sql("SELECT checksum FROM monosweep_sweeps").all()
     with closing(Ledger(home.ledger_url)) as again:
@@ -309,7 +312,7 @@ def test_rows_from_before_there_were_budgets_keep_their_checksums(
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 6, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 7, found 99"):
         Ledger(home.ledger_url)
 
 

@@ -62,8 +62,7 @@ def new_search(space: Space = SPACE, **changes: Any) -> Search:
         "sampler": "tpe",
         "sweep_seed": 7,
         "num_trials": 12,
-        "directions": ("maximize",),
-        "tell": OBJECTIVE.told,
+        "objective": OBJECTIVE,
     }
     return Search(space, BASE, **{**values, **changes})
 
@@ -92,6 +91,7 @@ def ended(trial: Trial, state: Any = "complete") -> Trial:
         loss_ratio=1.0 + (0.5 if bias < -0.5 else 0.0) if state == "complete" else None,
         num_steps=1,
         train_s=0.0,
+        standings={"1": {LOSS_RATIO: 1.0, "feature_coverage": -bias / 2}},
     )
     return replace(trial, state=state, result=result)
 
@@ -169,8 +169,8 @@ def test_a_search_rebuilt_anywhere_proposes_as_one_that_never_stopped(
 
 
 def test_a_search_by_gp_rebuilt_anywhere_proposes_as_one_that_never_stopped() -> None:
-    """Few asks: each fits its model."""
-    states = ["complete"] * 5 + ["failed"] + ["complete"] * 4
+    """Few asks: each fits its model. What is foreseen moves with every trial that ends."""
+    states = ["complete"] * 3 + ["pruned", "complete", "failed", "pruned"] + ["complete"] * 3
     whole = searched(states, sampler="gp")
     assert searched(states, frozenset({(2, 1), (3, 1), (4, 0)}), sampler="gp") == whole
     assert whole[6:] != searched(states, sampler="random")[6:]

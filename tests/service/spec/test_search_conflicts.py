@@ -78,9 +78,12 @@ def test_a_grid_may_be_tried_whole_or_in_part() -> None:
 GP, NSGA2 = "sampler: gp", "sampler: nsga2"
 REFUSED = [
     # samplers
-    ({"extra": GP, "stopping": "{first_step: 64}"}, "search.sampler", 12,
-     "sampler must be one that learns from stopped trials where early_stopping is on, found gp, "
-     "which ignores them", "Write sampler: tpe, or early_stopping: null."),
+    ({"extra": NSGA2, "stopping": "{first_step: 64}"}, "search.sampler", 12,
+     "sampler must be one that learns from stopped trials where early_stopping is on, found nsga2, "
+     "which ignores them", "Write sampler: tpe or gp, or early_stopping: null."),
+    ({"extra": GP, "l1": ONLY_GELU}, "search.sampler", 12,
+     "sampler must be one that learns of parameters with a when, found gp, which would draw l1 "
+     "at random", "Write sampler: tpe, or drop when."),
     ({"extra": NSGA2, "l1": ONLY_GELU}, "search.sampler", 12,
      "sampler must be one that learns of parameters with a when, found nsga2, which would draw l1 "
      "at random", "Write sampler: tpe, or drop when."),

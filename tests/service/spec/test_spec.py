@@ -76,13 +76,17 @@ def test_the_packaged_quick_start_says_what_the_documentation_says():
 
 def test_defaults_are_those_of_the_quick_start():
     small, whole = (parse_spec(text, origin="x") for text in (SMALLEST, QUICKSTART))
-    assert differences(small, whole) == ["name: small -> quickstart"]
+    assert differences(small, whole) == [
+        "name: small -> quickstart",
+        "early_stopping: auto -> null",
+    ]
 
 
 def test_a_spec_is_typed_frozen_and_keeps_its_text():
     spec = parse_spec(QUICKSTART, origin="x")
     assert spec.training.learning_rate == 0.01
     assert spec.early_stopping is None
+    assert spec.stopping is None
     assert spec.text == QUICKSTART
     assert spec == parse_spec(QUICKSTART + "# more\n", origin="x")
     assert hash(spec) == hash(parse_spec(QUICKSTART + "# more\n", origin="x"))
@@ -96,10 +100,37 @@ def test_a_spec_is_typed_frozen_and_keeps_its_text():
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "stops"),
+    [
+        ("seed: 0", "seed: 1", True),
+        ("num_steps: 8192", "num_steps: 4096", True),
+        ("num_steps: 8192", "num_steps: 4095", False),
+        ("num_trials: 16", "num_trials: 8", True),
+        ("num_trials: 16", "num_trials: 7", False),
+        ("sampler: auto", "sampler: tpe", True),
+        ("sampler: auto", "sampler: random", False),
+        ("sampler: auto", "sampler: nsga2", False),
+        ("cohort_size: auto", "cohort_size: 4", True),
+        ("cohort_size: auto", "cohort_size: 3", False),
+        ("loss_margin: 0.02", "minimize: num_neurons", False),
+        ("maximize: monosemantic_per_feature", "minimize: loss", True),
+        ("maximize: monosemantic_per_feature", "minimize: train_s", False),
+    ],
+)
+def test_early_stopping_is_on_by_itself_where_it_is_known_to_help(old, new, stops):
+    text = edited("early_stopping: null                # off; or a mapping with its settings\n", "")
+    assert text.count(old) == 1
+    spec = parse_spec(text.replace(old, new), origin="x")
+    assert spec.early_stopping == "auto"
+    assert (spec.stopping is not None) is stops
+    assert Spec.from_settings(spec.settings(), spec.text) == spec
+
+
+@pytest.mark.parametrize(
     ("written", "stopping"),
     [
-        ("{}", ("auto", 2)),
-        ("{first_step: 1}", (1, 2)),
+        ("{}", ("auto", 4)),
+        ("{first_step: 1}", (1, 4)),
         ("{first_step: 4096, reduction: 1024}", (4096, 1024)),
     ],
 )
@@ -301,7 +332,10 @@ REFUSED = [
     (edited("early_stopping: null", "early_stopping: {reducton: 4}"), "early_stopping.reducton", 10,
      "found reducton", "Did you mean reduction?"),
     (edited("early_stopping: null", "early_stopping: off"), "early_stopping", 10,
-     "early_stopping must be null or a mapping, found the text 'off'",
+     "early_stopping must be auto, null, or a mapping that says when, found the text 'off'",
+     "Write one of the names."),
+    (edited("early_stopping: null", "early_stopping: 1024"), "early_stopping", 10,
+     "early_stopping must be null or a mapping, found 1024",
      "Write its keys below it, such as `first_step: ...`, or null."),
     (edited("early_stopping: null", "early_stopping: {first_step: 1000}"), "early_stopping.first_step", 10,
      "first_step must be auto or a power of two from 1 to 8388608, found 1000", "Write 512 or 1024."),
