@@ -235,7 +235,8 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
         table,
         Text(),
         Text("What it will take here", style="bold"),
-        # Fewer where few trials are feasible, or finalists have the baseline's width.
+        # Fewer where few trials are feasible, or finalists have the baseline's width or are the
+        # best enqueued one.
         Text(f"trainings  at most {total} ({trainings})"),
         Text(
             f"cohorts    {_cohort_size(settings, resolved)}, {resolved.max_concurrent} at a time, "

@@ -13,7 +13,7 @@ measured: it needs none either.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.confirmation import BASELINE, Candidate, finalists_ever
 from service.front import as_gains, undominated
@@ -28,6 +28,8 @@ from service.objective import (
 )
 from service.shortfalls import beyond_limits, no_gain
 from service.trials import Result, Settings, Trial
+
+Numbers = Mapping[str, float | None]
 
 # What a verdict shows of each candidate, with intervals.
 SHOWN = ("loss", "monosemantic_per_feature", "monosemantic_per_neuron", "feature_coverage")
@@ -46,6 +48,7 @@ class Finding:
         gains: 95% interval of how much better each objective is, by name; empty with fewer than
             two seeds.
         shortfalls: Why it cannot win, in words; empty if both statements hold.
+        numbers: The same numbers of each training that has the baseline's beside it, by seed.
     """
 
     candidate: Candidate
@@ -54,6 +57,7 @@ class Finding:
     loss_ratio: Interval | None
     gains: Mapping[str, Interval]
     shortfalls: tuple[str, ...]
+    numbers: Mapping[int, Numbers] = field(default_factory=dict)
 
     @property
     def passes(self) -> bool:
@@ -107,16 +111,14 @@ def findings(
     return [
         _finding(
             candidate,
-            _Paired(numbers[candidate.role], numbers[BASELINE]),
+            numbers[candidate.role],
+            numbers[BASELINE],
             failures.get(candidate.role, []),
             objective,
             num_tested=max(len(tested), 1),
         )
         for candidate in chosen
     ]
-
-
-Numbers = Mapping[str, float | None]
 
 
 def _numbers(names: Sequence[str], result: Result, settings: Settings, loss: float) -> Numbers:
@@ -126,14 +128,14 @@ def _numbers(names: Sequence[str], result: Result, settings: Settings, loss: flo
 
 
 class _Paired:
-    """A candidate's numbers beside the baseline's, on the seeds that both have.
+    """A candidate's numbers beside another's, on the seeds that both have.
 
     Attributes:
         unknown: The seeds that it lacks a finite number on, in words.
 
     Args:
         mine: Its numbers by seed.
-        theirs: The baseline's numbers by seed.
+        theirs: The other's numbers by seed.
     """
 
     def __init__(self, mine: Mapping[int, Numbers], theirs: Mapping[int, Numbers]) -> None:
@@ -157,8 +159,12 @@ class _Paired:
         return [mine for mine, _ in self._both(name)]
 
     def gains(self, goal: Goal) -> list[float]:
-        """How much better it is than the baseline, one for each seed."""
+        """How much better it is than the other, one for each seed."""
         return [goal.gain(mine, theirs) for mine, theirs in self._both(goal.name)]
+
+    def ratios(self, name: str) -> list[float]:
+        """Its numbers over the other's, one for each seed; the other's are not 0."""
+        return [mine / theirs for mine, theirs in self._both(name)]
 
     def _both(self, name: str) -> list[tuple[float, float]]:
         both = [(mine[name], theirs[name]) for mine, theirs in self._pairs]
@@ -167,7 +173,8 @@ class _Paired:
 
 def _finding(
     candidate: Candidate,
-    paired: _Paired,
+    mine: Mapping[int, Numbers],
+    theirs: Mapping[int, Numbers],
     failures: Sequence[str],
     objective: Objective,
     *,
@@ -178,6 +185,7 @@ def _finding(
         for name in dict.fromkeys((*SHOWN, *objective.names))
         if name not in (LOSS_RATIO, NUM_NEURONS)
     ]
+    paired = _Paired(mine, theirs)
     failures = (*failures, *paired.unknown)
     if len(paired) < 2:
         return Finding(
@@ -199,6 +207,37 @@ def _finding(
             *beyond_limits(paired.numbers, objective.limits, num_tested),
             *no_gain(paired.gains, objective.goals, num_tested),
         ),
+        numbers=mine,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How one candidate compares with another, seed by seed.
+
+    Nothing is decided by it: its intervals are not corrected.
+
+    Attributes:
+        num_seeds: Seeds on which both, and the baseline, ended complete.
+        gain: 95% interval of how much better it is in the first objective.
+        loss_ratio: 95% interval of its loss over the other's.
+    """
+
+    num_seeds: int
+    gain: Interval
+    loss_ratio: Interval
+
+
+def compared(one: Finding, other: Finding, objective: Objective) -> Comparison | None:
+    """One candidate beside another; None with fewer than two shared seeds."""
+    with_loss = {seed: numbers for seed, numbers in other.numbers.items() if numbers["loss"]}
+    paired = _Paired(one.numbers, with_loss)
+    if len(paired) < 2:
+        return None
+    return Comparison(
+        num_seeds=len(paired),
+        gain=mean_interval(paired.gains(objective.first)),
+        loss_ratio=mean_interval(paired.ratios("loss")),
     )
 
 
@@ -242,7 +281,7 @@ def _gains(objective: Objective) -> Callable[[Finding], tuple[float, ...]]:
 def at_width(found: Sequence[Finding], num_neurons: object, objective: Objective) -> Finding | None:
     """The best setting of this width for which both statements hold, the baseline aside.
 
-    A candidate that was only moved to the width counts here, though it cannot win.
+    Candidates that cannot win count here: one that was moved to the width, or was enqueued.
     """
     there = [
         finding

@@ -161,6 +161,12 @@ class Objective:
             limit.key: limit.excess(number(limit.name, result, settings)) for limit in self.limits
         }
 
+    def total_excess(self, result: Result, settings: Settings) -> float:
+        """How far a complete trial is beyond its limits, all together; 0 within them."""
+        if self.values(result, settings) is None:
+            return math.inf
+        return sum(max(one, 0.0) for one in self.constraints(result, settings).values())
+
     def is_feasible(self, result: Result, settings: Settings) -> bool:
         """Whether a trial is complete and keeps every limit; nothing else can become best."""
         excesses = self.constraints(result, settings).values()

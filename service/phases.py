@@ -160,7 +160,7 @@ class SearchPhase:
 
 
 class ConfirmationPhase:
-    """The finalists and the baseline again, on seeds that the search never saw.
+    """The candidates again, on seeds that the search never saw.
 
     Args:
         spec: The sweep file.
@@ -179,10 +179,12 @@ class ConfirmationPhase:
         search_trials: Sequence[Trial],
         confirmed: Sequence[Trial] = (),
     ) -> None:
-        # A setting that was proposed twice is one finalist.
-        search_trials = known_results.distinct(search_trials)
         self.candidates: list[Candidate] = confirmation.candidates(
-            baseline, search_trials, objective_of(spec), spec.confirmation.finalists
+            baseline,
+            search_trials,
+            objective_of(spec),
+            spec.confirmation.finalists,
+            len(spec.search.enqueue),
         )
         seeds = replicate_seeds(spec.search.seed, spec.confirmation.num_seeds, fresh=True)
         self._points = confirmation.points(self.candidates, seeds)
@@ -202,10 +204,14 @@ def _rates(spec: Spec) -> tuple[float, ...]:
 
 
 def num_confirmations(spec: Spec) -> int:
-    """Trials of a confirmation at most: finalists, baseline, and a setting at its width."""
+    """Trials of a confirmation at most.
+
+    The baseline, the finalists, a setting at the baseline's width, and the best enqueued one.
+    """
     width = spec.model.num_neurons
     is_varied = spec.space.bounds("num_neurons", width) != (width, width)
-    return (spec.confirmation.finalists + 1 + is_varied) * spec.confirmation.num_seeds
+    num_others = is_varied + bool(spec.search.enqueue)
+    return (1 + spec.confirmation.finalists + num_others) * spec.confirmation.num_seeds
 
 
 def _key(point: Point | Trial) -> tuple[object, ...]:

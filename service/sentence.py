@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from service.confirmation import BASELINE
-from service.findings import Finding, passing
+from service.findings import Comparison, Finding, passing
+from service.intervals import Interval
 from service.objective import COUNTS, LOSS_RATIO, NUM_NEURONS, Goal, Limit, Objective, in_words
 from service.shortfalls import gain_words
 from service.spec import Spec
@@ -62,6 +63,67 @@ def what_else_counts(num_finalists: int, num_confirmed: int) -> list[str]:
     ]
 
 
+def how_the_enqueued_did(
+    objective: Objective,
+    best: Finding | None,
+    enqueued: Finding | None,
+    beside: Comparison | None,
+    trials: Mapping[str, Trial],
+) -> list[str]:
+    """Where points were enqueued: how the best of them did, beside the winner if there is one.
+
+    Args:
+        objective: What the search was after.
+        best: The winner, if there is one.
+        enqueued: The best enqueued setting, if one was confirmed.
+        beside: How the winner compares with it, where they are two.
+        trials: The search's trials by id.
+    """
+    if enqueued is None:
+        return []
+    if enqueued is best:
+        return ["The winner is the best enqueued setting."]
+    subject = _best_enqueued(objective, trials[enqueued.candidate.trial_id])
+    if enqueued.loss_ratio is None:
+        return [f"{subject} was not confirmed: {'; '.join(enqueued.shortfalls)}."]
+    goal = objective.first
+    words = f"{goal.words} " if len(objective.goals) > 1 else ""
+    has = f"{subject} has {words}{_short(goal.name, enqueued.interval(goal.name).mean)}"
+    if best is None or beside is None:
+        gain = ", ".join(_gained(goal, enqueued.gains[goal.name]))
+        ratio = _times(enqueued.loss_ratio, "the baseline's")
+        return [f"{has} (gain {gain}) at {ratio}."]
+    fewer = beside.num_seeds < best.num_seeds
+    seeds = [f"{beside.num_seeds} of {best.num_seeds} seeds"] if fewer else []
+    who = "the winner's is" if words else "the winner is"
+    how = _how_much_better(goal, beside.gain, seeds)
+    return [f"{has}; {who} {how} at {_times(beside.loss_ratio, 'its')}."]
+
+
+def _best_enqueued(objective: Objective, trial: Trial) -> str:
+    """Which it is, and in what it was the best if not in the objective."""
+    assert trial.result is not None
+    if objective.is_feasible(trial.result, trial.settings):
+        beyond = ""
+    elif trial.state == "complete":
+        beyond = "; none was feasible"
+    else:
+        beyond = "; none was trained to its end"
+    return f"The best enqueued setting ({trial.trial_id}{beyond})"
+
+
+def _how_much_better(goal: Goal, gain: Interval, seeds: Sequence[str]) -> str:
+    mean, *bounds = [*_gained(goal, gain), *seeds]
+    if gain.low > 0.0:
+        return f"{mean} better ({', '.join(bounds)})" if bounds else f"{mean} better"
+    how = "worse" if gain.high < 0.0 else "not surely better"
+    return f"{how} ({', '.join([mean, *bounds])})"
+
+
+def _times(ratio: Interval, whose: str) -> str:
+    return f"{ratio.mean:.3f} times {whose} loss ({ratio.low:.3f} to {ratio.high:.3f})"
+
+
 def nothing_to_confirm(objective: Objective, search_trials: Sequence[Trial]) -> str:
     """Why there are no findings: no trial of the search was feasible."""
     states = [trial.state for trial in search_trials]
@@ -106,9 +168,14 @@ def _compared(goal: Goal, best: Finding, baseline: Finding) -> str:
     gain = best.gains[goal.name]
     mine, theirs = (_short(goal.name, one.interval(goal.name).mean) for one in (best, baseline))
     of = "" if goal.direction == "maximize" else f" in {gain_words(goal)}"
+    gained = ", ".join(_gained(goal, gain))
+    return f"{goal.words} {mine} against the baseline's {theirs} (gain{of} {gained}"
+
+
+def _gained(goal: Goal, gain: Interval) -> list[str]:
+    """A gain, and its interval unless it is known."""
     mean, low, high = (_short(goal.name, end, "+") for end in (gain.mean, gain.low, gain.high))
-    said = f"{goal.words} {mine} against the baseline's {theirs} (gain{of} {mean}"
-    return said if goal.name == NUM_NEURONS else f"{said}, 95% {low} to {high}"
+    return [mean] if goal.name == NUM_NEURONS else [mean, f"95% {low} to {high}"]
 
 
 def _short(name: str, value: float, sign: str = "") -> str:

@@ -16,7 +16,10 @@ out = Console(soft_wrap=False)
 err = Console(stderr=True)
 
 SpecArgument = Annotated[
-    str, typer.Argument(metavar="SPEC", help="A sweep file, or a packaged sweep: quickstart.")
+    str,
+    typer.Argument(
+        metavar="SPEC", help="A sweep file, or a packaged sweep: quickstart or paper-size."
+    ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
 AddressOption = Annotated[

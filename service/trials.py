@@ -66,8 +66,9 @@ class Trial:
         varied: Names of the settings that the search varies.
         seeds: One for each replicate.
         cohort_id: The cohort it is trained in.
-        role: In confirmation, what it stands for: ``baseline``, ``search/12``, or
-            ``search/12 at 512`` for a setting moved to the baseline's width.
+        role: In confirmation, what it stands for: ``baseline``, ``search/12``,
+            ``search/12 at 512`` for a setting moved to the baseline's width, or
+            ``search/3 as enqueued`` for the best enqueued one.
         same_as: The earlier trial of the same settings and seeds whose result it has; it is not
             trained. ``search/3``, or ``search/3 of NAME`` for another sweep's.
         memory: What the sampler must know of it besides, to go on after an interruption.

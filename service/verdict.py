@@ -5,9 +5,24 @@ from typing import Any
 
 from service.closed import Closed
 from service.confirmation import BASELINE
-from service.findings import Finding, at_width, confirmed_front, passing, ranking, winner
+from service.findings import (
+    Comparison,
+    Finding,
+    at_width,
+    compared,
+    confirmed_front,
+    passing,
+    ranking,
+    winner,
+)
 from service.objective import Objective, objective_of
-from service.sentence import nothing_to_confirm, sentence, what_else_counts, why_fewer
+from service.sentence import (
+    how_the_enqueued_did,
+    nothing_to_confirm,
+    sentence,
+    what_else_counts,
+    why_fewer,
+)
 from service.spec import Spec
 from service.trials import Trial
 
@@ -34,6 +49,10 @@ def verdict(
     by_id = {trial.trial_id: trial for trial in search_trials}
     baseline = found[0] if found else None
     same_width = at_width(found, spec.model.num_neurons, objective)
+    enqueued = next((finding for finding in found if finding.candidate.is_enqueued), None)
+    beside = (
+        compared(best, enqueued, objective) if best and enqueued and best is not enqueued else None
+    )
     finalists = [finding for finding in found if finding.candidate.is_finalist]
     num_confirmed = max(num_confirmed, len(finalists))
     return {
@@ -48,6 +67,7 @@ def verdict(
         "winner": _winner(best, objective, by_id) if best else None,
         "front": _front(found, objective, by_id),
         "best_at_baseline_width": _shown(same_width, objective) if same_width else None,
+        "enqueued": _enqueued(enqueued, beside, objective) if enqueued else None,
         "finalists": [
             _shown(finding, objective) for finding in found if finding.candidate.role != BASELINE
         ],
@@ -57,6 +77,7 @@ def verdict(
         else " ".join(
             [
                 sentence(spec, objective, best, same_width, found),
+                *how_the_enqueued_did(objective, best, enqueued, beside, by_id),
                 *why_fewer(spec, len(finalists), len(search_trials)),
                 *what_else_counts(len(finalists), num_confirmed),
             ]
@@ -78,6 +99,7 @@ def open_verdict(spec: Spec) -> Json:
         "winner": None,
         "front": [],
         "best_at_baseline_width": None,
+        "enqueued": None,
         "finalists": [],
         "num_confirmed": 0,
         "sentence": f"The sweep {spec.name} has no verdict yet.",
@@ -127,6 +149,15 @@ def _shown(finding: Finding, objective: Objective) -> Json:
 def _winner(finding: Finding, objective: Objective, trials: Mapping[str, Trial]) -> Json:
     role = finding.candidate.role
     return {**_shown(finding, objective), "trial": role, "params": trials[role].params}
+
+
+def _enqueued(finding: Finding, beside: Comparison | None, objective: Objective) -> Json:
+    """The best enqueued setting, and how the winner compares with it, if there is another one."""
+    return {
+        **_shown(finding, objective),
+        "winner_gain": beside.gain.as_json() if beside else None,
+        "winner_loss_ratio": beside.loss_ratio.as_json() if beside else None,
+    }
 
 
 def _front(

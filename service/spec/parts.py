@@ -196,7 +196,7 @@ class SearchSpec(Part):
     enqueue: Annotated[tuple[EnqueuedPoint, ...], BeforeValidator(_points)] = Field(
         default=(),
         description="Points to try first: values of parameters of the search space; what a point "
-        "leaves out the sampler fills in.",
+        "leaves out the sampler fills in. The best of them is confirmed beside the finalists.",
     )
     warm_start: Annotated[tuple[Name, ...], BeforeValidator(_names)] = Field(
         default=(),

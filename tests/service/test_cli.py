@@ -252,6 +252,7 @@ def test_a_spec_that_is_no_file_is_the_users_mistake(
 
 def test_a_packaged_sweep_is_suggested(monosweep: Call) -> None:
     refused(monosweep("validate", "quickstrat"), "Did you mean quickstart?")
+    refused(monosweep("validate", "papersize"), "Did you mean paper-size?")
 
 
 def test_a_name_that_is_no_word_is_refused_before_anything_is_made(

@@ -78,6 +78,7 @@ def test_a_finalist_without_numbers_has_dashes() -> None:
         "search/999 at 1024",
         "search/99999 at 16384",
         "search/999999 at 65536",  # the largest that a sweep file allows
+        "search/1023 as enqueued",
     ],
 )
 def test_the_table_fits_80_columns_whatever_the_roles(role: str) -> None:

@@ -15,6 +15,7 @@ MakeSpec = Callable[..., Spec]
 COMPUTE = "compute: {cohort_size: 2, max_concurrent: 1}"
 SPACE = "search_space: bias_and_width"
 FIXED_WIDTH = "search_space: {initial_bias: {float: [-1.0, 0.0]}}"
+ENQUEUED = "num_trials: 4, enqueue: [{initial_bias: -0.5}]"
 ROOM = Room((Machine(1, 2**36),))
 
 
@@ -63,6 +64,37 @@ def test_a_search_at_the_baselines_width_confirms_no_third_candidate(
     trial = make_trial("search", 0, loss_ratio=1.0, monosemantic_per_feature=0.5)
     phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, [trial])
     assert phase.num_trials == 4
+
+
+def test_an_enqueued_point_may_be_one_more_to_confirm(
+    make_spec: MakeSpec, make_trial: Callable[..., Trial]
+) -> None:
+    """Baseline, finalist, one of the baseline's width and the enqueued one, on two seeds each."""
+    point = "enqueue: [{initial_bias: -0.5, bias_decay: 1.0, num_neurons: 96}]"
+    spec = make_spec(("num_trials: 4", f"num_trials: 4, {point}"))
+    assert trainings(spec)["confirmation"] == 8
+    widths = {0: 96, 1: 64, 2: 128}
+    trials = [
+        make_trial(
+            "search",
+            number,
+            settings={"num_neurons": width},
+            loss_ratio=1.0,
+            monosemantic_per_feature=width / 256,
+        )
+        for number, width in widths.items()
+    ]
+    phase = ConfirmationPhase(spec, BaselinePhase(spec)._settings, trials)
+    assert [one.role for one in phase.candidates] == [
+        "baseline",
+        "search/2",
+        "search/1 at 64",
+        "search/0 as enqueued",
+    ]
+    assert phase.num_trials == 8
+    # At the baseline's own width alone: baseline, finalist and the enqueued one.
+    own = make_spec((SPACE, FIXED_WIDTH), ("num_trials: 4", ENQUEUED))
+    assert trainings(own)["confirmation"] == 6
 
 
 def memory(spec: Spec) -> int:

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from service.confirmation import Candidate
-from service.findings import Finding, confirmed_front, findings, winner
+from service.findings import Finding, compared, confirmed_front, findings, winner
 from service.objective import AT_LEAST, AT_MOST, MAXIMIZE, MINIMIZE, Goal, Limit, Objective
 from service.trials import Trial
 
@@ -27,7 +27,7 @@ def confirmed(
         Candidate(
             role=role,
             settings={"num_neurons": widths.get(role, 64)},
-            is_finalist=role != "baseline",
+            is_finalist=role != "baseline" and " " not in role,
         )
         for role in roles
     ]
@@ -102,6 +102,17 @@ def test_more_finalists_need_more_certainty(make_trial: MakeTrial) -> None:
     assert winner(confirmed(make_trial, {"baseline": base, "a": gain}), OBJECTIVE)
     two = confirmed(make_trial, {"baseline": base, "a": gain, "b": base})
     assert winner(two, OBJECTIVE) is None
+
+
+def test_one_that_cannot_win_takes_no_certainty_from_those_that_can(make_trial: MakeTrial) -> None:
+    """The gains of before, which among two finalists are not enough."""
+    base = [(1.0, 0.1), (1.0, 0.1), (1.0, 0.1), (1.0, 0.1)]
+    gain = [(1.0, 0.14), (1.0, 0.20), (1.0, 0.26), (1.0, 0.20)]
+    better = [(1.0, value + 0.1) for _, value in gain]
+    found = confirmed(make_trial, {"baseline": base, "a": gain, "b as enqueued": better})
+    best = winner(found, OBJECTIVE)
+    assert best is not None
+    assert best.candidate.role == "a"
 
 
 def test_a_finalist_that_fails_on_a_seed_cannot_win(make_trial: MakeTrial) -> None:
@@ -247,3 +258,48 @@ def test_a_number_that_is_not_finite_is_named_and_cannot_win(make_trial: MakeTri
     assert found[1].num_seeds == 3
     assert found[1].shortfalls[0] == "seed 3 has no finite monosemantic per feature"
     assert winner(found, OBJECTIVE) is None
+
+
+# One candidate beside another, on the same seeds.
+
+OTHER = [(0.95, 0.40), (0.96, 0.42), (0.94, 0.38), (0.95, 0.40)]
+
+
+def test_two_candidates_are_compared_seed_by_seed(make_trial: MakeTrial) -> None:
+    """Gains 0.20, 0.21, 0.19, 0.21: mean 0.2025, standard error 0.0047871, t(0.975, 3) 3.182446.
+
+    Loss ratios 0.947368, 0.958333, 0.936170, 0.947368: mean 0.947310, standard error 0.0045242.
+    """
+    roles = {"baseline": STEADY, "a": BETTER, "b": OTHER}
+    _, a, b = confirmed(make_trial, roles)
+    beside = compared(a, b, OBJECTIVE)
+    assert beside is not None
+    assert beside.num_seeds == 4
+    assert (beside.gain.mean, beside.gain.low) == (
+        pytest.approx(0.2025),
+        pytest.approx(0.187265, abs=1e-6),
+    )
+    assert (beside.loss_ratio.mean, beside.loss_ratio.high) == (
+        pytest.approx(0.947310, abs=1e-6),
+        pytest.approx(0.961708, abs=2e-6),
+    )
+    turned = compared(b, a, OBJECTIVE)
+    assert turned is not None
+    assert turned.gain.mean == pytest.approx(-0.2025)
+    # Losses 0.05, 0.04, 0.06 and 0.05 lower.
+    lower = compared(a, b, Objective((DOWN,), ()))
+    assert lower is not None
+    assert lower.gain.mean == pytest.approx(0.05)
+
+
+def test_two_candidates_are_compared_on_the_seeds_that_both_have(make_trial: MakeTrial) -> None:
+    """Without the first seed the gains are 0.21, 0.19 and 0.21."""
+    roles = {"baseline": STEADY, "a": BETTER, "b": OTHER}
+    _, a, b = confirmed(make_trial, roles, failed=("b",))
+    beside = compared(a, b, OBJECTIVE)
+    assert beside is not None
+    assert (beside.num_seeds, beside.gain.mean) == (3, pytest.approx(0.61 / 3))
+    # Nothing is how many times nothing.
+    lossless = [(0.0, value) for _, value in OTHER[:3]]
+    _, a, b = confirmed(make_trial, {**roles, "b": [*lossless, OTHER[3]]})
+    assert compared(a, b, OBJECTIVE) is None

@@ -905,6 +905,53 @@ def test_a_cohort_with_a_known_result_that_kills_its_worker_is_split_like_any(
     assert states["search/5"] == ("complete", None)
 
 
+# A recipe at two widths, which by the formula the sampler's points surpass.
+BELIEVED = SWEEP.replace(
+    "search: {num_trials: 7}",
+    """search:
+  num_trials: 7
+  enqueue:
+    - {initial_bias: -0.125, num_neurons: 32}
+    - {initial_bias: -0.125, num_neurons: 64}
+""",
+)
+
+
+def stopped_recipe(trial: Trial) -> Result:
+    is_one = trial.phase == "search" and trial.number < 2
+    return stopped(trial) if is_one else by_formula(trial)
+
+
+@pytest.mark.parametrize(
+    ("by", "role"),
+    [(by_formula, "search/1 as enqueued"), (stopped_recipe, "search/0 as enqueued")],
+)
+def test_the_best_enqueued_point_is_confirmed_wherever_the_driver_is_stopped(
+    new_ledger_url: Callable[[], str], by: Train, role: str
+) -> None:
+    whole, cut = new_ledger_url(), new_ledger_url()
+    with driver(whole, BELIEVED) as life:
+        train(life, by)
+        said = life.verdict()
+    for cohorts in (2, 2, 1, 1):
+        with driver(cut, BELIEVED) as life:
+            train(life, by, cohorts=cohorts)
+            life.next_cohort()
+    with driver(cut, BELIEVED) as life:
+        train(life, by)
+        assert life.verdict() == said
+    assert told(cut) == told(whole)
+    enqueued, best = said["enqueued"], said["winner"]
+    assert (enqueued["role"], enqueued["num_seeds"]) == (role, 3)
+    assert enqueued["settings"]["initial_bias"] == -0.125
+    # The noise is the seed's, so that the gain is the formula's, seed by seed.
+    gain = best["monosemantic_per_feature"]["mean"] - enqueued["monosemantic_per_feature"]["mean"]
+    assert gain > 0
+    ends = enqueued["winner_gain"]
+    assert (ends["mean"], ends["low"]) == (pytest.approx(gain), pytest.approx(gain))
+    assert said["num_confirmed"] == 2  # finalists alone
+
+
 WARM = REPEATS.replace("name: tiny", "name: warm").replace("sampler: random", "warm_start: [tiny]")
 
 

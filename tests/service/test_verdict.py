@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.confirmation import Candidate
-from service.findings import SHOWN, Finding, findings
+from service.findings import SHOWN, Finding, Numbers, findings
 from service.intervals import Interval
 from service.objective import objective_of
 from service.spec import Spec
@@ -35,17 +35,25 @@ def finding(
     objective: float = 0.1,
     shortfalls: tuple[str, ...] = (),
     is_finalist: bool = True,
+    is_enqueued: bool = False,
+    numbers: Mapping[int, Numbers] | None = None,
     **changed: float | int | str,
 ) -> Finding:
     metrics = dict.fromkeys(SHOWN, Interval(objective, objective - 0.01, objective + 0.01))
     metrics["feature_coverage"] = Interval(0.55, 0.5, 0.6)
     return Finding(
-        candidate=Candidate(role=role, settings={**BASE, **changed}, is_finalist=is_finalist),
+        candidate=Candidate(
+            role=role,
+            settings={**BASE, **changed},
+            is_finalist=is_finalist,
+            is_enqueued=is_enqueued,
+        ),
         num_seeds=4,
         metrics=metrics,
         loss_ratio=Interval(0.99, 0.98, 1.0),
         gains={"monosemantic_per_feature": Interval(objective - 0.1, objective - 0.2, objective)},
         shortfalls=shortfalls,
+        numbers=numbers or {},
     )
 
 
@@ -233,6 +241,172 @@ def test_one_that_is_only_moved_to_the_width_cannot_win(
     assert found["best_at_baseline_width"]["role"] == "search/3 at 64"
 
 
+# The best enqueued setting beside the winner. Over four seeds with values of mean - d twice and of
+# mean + d twice the interval is mean - 1.837386 d to mean + 1.837386 d: t(0.975, 3) is 3.182446,
+# the standard error d over the square root of 3.
+
+
+def by_seed(
+    values: Sequence[float], losses: Sequence[float] = (1.0, 1.0, 1.0, 1.0)
+) -> dict[int, Numbers]:
+    return {
+        seed: {"monosemantic_per_feature": value, "loss": loss}
+        for seed, (value, loss) in enumerate(zip(values, losses, strict=True))
+    }
+
+
+WON = finding(
+    "search/3",
+    objective=1.05,
+    num_neurons=128,
+    numbers=by_seed((1.02, 1.02, 1.08, 1.08), (0.957, 0.957, 0.977, 0.977)),
+)
+
+
+def as_enqueued(value: float, **changed: Any) -> Finding:
+    role, numbers = "search/2 as enqueued", by_seed((value,) * 4)
+    one = finding(role, objective=value, is_finalist=False, is_enqueued=True, numbers=numbers)
+    return replace(one, **changed)
+
+
+@pytest.fixture
+def enqueued(make_trial: MakeTrial) -> list[Trial]:
+    """A search of which every trial is feasible."""
+    return [
+        make_trial("search", n, loss=1.0, loss_ratio=1.0, monosemantic_per_feature=0.5)
+        for n in range(4)
+    ]
+
+
+def test_the_winner_is_compared_with_the_best_enqueued_setting(
+    make_spec: MakeSpec, enqueued: Sequence[Trial]
+) -> None:
+    """Gains 0.18 and 0.24, twice each: d is 0.03. Loss ratios 0.957 and 0.977: d is 0.01."""
+    found = verdict(make_spec(), [BASELINE, WON, as_enqueued(0.84)], enqueued)
+    assert found["sentence"].endswith(
+        " The best enqueued setting (search/2) has 0.84; the winner is +0.21 better (95% +0.15 to "
+        "+0.27) at 0.967 times its loss (0.949 to 0.985)."
+    )
+    shown = found["enqueued"]
+    assert shown["winner_gain"] == pytest.approx(
+        {"mean": 0.21, "low": 0.21 - 0.055122, "high": 0.21 + 0.055122}, abs=1e-6
+    )
+    assert shown["winner_loss_ratio"] == pytest.approx(
+        {"mean": 0.967, "low": 0.967 - 0.018374, "high": 0.967 + 0.018374}, abs=1e-6
+    )
+    (row,) = [row for row in found["finalists"] if row["role"] == "search/2 as enqueued"]
+    assert row["is_finalist"] is False
+    assert {name: shown[name] for name in row} == row
+    assert set(shown) - set(row) == {"winner_gain", "winner_loss_ratio"}
+    assert (shown["num_neurons"], shown["gain"]["mean"]) == (64, pytest.approx(0.74))
+    # It does not win, however good it is.
+    better = verdict(make_spec(), [BASELINE, WON, as_enqueued(1.2)], enqueued)
+    assert (better["winner"]["trial"], better["num_confirmed"]) == ("search/3", 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.03, "has 1.03; the winner is not surely better (+0.02, 95% -0.04 to +0.08) at 0.967"),
+        (1.05, "has 1.05; the winner is not surely better (+0.00, 95% -0.06 to +0.06) at 0.967"),
+        (1.06, "has 1.06; the winner is not surely better (-0.01, 95% -0.07 to +0.05) at 0.967"),
+        (1.2, "has 1.20; the winner is worse (-0.15, 95% -0.21 to -0.09) at 0.967"),
+    ],
+)
+def test_no_winner_is_called_better_than_its_interval_carries(
+    make_spec: MakeSpec, enqueued: Sequence[Trial], value: float, said: str
+) -> None:
+    found = verdict(make_spec(), [BASELINE, WON, as_enqueued(value)], enqueued)
+    assert f"(search/2) {said} times its loss" in found["sentence"]
+
+
+def test_seeds_that_the_enqueued_setting_lacks_are_told(
+    make_spec: MakeSpec, enqueued: Sequence[Trial]
+) -> None:
+    """Gains 0.18 and 0.18: nothing was seen to vary."""
+    numbers = by_seed((0.84, 0.84), (1.0, 1.0))
+    found = verdict(
+        make_spec(), [BASELINE, WON, as_enqueued(0.84, num_seeds=2, numbers=numbers)], enqueued
+    )
+    said = "the winner is +0.18 better (95% +0.18 to +0.18, 2 of 4 seeds) at 0.957 times"
+    assert said in found["sentence"]
+    lost = as_enqueued(
+        0.84,
+        num_seeds=1,
+        metrics={},
+        gains={},
+        loss_ratio=None,
+        numbers=by_seed((0.84,), (1.0,)),
+        shortfalls=("seed 9 diverged", "only 1 seeds shared with the baseline"),
+    )
+    found = verdict(make_spec(), [BASELINE, WON, lost], enqueued)
+    assert found["sentence"].endswith(
+        " The best enqueued setting (search/2) was not confirmed: seed 9 diverged; only 1 seeds "
+        "shared with the baseline."
+    )
+    assert found["enqueued"]["role"] == "search/2 as enqueued"
+    assert found["enqueued"]["winner_gain"] is None
+    assert found["enqueued"]["winner_loss_ratio"] is None
+
+
+def test_an_enqueued_winner_is_not_compared_with_itself(
+    make_spec: MakeSpec, enqueued: Sequence[Trial]
+) -> None:
+    own = replace(WON, candidate=replace(WON.candidate, is_enqueued=True))
+    found = verdict(make_spec(), [BASELINE, own], enqueued)
+    assert found["sentence"].endswith(" The winner is the best enqueued setting.")
+    shown = found["enqueued"]
+    assert (shown["role"], shown["is_finalist"]) == ("search/3", True)
+    assert (shown["winner_gain"], shown["winner_loss_ratio"]) == (None, None)
+
+
+def test_an_enqueued_finalist_that_does_not_win_is_compared_too(
+    make_spec: MakeSpec, enqueued: Sequence[Trial]
+) -> None:
+    other = as_enqueued(0.84).candidate
+    other = replace(other, role="search/2", is_finalist=True)
+    found = verdict(make_spec(), [BASELINE, WON, as_enqueued(0.84, candidate=other)], enqueued)
+    assert (found["winner"]["trial"], found["enqueued"]["role"]) == ("search/3", "search/2")
+    assert found["enqueued"]["winner_gain"]["mean"] == pytest.approx(0.21)
+
+
+def test_without_a_winner_the_best_enqueued_setting_stands_beside_the_baseline(
+    make_spec: MakeSpec, enqueued: Sequence[Trial]
+) -> None:
+    missed = replace(WON, shortfalls=("its loss is high",))
+    found = verdict(make_spec(), [BASELINE, missed, as_enqueued(0.84)], enqueued)
+    assert found["sentence"] == (
+        "No winner. search/3: its loss is high. The best enqueued setting (search/2) has 0.84 "
+        "(gain +0.74, 95% +0.64 to +0.84) at 0.990 times the baseline's loss (0.980 to 1.000)."
+    )
+    assert found["enqueued"]["gain"]["mean"] == pytest.approx(0.74)
+    assert found["enqueued"]["winner_gain"] is None
+
+
+def test_what_best_means_is_told_where_no_enqueued_setting_was_feasible(
+    make_spec: MakeSpec, make_trial: MakeTrial, enqueued: Sequence[Trial]
+) -> None:
+    beyond = make_trial("search", 2, loss=9.0, loss_ratio=9.0, monosemantic_per_feature=0.5)
+    ends = {
+        "none was feasible": beyond,
+        "none was trained to its end": make_trial("search", 2, state="pruned"),
+    }
+    for said, trial in ends.items():
+        trials = [*enqueued[:2], trial, enqueued[3]]
+        found = verdict(make_spec(), [BASELINE, WON, as_enqueued(0.84)], trials)
+        assert f"The best enqueued setting (search/2; {said}) has 0.84; " in found["sentence"]
+
+
+def test_without_enqueued_points_nothing_is_said_of_them(
+    make_spec: MakeSpec, enqueued: Sequence[Trial]
+) -> None:
+    for found in ([BASELINE, WON], []):
+        said = verdict(make_spec(), found, enqueued)
+        assert said["enqueued"] is None
+        assert "enqueued" not in said["sentence"]
+    assert open_verdict(make_spec())["enqueued"] is None
+
+
 TUNED = ("baseline: {num_seeds: 2}", "baseline: {num_seeds: 2, learning_rate: tuned}")
 
 
@@ -357,6 +531,55 @@ def test_several_objectives_are_a_front_and_the_first_one_decides(
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
+def test_of_several_objectives_the_enqueued_setting_is_compared_in_the_first(
+    make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    trials = [
+        make_trial("search", n, loss=0.5, monosemantic_per_feature=0.5, mean_bias=-0.5)
+        for n in range(4)
+    ]
+    best = replace(several("search/2", 0.6, 0.5, 96), numbers=by_seed((0.6,) * 4, (0.5,) * 4))
+    role, numbers = "search/3 as enqueued", by_seed((0.4,) * 4, (0.4,) * 4)
+    other = several(role, 0.4, 0.4, 128)
+    believed = replace(other.candidate, is_finalist=False, is_enqueued=True)
+    said = verdict(
+        make_spec(SEVERAL),
+        [
+            several("baseline", 0.1, 0.5, 64, "its gain is 0"),
+            best,
+            replace(other, candidate=believed, numbers=numbers),
+        ],
+        trials,
+    )["sentence"]
+    assert said.endswith(
+        " The best enqueued setting (search/3) has monosemantic per feature 0.40; the winner's is "
+        "+0.20 better (95% +0.20 to +0.20) at 1.250 times its loss (1.250 to 1.250)."
+    )
+
+
+def test_fewer_neurons_than_the_enqueued_settings_have_no_interval(
+    make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    """Its 32 to the 96 and to the 32 of the enqueued one."""
+    narrow = ("maximize: monosemantic_per_feature", "minimize: num_neurons")
+    trials = [make_trial("search", n, loss=0.5, loss_ratio=1.0) for n in range(4)]
+    best = several("search/0", 0.6, 0.5, 32)
+    best = replace(best, numbers={seed: {"num_neurons": 32.0, "loss": 0.5} for seed in range(4)})
+    for width, how in ((96, "+64 better"), (32, "not surely better (+0)")):
+        other = several("search/3 as enqueued", 0.4, 0.5, width)
+        believed = replace(other.candidate, is_finalist=False, is_enqueued=True)
+        numbers = {seed: {"num_neurons": float(width), "loss": 0.5} for seed in range(4)}
+        found = [
+            several("baseline", 0.1, 0.5, 64, "its gain is 0"),
+            best,
+            replace(other, candidate=believed, numbers=numbers),
+        ]
+        said = verdict(make_spec(narrow), found, trials)["sentence"]
+        assert said.endswith(
+            f" has {width}; the winner is {how} at 1.000 times its loss (1.000 to 1.000)."
+        )
+
+
 def test_every_limit_is_told_of_where_there_is_nothing_to_confirm(
     make_spec: MakeSpec, trials: Sequence[Trial]
 ) -> None:
@@ -394,14 +617,28 @@ seeds = st.lists(measured, min_size=3, max_size=3)
 
 
 @settings(max_examples=60, deadline=None)
-@given(seeds, seeds, seeds)
+@given(baseline=seeds, wide=seeds, narrow=seeds, enqueued=seeds)
 def test_every_verdict_is_strict_json_and_confirms_only_with_a_winner(
-    make_spec: MakeSpec, make_trial: MakeTrial, baseline: Any, wide: Any, narrow: Any
+    make_spec: MakeSpec,
+    make_trial: MakeTrial,
+    *,
+    baseline: Any,
+    wide: Any,
+    narrow: Any,
+    enqueued: Any,
 ) -> None:
-    roles = {"baseline": (baseline, 64), "search/3": (wide, 128), "search/3 at 64": (narrow, 64)}
+    roles = {
+        "baseline": (baseline, 64),
+        "search/3": (wide, 128),
+        "search/3 at 64": (narrow, 64),
+        "search/0 as enqueued": (enqueued, 96),
+    }
     chosen = [
         Candidate(
-            role=role, settings={**BASE, "num_neurons": width}, is_finalist=role == "search/3"
+            role=role,
+            settings={**BASE, "num_neurons": width},
+            is_finalist=role == "search/3",
+            is_enqueued=role == "search/0 as enqueued",
         )
         for role, (_, width) in roles.items()
     ]
@@ -428,3 +665,7 @@ def test_every_verdict_is_strict_json_and_confirms_only_with_a_winner(
     if said["winner"] is not None:
         assert said["winner"]["loss_ratio"]["high"] <= 1.5
         assert said["winner"]["gain"]["low"] > 0.0
+    assert said["enqueued"]["role"] == "search/0 as enqueued"
+    # Of three seeds the winner has all that the baseline has.
+    is_compared = said["winner"] is not None and said["enqueued"]["num_seeds"] > 1
+    assert (said["enqueued"]["winner_gain"] is not None) is is_compared

@@ -68,8 +68,30 @@ def refusal(text: str) -> SpecError:
     return caught.value
 
 
+def test_the_packaged_sweeps_are_called_what_they_are_found_by():
+    assert packaged_sweeps() == ("paper-size", "quickstart")
+    assert [load_spec(name).name for name in packaged_sweeps()] == ["paper-size", "quickstart"]
+
+
+def test_the_paper_size_enqueues_the_papers_recipe_at_five_learning_rates():
+    """Bias decay 0.03 over 2**17 steps is 0.48 over 2**13: sixteen times as much on each."""
+    spec = load_spec("paper-size")
+    assert [point.pop("learning_rate") for point in map(dict, spec.search.enqueue)] == [
+        0.003,
+        0.007,
+        0.01,
+        0.02,
+        0.03,
+    ]
+    recipe = {"initial_bias": -1.0, "bias_decay": 0.48, "num_neurons": 1024}
+    assert all(recipe.items() <= point.items() for point in spec.search.enqueue)
+    assert recipe["num_neurons"] == spec.model.num_neurons
+    assert spec.training.num_steps * 16 == 2**17
+    assert (spec.task.num_features, spec.task.num_inputs) == (512, 64)
+    assert (spec.baseline.learning_rate, spec.early_stopping is None) == ("tuned", False)
+
+
 def test_the_packaged_quick_start_says_what_the_documentation_says():
-    assert packaged_sweeps() == ("quickstart",)
     text = edited("num_trials: 16", "num_trials: 12")
     assert load_spec("quickstart") == parse_spec(text, origin="x")
 
@@ -546,7 +568,7 @@ def test_ranges_that_a_named_space_cannot_have():
 
 def test_a_missing_file_is_answered_with_the_packaged_sweeps(tmp_path):
     with pytest.raises(
-        SpecError, match=r"\(quickstart\), found neither \(quikstart\)\. Did you mean"
+        SpecError, match=r"\(paper-size, quickstart\), found neither \(quikstart\)\. Did you mean"
     ):
         load_spec("quikstart")
     with pytest.raises(SpecError, match=r"found neither \(.*none\.yaml\)\. Check the path\."):
