@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-durability bench-gpu bench-equivalence chaos damage outages check format clean
+.PHONY: help sweep test bench bench-training bench-durability bench-search bench-gpu bench-equivalence record chaos damage outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,13 +36,19 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
-bench: bench-training bench-durability  ## all benchmarks
+bench: bench-training bench-durability bench-search  ## all benchmarks
 
 bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
 
 bench-durability: $(VENV)/.installed  ## what it costs that nothing can be lost; runs the quick start twice
 	$(BIN)/python tests/benchmarks/bench_durability.py
+
+bench-search: $(VENV)/.installed  ## training steps until a good setting is found, replayed on recorded trainings
+	$(BIN)/python tests/benchmarks/bench_search.py
+
+record: $(VENV)/.installed  ## train what is missing of the recorded trainings (five hours of a core for all)
+	$(BIN)/python tests/benchmarks/record.py
 
 bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py
