@@ -242,6 +242,7 @@ def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
             f"cohorts    {_cohort_size(settings, resolved)}, {resolved.max_concurrent} at a time, "
             f"{resolved.precision} products, sampler {resolved.sampler}"
         ),
+        Text(f"stopping   {_stopping(estimate.rungs)}"),
         Text(f"memory     about {estimate.cohort_bytes / 2**20:.0f} MiB a cohort at the widest"),
         Text(f"time       about {estimate.seconds / 60:.1f} min, by arithmetic alone"),
         *_budgets(settings["search"]),
@@ -277,6 +278,13 @@ def _budgets(search: Json) -> list[Text]:
     *first, last = given or [""]
     listed = f"{', '.join(first)} or {last}" if first else last
     return [Text(f"search     ends sooner after {listed}")] if given else []
+
+
+def _stopping(rungs: Sequence[int]) -> str:
+    """What early stopping does, in words."""
+    if not rungs:
+        return "none: every trial is trained to the end"
+    return f"the worst of each search cohort at step {', '.join(map(str, rungs))}"
 
 
 def _cohort_size(settings: Json, resolved: Resolved) -> str:

@@ -1,9 +1,9 @@
 """What a sweep will take: trainings, memory and time, foreseen without training anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.early_stopping import share_trained
+from service.early_stopping import rungs, share_trained
 from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved, cohort_bytes
 from service.spec import Spec
@@ -17,12 +17,14 @@ class Estimate:
     """What a sweep will take, roughly.
 
     Attributes:
-        trainings: Networks to train, by phase; some of the search's are stopped early if asked.
+        trainings: Networks to train, by phase.
+        rungs: Steps at which some of the search's are stopped early.
         cohort_bytes: Memory of one cohort, with the widest networks.
         seconds: Wall time with the resolved number of cohorts at a time.
     """
 
     trainings: Mapping[str, int]
+    rungs: Sequence[int]
     cohort_bytes: int
     seconds: float
 
@@ -45,6 +47,7 @@ def estimate(spec: Spec, resolved: Resolved) -> Estimate:
         core_s += count * training_s(spec, width, resolved.precision, resolved.cpus)
     return Estimate(
         trainings=trainings,
+        rungs=rungs(spec),
         cohort_bytes=cohort_bytes(spec, resolved.cohort_size, resolved.precision),
         seconds=START_UP_S + core_s / resolved.max_concurrent,
     )

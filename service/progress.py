@@ -106,7 +106,7 @@ class ProgressView(Watcher):
         )
         self._print(
             f"cohort size {resolved.cohort_size}, {resolved.max_concurrent} at a time, "
-            f"{resolved.precision} products"
+            f"{resolved.precision} products, sampler {resolved.sampler}"
             + (f"; a trial's step was measured to take {measured}" if measured else "")
         )
         for sweep, count in resolved.warm_start.items():

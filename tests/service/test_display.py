@@ -266,6 +266,7 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     )
     foreseen = Estimate(
         trainings={"baseline": 2, "search": 4, "confirmation": 6},
+        rungs=(64, 128),
         cohort_bytes=3 * 2**20,
         seconds=90.0,
     )
@@ -274,6 +275,7 @@ def test_the_plan_names_every_setting_and_what_it_takes(make_spec: MakeSpec) -> 
     assert lines["training.learning_rate"] == "0.02"
     assert lines["search.seed"] == "0"
     assert lines["trainings"] == "at most 12 (2 baseline, 4 search, 6 confirmation)"
+    assert lines["stopping"] == "the worst of each search cohort at step 64, 128"
     assert lines["memory"] == "about 3 MiB a cohort at the widest"
     assert lines["time"] == "about 1.5 min, by arithmetic alone"
     assert "2 trials each, 3 at a time, float32 products, sampler tpe" in text
@@ -302,7 +304,9 @@ def test_the_plan_says_what_is_still_to_be_measured(
         gpus=0.0,
     )
     text = shown(
-        plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
+        plan_view(
+            spec.settings(), resolved, Estimate(trainings={}, rungs=(), cohort_bytes=0, seconds=0.0)
+        )
     )
     assert said in " ".join(text.split())
 
@@ -332,7 +336,9 @@ def test_the_plan_warns_of_a_time_that_is_measured(
         gpus=0.0,
     )
     text = shown(
-        plan_view(spec.settings(), resolved, Estimate(trainings={}, cohort_bytes=0, seconds=0.0))
+        plan_view(
+            spec.settings(), resolved, Estimate(trainings={}, rungs=(), cohort_bytes=0, seconds=0.0)
+        )
     )
     assert ("two sweeps of this file are not the same" in " ".join(text.split())) is warns
 
@@ -354,7 +360,7 @@ def test_the_plan_shows_options_as_they_are(make_spec: MakeSpec) -> None:
         plan_view(
             spec.settings(),
             resolved,
-            Estimate(trainings={}, cohort_bytes=0, seconds=0.0),
+            Estimate(trainings={}, rungs=(), cohort_bytes=0, seconds=0.0),
         )
     )
     assert "relu" in text

@@ -132,8 +132,8 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(
         view.phase_entered("confirmation", 0, [])
     assert page.lines == [
         "tiny: starting workers",
-        "cohort size 2, 3 at a time, float32 products; a trial's step was measured to take "
-        "1.5 ms in one of 1, 0.75 ms in one of 2",
+        "cohort size 2, 3 at a time, float32 products, sampler tpe; a trial's step was measured "
+        "to take 1.5 ms in one of 1, 0.75 ms in one of 2",
         "baseline: 0 of 2 trials done",
         "baseline 1/2: baseline/0 loss 2.0000, monosemantic per feature 0.100, coverage 0.050",
         "baseline 2/2: baseline/1 loss 2.0000, monosemantic per feature 0.100, coverage 0.050",

@@ -26,7 +26,7 @@ def with_objective(written: str, *replaced: tuple[str, str]) -> str:
 
 
 FIXED = ("search_space: bias_and_width\n", "search_space: {initial_bias: {float: [-1, 0]}}\n")
-STOPPED = ("early_stopping: null", "early_stopping: {}")
+STOPPED = ("early_stopping: auto", "early_stopping: {}")
 ONE_OF = f"one of {', '.join(NUMBERS)}, or a list of them"
 WIDTHS = "must be a limit that some networks keep and others do not"
 

@@ -92,7 +92,8 @@ def test_the_paper_size_enqueues_the_papers_recipe_at_five_learning_rates():
 
 
 def test_the_packaged_quick_start_says_what_the_documentation_says():
-    text = edited("num_trials: 16", "num_trials: 12")
+    text = edited("num_trials: 16", "num_trials: 20")
+    text = text.replace("early_stopping: null", "early_stopping: auto")
     assert load_spec("quickstart") == parse_spec(text, origin="x")
 
 
