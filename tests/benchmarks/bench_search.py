@@ -23,7 +23,7 @@ from typing import Any
 
 import optuna
 from recording import BASELINE, Recording, recording
-from replay import Method, optunas, sampler, steps_until_found, winner_is_lost
+from replay import Method, optunas, sampler, steps_until_found, winner_is_lost, worth_of_finalists
 
 from service.machine import versions
 from service.spec import MIN_STOPPED_COHORT
@@ -32,6 +32,10 @@ OUTPUT = Path("build/bench/search.json")
 NUM_REPLAYS = 50
 # What is asked of early stopping: whether it lets the winner of so many trials go.
 NUM_TRIALS = 24
+
+# Whole trainings that a search may cost where it is asked whether racing pays: some 24 trials. The
+# best so many of them are trained on a second seed, before two become finalists.
+BUDGET, NUM_RACED = 12, (0, 2, 4)
 
 DEFAULT = "defaults"
 RANDOM, OPTUNAS = "random, all to the end", "Optuna's default, all to the end"
@@ -57,6 +61,18 @@ def replayed(name: str, seed: int) -> float:
 def lost(seed: int) -> bool:
     """Whether one replay of the defaults loses its winner to early stopping."""
     return winner_is_lost(_recorded(), METHODS[DEFAULT], seed, NUM_TRIALS)
+
+
+def worth(num_raced: int, seed: int) -> float:
+    """What one replay of the defaults ends with, with so many trials raced."""
+    recorded = _recorded()
+    return worth_of_finalists(
+        recorded,
+        METHODS[DEFAULT],
+        seed,
+        num_steps=BUDGET * recorded.spec.training.num_steps,
+        num_raced=num_raced,
+    )
 
 
 def _recorded() -> Recording:
@@ -85,6 +101,11 @@ def measure(names: Sequence[str], num_replays: int, workers: int) -> dict[str, A
             steps[name] = list(pool.map(partial(replayed, name), range(num_replays)))
             print(f"{name}: done", file=sys.stderr, flush=True)
         num_lost = sum(pool.map(lost, range(num_replays)))
+        print("what early stopping loses: done", file=sys.stderr, flush=True)
+        raced = {
+            num: statistics.fmean(pool.map(partial(worth, num), range(num_replays)))
+            for num in NUM_RACED
+        }
     medians = {name: statistics.median(found) for name, found in steps.items()}
     return {
         "machine": {"cores": os.cpu_count(), "workers": workers},
@@ -114,6 +135,7 @@ def measure(names: Sequence[str], num_replays: int, workers: int) -> dict[str, A
             name: {"median": medians[name], "quartiles": _quartiles(found), "never": _never(found)}
             for name, found in steps.items()
         },
+        "racing": {"budget": BUDGET, "worth": raced},
         "winner_lost": {"replays": num_replays, "lost": num_lost, "trials": NUM_TRIALS},
     }
 
@@ -145,6 +167,13 @@ def show(found: Mapping[str, Any], num_steps: int) -> None:
     print(
         f"of {lost['replays']} searches of {lost['trials']} trials early stopping lost the winner, "
         f"by more than 5%, in {lost['lost']}"
+    )
+
+    racing = found["racing"]
+    print(
+        f"the better of two finalists after {racing['budget']} whole trainings, as a share of the "
+        "best, where so many trials are raced on a second seed: "
+        + ", ".join(f"{num}: {share:.3f}" for num, share in racing["worth"].items())
     )
 
 

@@ -7,6 +7,7 @@ the curve of one seed. A replay is of one worker, which trains one cohort at a t
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 import optuna
@@ -238,3 +239,39 @@ def winner_is_lost(recorded: Recording, method: Method, seed: int, num_trials: i
         if len(moment.complete) + len(moment.stopped) >= num_trials:
             return kept < (1.0 - NEAR) * gone
     return False
+
+
+def worth_of_finalists(
+    recorded: Recording, method: Method, seed: int, *, num_steps: int, num_raced: int
+) -> float:
+    """What the better of two finalists is worth, as a share of the best that is recorded.
+
+    Args:
+        recorded: What trainings come to.
+        method: How it searches.
+        seed: Of the replay.
+        num_steps: Training steps that all of it may take, as nearly as cohorts go into them.
+        num_raced: The best so many trials are trained on the other seed too, before two of them
+            become finalists; paid for with fewer trials.
+    """
+    first, other = (seed % 2, 1 - seed % 2)
+    left = num_steps - num_raced * recorded.spec.training.num_steps
+    complete: tuple[int, ...] = ()
+    for moment in replay(recorded, method, seed):
+        if moment.num_steps > left:
+            break
+        complete = moment.complete
+    (goal,), most = recorded.spec.objective.maximize, objective_of(recorded.spec).max_loss_ratio
+
+    def seen(number: int, *seeds: int) -> float:
+        ratio = fmean(recorded.loss_ratio(number, one) for one in seeds)
+        if most is not None and ratio > most:
+            return -math.inf
+        return fmean(getattr(recorded.end(number, one), goal) for one in seeds)
+
+    ranked = sorted(complete, key=lambda number: -seen(number, first))
+    raced = sorted(ranked[:num_raced], key=lambda number: -seen(number, first, other))
+    finalists = (*raced, *ranked[num_raced:])[:2]
+    return max(recorded.worth.get(number, 0.0) for number in finalists) / max(
+        recorded.worth.values()
+    )

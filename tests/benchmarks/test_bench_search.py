@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from bench_search import DEFAULT, METHODS, OPTUNAS, RANDOM, measure, show
 from recording import BASELINE, Recording, recording, settings_of
-from replay import Method, replay, steps_until_found, winner_is_lost
+from replay import Method, replay, steps_until_found, winner_is_lost, worth_of_finalists
 
 from service.spec import load_spec, parse_spec
 from trainers import Evaluation
@@ -86,6 +86,30 @@ def test_early_stopping_costs_what_was_trained_and_may_lose_the_best():
 def test_a_winner_within_five_percent_of_what_was_stopped_is_not_lost():
     near = by_hand((1.0, 0.1, 0.2), (1.0, 0.4, 0.95), (1.0, 0.3, 0.96), (1.0, 0.2, 1.0))
     assert not winner_is_lost(near, in_order(4, stops=True), 0, 4)
+
+
+def test_racing_takes_steps_from_the_search_and_noise_from_the_choice():
+    """On the first seed the order is turned round by noise; a second seed shows who is best."""
+    spec = parse_spec(TEXT.replace("num_trials: 8", "num_trials: 8, replicates: 2"), origin="t")
+    curves = {(BASELINE, seed): ((4096, point(1.0, 0.0, 0.0)),) for seed in (0, 1)}
+    for number, (first, second) in enumerate([(0.9, 0.1), (0.8, 0.2), (0.7, 0.9), (0.0, 1.6)]):
+        for seed, hard in enumerate((first, second)):
+            points = ((1024, point(1.0, hard, 0.0)), (4096, point(1.0, hard, hard)))
+            curves[number, seed] = points
+    curves |= {
+        (BASELINE, seed): ((1024, point(1.0, 0, 0)), *curves[BASELINE, seed]) for seed in (0, 1)
+    }
+    noisy = Recording(spec, curves)
+    assert noisy.worth == pytest.approx({0: 0.5, 1: 0.5, 2: 0.8, 3: 0.8})
+
+    def share(trainings, num_raced):
+        return worth_of_finalists(
+            noisy, in_order(), 0, num_steps=trainings * 4096, num_raced=num_raced
+        )
+
+    assert share(3, 0) == pytest.approx(0.5 / 0.8)
+    assert share(6, 3) == pytest.approx(1.0)
+    assert share(5, 3) == pytest.approx(0.5 / 0.8)  # the third was never trained
 
 
 def test_what_is_proposed_is_the_nearest_that_was_not_trained_yet():
