@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +24,16 @@ from typing import Any
 
 import optuna
 from recording import BASELINE, Recording, recording
-from replay import Method, optunas, sampler, steps_until_found, winner_is_lost, worth_of_finalists
+from replay import (
+    Method,
+    Moment,
+    optunas,
+    replay,
+    sampler,
+    steps_until_found,
+    winner_is_lost,
+    worth_of_finalists,
+)
 
 from service.machine import versions
 from service.spec import MIN_STOPPED_COHORT
@@ -53,25 +63,38 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def replayed(name: str, seed: int) -> float:
-    """Training steps of one replay; in a process of its own, which reads the recording once."""
-    return steps_until_found(_recorded(), METHODS[name], seed)
+@dataclass(frozen=True)
+class Replayed:
+    """What one replay showed.
+
+    Attributes:
+        num_steps: Training steps until a good setting was found.
+        lost: Whether early stopping lost the winner.
+        worth: What the better of two finalists is worth, by the number of trials that are raced.
+    """
+
+    num_steps: float
+    lost: bool
+    worth: dict[int, float]
 
 
-def lost(seed: int) -> bool:
-    """Whether one replay of the defaults loses its winner to early stopping."""
-    return winner_is_lost(_recorded(), METHODS[DEFAULT], seed, NUM_TRIALS)
-
-
-def worth(num_raced: int, seed: int) -> float:
-    """What one replay of the defaults ends with, with so many trials raced."""
-    recorded = _recorded()
-    return worth_of_finalists(
-        recorded,
-        METHODS[DEFAULT],
-        seed,
-        num_steps=BUDGET * recorded.spec.training.num_steps,
-        num_raced=num_raced,
+def replayed(name: str, seed: int) -> Replayed:
+    """One replay of a method; in a process of its own, which reads the recording once."""
+    recorded, moments = _recorded(), list[Moment]()
+    budget = BUDGET * recorded.spec.training.num_steps
+    for moment in replay(recorded, METHODS[name], seed):
+        moments.append(moment)
+        is_found = math.isfinite(steps_until_found(recorded, [moment]))
+        # Only of the defaults more is asked than how soon they find.
+        if is_found and (name != DEFAULT or moment.num_steps >= budget):
+            break
+    return Replayed(
+        num_steps=steps_until_found(recorded, moments),
+        lost=winner_is_lost(recorded, moments, NUM_TRIALS),
+        worth={
+            num: worth_of_finalists(recorded, moments, seed, num_steps=budget, num_raced=num)
+            for num in NUM_RACED
+        },
     )
 
 
@@ -90,23 +113,20 @@ def measure(names: Sequence[str], num_replays: int, workers: int) -> dict[str, A
     """The whole benchmark, as it is written.
 
     Args:
-        names: Methods; the rows need the defaults and those that they are compared with.
-        num_replays: Of each method, and of the defaults once more for what is lost.
+        names: Methods, the defaults among them.
+        num_replays: Of each method.
         workers: Processes.
     """
     recorded = _recorded()
-    steps: dict[str, list[float]] = {}
+    done: dict[str, list[Replayed]] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for name in names:
-            steps[name] = list(pool.map(partial(replayed, name), range(num_replays)))
+            done[name] = list(pool.map(partial(replayed, name), range(num_replays)))
             print(f"{name}: done", file=sys.stderr, flush=True)
-        num_lost = sum(pool.map(lost, range(num_replays)))
-        print("what early stopping loses: done", file=sys.stderr, flush=True)
-        raced = {
-            num: statistics.fmean(pool.map(partial(worth, num), range(num_replays)))
-            for num in NUM_RACED
-        }
+    steps = {name: [one.num_steps for one in found] for name, found in done.items()}
     medians = {name: statistics.median(found) for name, found in steps.items()}
+    ours = done[DEFAULT]
+    raced = {num: statistics.fmean(one.worth[num] for one in ours) for num in NUM_RACED}
     return {
         "machine": {"cores": os.cpu_count(), "workers": workers},
         "versions": versions(),
@@ -136,7 +156,11 @@ def measure(names: Sequence[str], num_replays: int, workers: int) -> dict[str, A
             for name, found in steps.items()
         },
         "racing": {"budget": BUDGET, "worth": raced},
-        "winner_lost": {"replays": num_replays, "lost": num_lost, "trials": NUM_TRIALS},
+        "winner_lost": {
+            "replays": num_replays,
+            "lost": sum(one.lost for one in ours),
+            "trials": NUM_TRIALS,
+        },
     }
 
 

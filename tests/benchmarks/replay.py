@@ -5,7 +5,7 @@ the curve of one seed. A replay is of one worker, which trains one cohort at a t
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -216,22 +216,22 @@ def _moment(trials: Sequence[Trial], numbers: Sequence[int]) -> Moment:
     )
 
 
-def steps_until_found(recorded: Recording, method: Method, seed: int) -> float:
+def steps_until_found(recorded: Recording, moments: Iterable[Moment]) -> float:
     """Training steps until a setting near the best was trained to the end; infinite if never."""
     enough = (1.0 - NEAR) * max(recorded.worth.values())
-    for moment in replay(recorded, method, seed):
+    for moment in moments:
         if any(recorded.worth.get(number, -math.inf) >= enough for number in moment.complete):
             return moment.num_steps
     return math.inf
 
 
-def winner_is_lost(recorded: Recording, method: Method, seed: int, num_trials: int) -> bool:
+def winner_is_lost(recorded: Recording, moments: Iterable[Moment], num_trials: int) -> bool:
     """Whether, of so many trials, early stopping let one go that was clearly better than the rest.
 
     Clearly: all that were trained to the end are worse by more than ``NEAR``. Feasible settings
     alone count.
     """
-    for moment in replay(recorded, method, seed):
+    for moment in moments:
         kept, gone = (
             max((recorded.worth.get(number, -math.inf) for number in numbers), default=-math.inf)
             for numbers in (moment.complete, moment.stopped)
@@ -242,13 +242,18 @@ def winner_is_lost(recorded: Recording, method: Method, seed: int, num_trials: i
 
 
 def worth_of_finalists(
-    recorded: Recording, method: Method, seed: int, *, num_steps: int, num_raced: int
+    recorded: Recording,
+    moments: Iterable[Moment],
+    seed: int,
+    *,
+    num_steps: int,
+    num_raced: int,
 ) -> float:
     """What the better of two finalists is worth, as a share of the best that is recorded.
 
     Args:
         recorded: What trainings come to.
-        method: How it searches.
+        moments: A replay.
         seed: Of the replay.
         num_steps: Training steps that all of it may take, as nearly as cohorts go into them.
         num_raced: The best so many trials are trained on the other seed too, before two of them
@@ -257,7 +262,7 @@ def worth_of_finalists(
     first, other = (seed % 2, 1 - seed % 2)
     left = num_steps - num_raced * recorded.spec.training.num_steps
     complete: tuple[int, ...] = ()
-    for moment in replay(recorded, method, seed):
+    for moment in moments:
         if moment.num_steps > left:
             break
         complete = moment.complete
@@ -272,6 +277,5 @@ def worth_of_finalists(
     ranked = sorted(complete, key=lambda number: -seen(number, first))
     raced = sorted(ranked[:num_raced], key=lambda number: -seen(number, first, other))
     finalists = (*raced, *ranked[num_raced:])[:2]
-    return max(recorded.worth.get(number, 0.0) for number in finalists) / max(
-        recorded.worth.values()
-    )
+    best = max(recorded.worth.values())
+    return max((recorded.worth.get(number, 0.0) for number in finalists), default=0.0) / best
