@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from service.closed import Closed, limits_of
 from service.cohort import Cohort
 from service.front import as_gains
+from service.ledger import Ledger, in_order_of_end, seconds_at_work
 from service.objective import objective_of
+from service.recorded import closed_of
 from service.spec import Spec
 from service.trials import Trial
 from service.watching import Watcher
@@ -156,3 +158,22 @@ class Budgets(Watcher):
                 self._num_since_best = 0
                 return
         self._num_since_best += 1
+
+
+def so_far(spec: Spec, ledger: Ledger, trials: Sequence[Trial]) -> Budgets:
+    """The budgets of a search as earlier drivers left them.
+
+    Args:
+        spec: The sweep file.
+        ledger: Where it is recorded what they spent.
+        trials: The search's trials, by number.
+    """
+    record = ledger.sweep(spec.name)
+    order = in_order_of_end(ledger.engine, record.name, "search")
+    return Budgets(
+        spec,
+        lifted=record.lifted,
+        ended=[trials[number] for number in order],
+        worked_s=seconds_at_work(ledger.engine, record.name, "search"),
+        closed=closed_of(record),
+    )

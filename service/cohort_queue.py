@@ -64,9 +64,19 @@ class CohortQueue:
         """
         return self._next_waiting(plan.phase) or self._create(plan, size)
 
-    def begun(self, phase: Phase) -> list[Trial]:
-        """Trials of the cohort that is being asked for, where a driver died on the way."""
-        return self._begun_but_not_started(self._trials[phase])
+    def promised(self, phase: Phase) -> list[Trial]:
+        """Trials of a phase that are still to be trained, at work or waiting.
+
+        Without those of a cohort that was asked for in part, where a driver died on the way: it
+        was allowed when its first trial was.
+        """
+        trials = self._trials[phase]
+        begun = {trial.number for trial in self._begun_but_not_started(trials)}
+        return [
+            trial
+            for trial in unfinished(trials)
+            if trial.same_as is None and trial.number not in begun
+        ]
 
     def taken(self, cohort_id: str) -> None:
         """It is being trained."""

@@ -1,9 +1,9 @@
 """The same point is never trained twice: the known result is used, and said so."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from service.trials import Result, Settings, Trial
+from service.trials import EarlierTrial, Result, Settings, Trial
 
 Key = tuple[tuple[int, ...], tuple[tuple[str, float | int | str], ...]]
 # What a point is named by whose result is known: ``search/3``, or ``search/3 of NAME``.
@@ -44,3 +44,34 @@ def taken_over(trial: Trial, attempt: int, known: Result) -> Result:
         attempt=attempt,
         reason=f"the same point as {trial.same_as}, whose result it has",
     )
+
+
+def of_untrained(
+    members: Iterable[Trial],
+    attempt: int,
+    trials: Sequence[Trial],
+    earlier: Sequence[EarlierTrial],
+) -> list[Result]:
+    """Results of those of a cohort's trials that are not trained.
+
+    Args:
+        members: The cohort's trials.
+        attempt: Its execution.
+        trials: Every trial of the sweep, with the results that are known by now.
+        earlier: The trials of other sweeps from which its search started warm.
+    """
+    return [
+        taken_over(trial, attempt, _named(trial.same_as, trials, earlier))
+        for trial in members
+        if trial.same_as is not None
+    ]
+
+
+def _named(label: str, trials: Sequence[Trial], earlier: Sequence[EarlierTrial]) -> Result:
+    for one in earlier:
+        if one.label == label:
+            # Its files are the other sweep's, and go with it.
+            return replace(one.result, curves=None, neurons=None)
+    known = next(trial.result for trial in trials if trial.trial_id == label)
+    assert known is not None
+    return known

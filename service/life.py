@@ -9,28 +9,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from service import baseline_curves, known_results, warm_start
-from service.budgets import Budgets
+from service import baseline_curves, budgets, known_results, warm_start
 from service.cohort import Cohort
 from service.cohort_queue import CohortQueue, given_up, last_line, phase_of
 from service.confirmation import finalists_ever
 from service.early_stopping import EarlyStopping
 from service.findings import findings
-from service.ledger import Ledger, Writer, in_order_of_end, seconds_at_work, unfinished
-from service.objective import Objective, baseline_losses, loss_ratio, objective_of
-from service.phases import (
-    BaselinePhase,
-    ConfirmationPhase,
-    PhasePlan,
-    SearchPhase,
-    base_settings,
-)
+from service.ledger import Ledger, Writer, unfinished
+from service.objective import baseline_losses, loss_ratio, objective_of
+from service.phases import BaselinePhase, ConfirmationPhase, PhasePlan, SearchPhase, search_phase
 from service.planning import Resolved, training_settings
-from service.recorded import closed_of
-from service.search import Search
 from service.spec import Spec
 from service.storage import Storage
-from service.trials import PHASES, Phase, Result, Settings, Told, Trial
+from service.telling import tell, tell_recorded
+from service.trials import PHASES, Phase, Result, Settings, Trial
 from service.verdict import Json, verdict, with_end
 from service.watching import Watcher
 
@@ -75,13 +67,13 @@ class Life:
         for trial in ledger.trials(spec.name):
             self._trials[trial.phase].append(trial)
         self._earlier = ledger.earlier_trials(spec.name)
-        self._budgets = self._budgets_so_far(ledger)
+        self._budgets = budgets.so_far(spec, ledger, self._trials["search"])
         self._watchers = [self._budgets, *watchers]
         self._running: dict[str, Cohort] = {}
         self._given_up: dict[str, list[Result]] = {}
         self._queue = CohortQueue(self._trials, writer)
         self._baseline = BaselinePhase(spec)
-        self._tell_what_is_recorded()
+        tell_recorded(writer, self._objective, self.trials)
         self._plan: PhasePlan | None = self._baseline
         while self._plan is not None and self._is_over(self._plan):
             self._announce(self._plan)
@@ -220,8 +212,14 @@ class Life:
     def _following(self, plan: PhasePlan) -> PhasePlan | None:
         match plan.phase:
             case "baseline":
-                search = self._search()
-                return SearchPhase(self._spec, search, self._num_trials, self._known_elsewhere())
+                return search_phase(
+                    self._spec,
+                    self._trials["baseline"],
+                    sampler=self._resolved.sampler,
+                    num_trials=self._num_trials,
+                    earlier=warm_start.learnt(self._earlier, self._baseline_losses()),
+                    known=warm_start.known(self._earlier),
+                )
             case "search":
                 return self._confirmation()
             case _:
@@ -229,30 +227,6 @@ class Life:
 
     def _baseline_settings(self) -> Settings:
         return self._baseline.settings(self._trials["baseline"])
-
-    def _search(self) -> Search:
-        spec = self._spec
-        rate = self._baseline_settings()["learning_rate"]
-        return Search(
-            spec.space,
-            {**base_settings(spec), "learning_rate": rate},
-            sampler=self._resolved.sampler,
-            sweep_seed=spec.search.seed,
-            num_trials=spec.search.num_trials,
-            objective=self._objective,
-            enqueued=spec.search.enqueue,
-            earlier=[
-                (one.settings, warm_start.judged(one, self._baseline_losses()))
-                for one in self._earlier
-            ],
-        )
-
-    def _known_elsewhere(self) -> known_results.Known:
-        """Points of the baseline and of earlier sweeps whose results hold here too."""
-        return {
-            **warm_start.known(self._earlier),
-            **known_results.of_trials(self._trials["baseline"]),
-        }
 
     def _confirmation(self) -> ConfirmationPhase:
         return ConfirmationPhase(
@@ -262,38 +236,21 @@ class Life:
             self._trials["confirmation"],
         )
 
-    # Budgets.
-
-    def _budgets_so_far(self, ledger: Ledger) -> Budgets:
-        record = ledger.sweep(self._spec.name)
-        order = in_order_of_end(ledger.engine, record.name, "search")
-        return Budgets(
-            self._spec,
-            lifted=record.lifted,
-            ended=[self._trials["search"][number] for number in order],
-            worked_s=seconds_at_work(ledger.engine, record.name, "search"),
-            closed=closed_of(record),
-        )
+    # Cohorts.
 
     def _may_ask(self, plan: PhasePlan) -> bool:
         """Whether a new cohort may be asked for; a search whose budget is exhausted is closed."""
         if not isinstance(plan, SearchPhase):
             return True
-        trials = self._trials["search"]
-        closed = self._budgets.close(len(trials), plan.num_trials)
+        closed = self._budgets.close(len(self._trials["search"]), plan.num_trials)
         if closed is None:
-            # A cohort that was asked for in part was allowed when its first trial was.
-            begun = {trial.number for trial in self._queue.begun("search")}
-            at_work = [trial for trial in unfinished(trials) if trial.number not in begun]
-            return self._budgets.leave_room(sum(trial.same_as is None for trial in at_work))
+            return self._budgets.leave_room(len(self._queue.promised("search")))
         if plan.num_trials > closed.num_asked:
             self._writer.close_search(closed.num_asked, closed.as_json())
             plan.num_trials = closed.num_asked
             for watcher in self._watchers:
                 watcher.search_closed(closed.num_asked, closed.sentence)
         return False
-
-    # Cohorts.
 
     def _cohort_size(self, plan: PhasePlan) -> int:
         """As resolved; smaller where a known number of trials would leave workers idle."""
@@ -337,20 +294,8 @@ class Life:
 
     def _taken_over(self, cohort: Cohort) -> list[Result]:
         """Results of a cohort's trials that are not trained."""
-        return [
-            known_results.taken_over(trial, cohort.attempt, self._known_result(trial.same_as))
-            for trial in self._queue.members(cohort.cohort_id)
-            if trial.same_as is not None
-        ]
-
-    def _known_result(self, label: str) -> Result:
-        for one in self._earlier:
-            if one.label == label:
-                # Its files are the other sweep's, and go with it.
-                return replace(one.result, curves=None, neurons=None)
-        known = self._trial(label).result
-        assert known is not None
-        return known
+        members = self._queue.members(cohort.cohort_id)
+        return known_results.of_untrained(members, cohort.attempt, self.trials, self._earlier)
 
     @cached_property
     def _early_stopping(self) -> EarlyStopping | None:
@@ -360,12 +305,6 @@ class Life:
         )
 
     # Results.
-
-    def _tell_what_is_recorded(self) -> None:
-        """Tell Optuna the results that an earlier driver recorded and did not tell."""
-        for trial in self.trials:
-            if trial.result is not None:
-                tell(self._writer, self._objective, trial, trial.result)
 
     def _judged(self, result: Result) -> Result:
         """A search trial's result with its loss ratio against the baseline's replicates."""
@@ -388,16 +327,3 @@ class Life:
     def _trial(self, trial_id: str) -> Trial:
         phase, number = trial_id.split("/")
         return self._trials[phase][int(number)]  # type: ignore[index]
-
-
-def tell(writer: Writer, objective: Objective, trial: Trial, result: Result) -> None:
-    """Tell Optuna what came of a trial; replaying changes nothing."""
-    match trial.phase:
-        case "baseline":
-            loss = result.metrics.get("loss")
-            told = Told(None if loss is None else (loss,))
-        case "search":
-            told = objective.told(result, trial.settings)
-        case _:
-            told = objective.told_alone(result, trial.settings)
-    writer.tell(trial.phase, trial.number, told)

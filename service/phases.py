@@ -13,7 +13,7 @@ from service.errors import SweepFailedError
 from service.objective import baseline_losses, baseline_rate, objective_of
 from service.search import Search
 from service.spec import Spec
-from service.trials import ENDED, Phase, Point, Settings, Trial, replicate_seeds
+from service.trials import ENDED, Phase, Point, Result, Settings, Trial, replicate_seeds
 
 # Learning rates that a tuned baseline tries, beside the file's own: the paper's grid, and 0.02.
 LEARNING_RATES = (0.001, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03)
@@ -157,6 +157,42 @@ class SearchPhase:
             )
             for proposal in self._search.proposals(trials, count)
         ]
+
+
+def search_phase(
+    spec: Spec,
+    baseline: Sequence[Trial],
+    *,
+    sampler: str,
+    num_trials: int,
+    earlier: Sequence[tuple[Settings, Result]],
+    known: known_results.Known,
+) -> SearchPhase:
+    """The search that a sweep file asks for, at the baseline's learning rate.
+
+    Args:
+        spec: The sweep file.
+        baseline: The baseline's trials, all ended.
+        sampler: Who proposes.
+        num_trials: The budget, which may have been raised since the sweep began.
+        earlier: Settings and results of earlier sweeps to learn from.
+        known: Points of earlier sweeps whose results hold here too; the baseline's always do.
+
+    Raises:
+        SweepFailedError: If the baseline cannot be trained.
+    """
+    rate = BaselinePhase(spec).settings(baseline)["learning_rate"]
+    search = Search(
+        spec.space,
+        {**base_settings(spec), "learning_rate": rate},
+        sampler=sampler,
+        sweep_seed=spec.search.seed,
+        num_trials=spec.search.num_trials,
+        objective=objective_of(spec),
+        enqueued=spec.search.enqueue,
+        earlier=earlier,
+    )
+    return SearchPhase(spec, search, num_trials, {**known, **known_results.of_trials(baseline)})
 
 
 class ConfirmationPhase:

@@ -13,7 +13,7 @@ from service.ledger import Ledger, SweepRecord
 from service.planning import Resolved
 from service.recorded import spec_of
 from service.spec import Spec, differences
-from service.trials import EarlierTrial, Result
+from service.trials import EarlierTrial, Result, Settings
 
 # Of a sweep's training what its trials have in common; the rest is each trial's own.
 TRAINING = ("num_steps", "batch_size", "optimizer", "schedule")
@@ -117,6 +117,18 @@ def judged(trial: EarlierTrial, baseline: Mapping[int, float]) -> Result:
         for replicate, seed in zip(result.replicates, trial.seeds, strict=True)
     ]
     return replace(result, loss_ratio=sum(ratios) / len(ratios))
+
+
+def learnt(
+    trials: Sequence[EarlierTrial], baseline: Mapping[int, float]
+) -> list[tuple[Settings, Result]]:
+    """What a search is told of earlier sweeps: each trial's settings, and its result as judged.
+
+    Args:
+        trials: The earlier sweeps' trials.
+        baseline: Loss of this sweep's baseline by seed.
+    """
+    return [(trial.settings, judged(trial, baseline)) for trial in trials]
 
 
 def known(trials: Sequence[EarlierTrial]) -> dict[known_results.Key, str]:

@@ -24,10 +24,10 @@ from service.ledger.inspection import (
     strange_studies,
 )
 from service.ledger.migrations import VERSION
-from service.life import tell
 from service.objective import objective_of
 from service.recorded import spec_of
 from service.remains import refuse_remains
+from service.telling import tell_recorded
 from service.trials import Trial
 
 PART = "ledger"
@@ -162,6 +162,4 @@ def _disagreements(ledger: Ledger, name: str, found: Discrepancies) -> list[Find
 def _tell(ledger: Ledger, name: str) -> None:
     objective = objective_of(spec_of(ledger.sweep(name)))
     with held(ledger.engine, name) as lease, closing(Writer(ledger, lease)) as writer:
-        for trial in ledger.trials(name):
-            if trial.result is not None:
-                tell(writer, objective, trial, trial.result)
+        tell_recorded(writer, objective, ledger.trials(name))

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection
 
-from service.home import without_password
-from service.ledger import checksums, tables
+from service.ledger import attempts, sweep_row, tables
 from service.ledger.lease import Lease
 from service.ledger.reading import Attempt, Ledger
 from service.ledger.studies import Studies, open_storage
+from service.ledger.text import kept_text
 from service.trials import EarlierTrial, Phase, Point, Result, Told
 
 
@@ -59,20 +58,7 @@ class Writer:
 
     def _update_sweep(self, **values: Any) -> None:
         with self._writing() as connection:
-            self._rewrite_sweep(connection, **values)
-
-    def _rewrite_sweep(self, connection: Connection, **values: Any) -> None:
-        """Change its row, which must be as it was written: a checksum now would hide damage."""
-        mine = tables.sweeps.c.name == self.sweep
-        content = {**self._read_sweep(connection), **values}
-        connection.execute(
-            update(tables.sweeps).where(mine).values(**values, checksum=checksums.checksum(content))
-        )
-
-    def _read_sweep(self, connection: Connection) -> dict[str, Any]:
-        mine = tables.sweeps.c.name == self.sweep
-        row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
-        return checksums.checked(row)
+            sweep_row.rewrite(connection, self.sweep, **values)
 
     def create_studies(self, directions: Sequence[str]) -> None:
         """Make the studies that are not there yet; before the first trial.
@@ -91,13 +77,9 @@ class Writer:
             resolved: The choices.
             earlier: The trials of other sweeps from which the search starts warm.
         """
-        mine = tables.earlier_trials.c.sweep == self.sweep
-        rows = [_earlier_row(self.sweep, place, trial) for place, trial in enumerate(earlier)]
         with self._writing() as connection:
-            connection.execute(delete(tables.earlier_trials).where(mine))
-            if rows:
-                connection.execute(insert(tables.earlier_trials), rows)
-            self._rewrite_sweep(connection, resolved=dict(resolved))
+            sweep_row.record_earlier(connection, self.sweep, earlier)
+            sweep_row.rewrite(connection, self.sweep, resolved=dict(resolved))
 
     def enter_phase(self, phase: str) -> None:
         """The phase that the sweep is in now."""
@@ -109,16 +91,7 @@ class Writer:
         The budget that had ended the search is lifted; the others count as before.
         """
         with self._writing() as connection:
-            record = self._read_sweep(connection)
-            self._rewrite_sweep(
-                connection,
-                num_trials=num_trials,
-                phase="search",
-                verdict=None,
-                failure=None,
-                finished_at=None,
-                budgets=_lifted(record["budgets"]),
-            )
+            sweep_row.extend(connection, self.sweep, num_trials)
 
     def close_search(self, num_trials: int, closed: Mapping[str, Any]) -> None:
         """A budget is exhausted: the search has the trials that it asked for, and gets no more.
@@ -130,11 +103,7 @@ class Writer:
             closed: Which budget it was.
         """
         with self._writing() as connection:
-            budgets = self._read_sweep(connection)["budgets"] or _NO_BUDGETS
-            if budgets["closed"] is None:
-                self._rewrite_sweep(
-                    connection, num_trials=num_trials, budgets={**budgets, "closed": dict(closed)}
-                )
+            sweep_row.close_search(connection, self.sweep, num_trials, closed)
 
     def erase(self) -> None:
         """Forget the sweep and all that the ledger holds of it, so that its name is free again.
@@ -143,23 +112,17 @@ class Writer:
         """
         self._studies.delete()
         with self._writing() as connection:
-            connection.execute(delete(tables.sweeps).where(tables.sweeps.c.name == self.sweep))
+            sweep_row.erase(connection, self.sweep)
 
     def begin_deletion(self) -> None:
         """From here on the sweep can only be deleted to its end."""
         with self._writing() as connection:
-            begun = select(tables.sweeps.c.deleting_at).where(tables.sweeps.c.name == self.sweep)
-            if connection.scalar(begun) is None:
-                self._rewrite_sweep(connection, deleting_at=tables.time_now(connection))
+            sweep_row.begin_deletion(connection, self.sweep)
 
     def end_open_attempts(self) -> None:
         """End the attempts that a dead driver left at work; this one has begun none yet."""
         with self._writing() as connection:
-            connection.execute(
-                update(tables.attempts)
-                .where(tables.attempts.c.sweep == self.sweep, tables.attempts.c.ended_at.is_(None))
-                .values(ended_at=tables.now(connection), outcome=tables.ABANDONED)
-            )
+            attempts.abandon(connection, self.sweep)
 
     def record_versions(self, versions: Mapping[str, str]) -> None:
         """The versions that the sweep goes on with, accepted by the user."""
@@ -171,15 +134,12 @@ class Writer:
 
     def fail(self, reason: str) -> None:
         """The sweep cannot go on, for this reason."""
-        self._update_sweep(failure=_kept_text(reason))
+        self._update_sweep(failure=kept_text(reason))
 
     def finish(self, verdict: Mapping[str, Any]) -> None:
         """The verdict, and with it the end of the sweep."""
         with self._writing() as connection:
-            finished_at = tables.time_now(connection)
-            self._rewrite_sweep(
-                connection, phase="report", verdict=dict(verdict), finished_at=finished_at
-            )
+            sweep_row.finish(connection, self.sweep, verdict)
 
     def add_trial(
         self,
@@ -206,37 +166,13 @@ class Writer:
         Attempts left open by a driver that died, or begun and not heard of, are ended here: only
         the newest can be at work.
         """
-        mine = (tables.attempts.c.sweep == self.sweep, tables.attempts.c.cohort_id == cohort_id)
         with self._writing() as connection:
-            last = connection.scalar(select(func.max(tables.attempts.c.attempt)).where(*mine))
-            connection.execute(
-                update(tables.attempts)
-                .where(*mine, tables.attempts.c.ended_at.is_(None))
-                .values(ended_at=tables.now(connection), outcome=tables.ABANDONED)
-            )
-            attempt = (last or 0) + 1
-            connection.execute(
-                insert(tables.attempts).values(
-                    sweep=self.sweep,
-                    cohort_id=cohort_id,
-                    attempt=attempt,
-                    started_at=tables.now(connection),
-                )
-            )
-        return attempt
+            return attempts.begin(connection, self.sweep, cohort_id)
 
     def record_first_step(self, cohort_id: str, attempt: int, first_step: int) -> None:
         """Where an execution went on."""
         with self._writing() as connection:
-            connection.execute(
-                update(tables.attempts)
-                .where(
-                    tables.attempts.c.sweep == self.sweep,
-                    tables.attempts.c.cohort_id == cohort_id,
-                    tables.attempts.c.attempt == attempt,
-                )
-                .values(first_step=first_step)
-            )
+            attempts.record_first_step(connection, self.sweep, cohort_id, attempt, first_step)
 
     def move_trial(self, phase: Phase, number: int, cohort_id: str) -> None:
         """Put a trial that has no result into another cohort."""
@@ -258,7 +194,7 @@ class Writer:
         """
         outcome = tables.MACHINE_LOST + reason if with_machine else reason
         with self._writing() as connection:
-            self._end_attempt(connection, cohort_id, attempt, outcome)
+            attempts.end(connection, self.sweep, cohort_id, attempt, outcome)
         return self.ledger.attempts(self.sweep, cohort_id)
 
     def record_results(self, cohort_id: str, attempt: int, results: Sequence[Result]) -> bool:
@@ -268,26 +204,8 @@ class Writer:
             False if they were dropped, since a newer attempt of the cohort has begun, or brought
             its results.
         """
-        mine = (tables.attempts.c.sweep == self.sweep, tables.attempts.c.cohort_id == cohort_id)
         with self._writing() as connection:
-            newest = connection.scalar(select(func.max(tables.attempts.c.attempt)).where(*mine))
-            recorded = set(
-                connection.scalars(
-                    select(tables.results.c.attempt).where(
-                        tables.results.c.sweep == self.sweep,
-                        tables.results.c.trial_id.in_([result.trial_id for result in results]),
-                    )
-                )
-            )
-            if newest != attempt or recorded:
-                return recorded == {attempt}
-            ended_at = tables.time_now(connection)
-            connection.execute(
-                insert(tables.results),
-                [self._row(result, ended_at) for result in results],
-            )
-            self._end_attempt(connection, cohort_id, attempt, tables.RECORDED)
-        return True
+            return attempts.record_results(connection, self.sweep, cohort_id, attempt, results)
 
     def tell(self, phase: Phase, number: int, told: Told) -> None:
         """End the trial in Optuna's study; replaying changes nothing."""
@@ -296,73 +214,4 @@ class Writer:
     def record_mlflow_run(self, trial_id: str, run_id: str) -> None:
         """The trial's run in MLflow, once everything of it is there."""
         with self._writing() as connection:
-            connection.execute(
-                update(tables.results)
-                .where(tables.results.c.sweep == self.sweep, tables.results.c.trial_id == trial_id)
-                .values(mlflow_run_id=run_id)
-            )
-
-    def _row(self, result: Result, ended_at: float) -> dict[str, Any]:
-        row = {
-            "sweep": self.sweep,
-            "trial_id": result.trial_id,
-            "attempt": result.attempt,
-            "state": result.state,
-            "reason": result.reason and _kept_text(result.reason),
-            "metrics": dict(result.metrics),
-            "replicates": [dict(replicate) for replicate in result.replicates],
-            "loss_ratio": result.loss_ratio,
-            "num_steps": result.num_steps,
-            "train_s": float(result.train_s),
-            "standings": result.standings
-            and {step: dict(numbers) for step, numbers in result.standings.items()},
-            "curves": result.curves,
-            "neurons": result.neurons,
-            "ended_at": ended_at,
-        }
-        return {**row, "checksum": checksums.checksum(row)}
-
-    def _end_attempt(
-        self, connection: Connection, cohort_id: str, attempt: int, outcome: str
-    ) -> None:
-        connection.execute(
-            update(tables.attempts)
-            .where(
-                tables.attempts.c.sweep == self.sweep,
-                tables.attempts.c.cohort_id == cohort_id,
-                tables.attempts.c.attempt == attempt,
-                tables.attempts.c.outcome.is_distinct_from(tables.RECORDED),
-            )
-            .values(ended_at=tables.now(connection), outcome=_kept_text(outcome))
-        )
-
-
-def _earlier_row(sweep: str, position: int, trial: EarlierTrial) -> dict[str, Any]:
-    row = {
-        "sweep": sweep,
-        "position": position,
-        "trial_id": trial.label,
-        "settings": dict(trial.settings),
-        "seeds": list(trial.seeds),
-        "result": asdict(trial.result),
-        "is_same": trial.is_same,
-    }
-    return {**row, "checksum": checksums.checksum(row)}
-
-
-_NO_BUDGETS: Mapping[str, Any] = {"closed": None, "lifted": []}
-
-
-def _lifted(budgets: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if budgets is None:
-        return None
-    closed = [budgets["closed"]["budget"]] if budgets["closed"] else []
-    return {"closed": None, "lifted": [*budgets["lifted"], *closed]}
-
-
-def _kept_text(said: str) -> str:
-    """What somebody said, without what no database keeps: a dying process may say anything.
-
-    Passwords are stars: MLflow shows it to everybody.
-    """
-    return without_password(said.replace("\0", "").encode(errors="replace").decode())
+            attempts.record_mlflow_run(connection, self.sweep, trial_id, run_id)
