@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from service import known_results
 from service.front import finalists, ranked
-from service.objective import Objective
-from service.trials import Point, Settings, Trial
+from service.objective import LOSS_RATIO, Objective
+from service.trials import Point, Result, Settings, Trial
 
 BASELINE = "baseline"
 # Between a search trial's id and the baseline's width, at which it is confirmed but cannot win.
@@ -129,13 +129,32 @@ def _best(trials: Sequence[Trial], objective: Objective) -> Trial | None:
     if ranking:
         return ranking[0]
     ended = [(trial, trial.result) for trial in trials if trial.result is not None]
-    far_off: list[tuple[float, Trial]] = [
-        (objective.total_excess(result, trial.settings), trial)
+    far_off: list[tuple[tuple[float, ...], Trial]] = [
+        ((objective.total_excess(result, trial.settings),), trial)
         for trial, result in ended
         if result.state == "complete"
-    ] or [(-result.num_steps, trial) for trial, result in ended if result.state == "pruned"]
+    ] or [
+        (_distance(result, objective), trial) for trial, result in ended if result.state == "pruned"
+    ]
     nearest = min(far_off, key=lambda pair: (pair[0], pair[1].number), default=None)
     return None if nearest is None else nearest[1]
+
+
+def _distance(stopped: Result, objective: Objective) -> tuple[float, ...]:
+    """By what trials that were stopped early are ordered, the best first.
+
+    By how far they came, then as early stopping ranked them there.
+    """
+    came = (-float(stopped.num_steps),)
+    if not stopped.standings:  # of a sweep from before they were recorded
+        return came
+    stood = stopped.standings[max(stopped.standings, key=int)]
+    ceilings = (limit for limit in objective.limits if limit.name == LOSS_RATIO)
+    beyond = sum(max(limit.excess(stood[LOSS_RATIO]), 0.0) for limit in ceilings)
+    compared = next((value for name, value in stood.items() if name != LOSS_RATIO), None)
+    if compared is None:
+        compared = stood[LOSS_RATIO]
+    return (*came, beyond, -objective.first.gain(compared, 0.0))
 
 
 def points(chosen: Sequence[Candidate], seeds: Sequence[int]) -> list[Point]:

@@ -70,8 +70,8 @@ def of_untrained(
 def _named(label: str, trials: Sequence[Trial], earlier: Sequence[EarlierTrial]) -> Result:
     for one in earlier:
         if one.label == label:
-            # Its files are the other sweep's, and go with it.
-            return replace(one.result, curves=None, neurons=None)
+            # Its files are the other sweep's, and go with it; so is the baseline it stood against.
+            return replace(one.result, curves=None, neurons=None, standings=None)
     known = next(trial.result for trial in trials if trial.trial_id == label)
     assert known is not None
     return known

@@ -126,7 +126,7 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     return Resolved(
         cohort_size=cohort_size,
         max_concurrent=at_a_time if compute.max_concurrent == "auto" else compute.max_concurrent,
-        sampler=resolve_sampler(spec, _trial_s(spec, precision)),
+        sampler=resolve_sampler(spec, _trial_s(spec, precision), at_a_time),
         precision=precision,
         device=device,
         cpus=compute.cpus,
@@ -292,7 +292,9 @@ def _typical_width(spec: Spec) -> float:
 
 
 def _trial_s(spec: Spec, precision: str) -> float:
-    """Seconds that a typical trial of the search takes, trained to the end."""
+    """Seconds that a typical trial of the search takes, trained to the end; 0 on GPUs: unknown."""
+    if spec.compute.gpus:
+        return 0.0
     network_s = training_s(spec, _typical_width(spec), precision, spec.compute.cpus)
     return network_s * spec.search.replicates
 

@@ -103,12 +103,14 @@ def _of_numbers(versions: Mapping[str, str]) -> dict[str, str]:
 def judged(trial: EarlierTrial, baseline: Mapping[int, float]) -> Result:
     """Its result with the loss ratio against this sweep's baseline, which may be another.
 
+    How it stood while it was in training, which was against the other one, is left out.
+
     Args:
         trial: An earlier sweep's trial.
         baseline: Loss of this sweep's baseline by seed; where the trial has another seed, the mean
             stands for it.
     """
-    result = trial.result
+    result = replace(trial.result, standings=None)
     if result.state != "complete":
         return result
     mean = sum(baseline.values()) / len(baseline)

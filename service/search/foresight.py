@@ -55,7 +55,7 @@ def _foreseen(
         return Told(None)
     if result.state == "pruned":
         return _of_stopped(settings, result, ends, objective)
-    return _of_diverged(ends, objective) if result.num_steps else Told(None)
+    return _of_diverged(settings, ends, objective) if result.num_steps else Told(None)
 
 
 def _of_stopped(
@@ -95,17 +95,19 @@ def _of_stopped(
     return Told((value,), {limit.key: excess(limit) for limit in objective.limits})
 
 
-def _of_diverged(ends: Sequence[_End], objective: Objective) -> Told:
-    """In each objective the worst end there was, and far beyond every limit."""
+def _of_diverged(settings: Settings, ends: Sequence[_End], objective: Objective) -> Told:
+    """In each objective the worst end there was, and far beyond every limit; the width is known."""
     columns = zip(*(end.told.values or () for end in ends), strict=True)
-    worst = tuple(
-        min(column, key=lambda one: goal.gain(one, 0.0))
-        for goal, column in zip(objective.goals, columns, strict=True)
-    )
+    width = float(settings[NUM_NEURONS])
     return Told(
-        worst,
+        tuple(
+            width if goal.name == NUM_NEURONS else min(column, key=lambda one: goal.gain(one, 0.0))
+            for goal, column in zip(objective.goals, columns, strict=True)
+        ),
         {
-            limit.key: max(DIVERGED_EXCESS, *(end.told.constraints[limit.key] for end in ends))
+            limit.key: limit.excess(width)
+            if limit.name == NUM_NEURONS
+            else max(DIVERGED_EXCESS, *(end.told.constraints[limit.key] for end in ends))
             for limit in objective.limits
         },
     )
@@ -117,13 +119,22 @@ def _value(end: _End) -> float:
 
 
 def _on_line(stood: Sequence[float], ended: Sequence[float], mine: float) -> float:
-    """Where one that stood at ``mine`` ends, the others having ended where they did."""
+    """Where one that stood at ``mine`` ends, the others having ended where they did.
+
+    Those that were stopped stood worse than most that ended, and a line of few ends may be steep:
+    it is followed as far beyond them as they are apart, since a model that is told of an end far
+    out sees little else.
+    """
     # A second to import, which a driver without early stopping does not need.
     from scipy.stats import linregress  # noqa: PLC0415
 
     if len(stood) >= MIN_FITTED and min(stood) < max(stood):
-        line = linregress(stood, ended)
+        line, apart = linregress(stood, ended), max(ended) - min(ended)
         # Who stood better does not end worse; where it looks so, it is noise.
         slope = max(float(line.slope), 0.0)
-        return fmean(ended) + slope * (mine - fmean(stood))
-    return mine * fmean(ended) / fmean(stood) if fmean(stood) else fmean(ended)
+        end = fmean(ended) + slope * (mine - fmean(stood))
+        return min(max(end, min(ended) - apart), max(ended) + apart)
+    # In proportion, which numbers of either sign have none.
+    if min(stood) > 0.0 and mine >= 0.0:
+        return mine * fmean(ended) / fmean(stood)
+    return fmean(ended)

@@ -35,10 +35,12 @@ MAX_POPULATION = 50
 MOST_TPE_TRIALS = 5000
 MOST_TPE_TRIALS_FOR_SEVERAL = 1000
 
-# An ask of the Gaussian process takes some half a second of a core, and more than two among more
-# trials than these; that is little beside a training of so many seconds.
+# An ask of the Gaussian process takes some half a second of the driver, more among more trials than
+# these. Within this share of the time that a trial takes, one must have been asked for by each
+# worker.
 MOST_GP_TRIALS = 200
-MIN_GP_TRIAL_S = 5.0
+GP_ASK_S = 0.5
+MOST_GP_SHARE = 0.2
 
 # Learn only from trials that were trained to the end, and are told what is foreseen of the others.
 COMPLETE_ONLY = frozenset({"gp"})
@@ -47,7 +49,7 @@ COMPLETE_ONLY = frozenset({"gp"})
 Maker = Callable[[int, int], BaseSampler]
 
 
-def resolve_sampler(spec: Spec, trial_s: float) -> str:
+def resolve_sampler(spec: Spec, trial_s: float, at_a_time: int) -> str:
     """The sampler that a sweep is searched with; what ``auto`` stands for is settled here alone.
 
     A Gaussian process needs the fewest trials (``make bench-search``) and takes longest to ask: it
@@ -58,13 +60,15 @@ def resolve_sampler(spec: Spec, trial_s: float) -> str:
 
     Args:
         spec: The sweep file.
-        trial_s: Seconds that a trial's training takes, roughly.
+        trial_s: Seconds that a trial's training takes, roughly; 0 where that is not known.
+        at_a_time: How many are trained at a time.
     """
     if spec.search.sampler != "auto":
         return spec.search.sampler
     has_one_goal = len(objective_of(spec).goals) == 1
-    is_worth_it = spec.search.num_trials <= MOST_GP_TRIALS and trial_s >= MIN_GP_TRIAL_S
-    if has_one_goal and is_worth_it and not spec.space.conditions:
+    keeps_up = at_a_time * GP_ASK_S <= MOST_GP_SHARE * trial_s
+    is_short = spec.search.num_trials <= MOST_GP_TRIALS
+    if has_one_goal and keeps_up and is_short and not spec.space.conditions:
         return "gp"
     most = MOST_TPE_TRIALS if has_one_goal else MOST_TPE_TRIALS_FOR_SEVERAL
     is_quick = spec.search.num_trials <= most

@@ -1,4 +1,8 @@
-"""What ``early_stopping: auto`` stands for: it follows from the file alone, and is not recorded."""
+"""What ``early_stopping: auto`` stands for: it follows from the file and monosweep's version alone.
+
+So it is not recorded: a sweep goes on only with the version that began it, or is told that numbers
+may change.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ MIN_STOPPED_COHORT = 4
 MIN_STOPPED_STEPS = 4096
 # Two cohorts: what was learnt of those that were stopped must be of use to somebody.
 MIN_STOPPED_TRIALS = 2 * MIN_STOPPED_COHORT
+# With more, ``auto`` leaves the search to a sampler that ignores those that were stopped.
+MOST_STOPPED_TRIALS = 5000
 # Whoever takes another one wants to see every trial's end.
 _LEARNING = ("auto", "gp", "tpe")
 
@@ -28,6 +34,6 @@ def gains_by_stopping(spec: Spec) -> bool:
         and goals != ("train_s",)
         and spec.search.sampler in _LEARNING
         and spec.training.num_steps >= MIN_STOPPED_STEPS
-        and spec.search.num_trials >= MIN_STOPPED_TRIALS
+        and MIN_STOPPED_TRIALS <= spec.search.num_trials <= MOST_STOPPED_TRIALS
         and (size == "auto" or size >= MIN_STOPPED_COHORT)
     )

@@ -253,11 +253,18 @@ class ComputeSpec(Part):
 
 
 def _stopping_form(value: object) -> str:
-    return "word" if isinstance(value, str) else "mapping"
+    return "mapping" if value is None or isinstance(value, dict | EarlyStoppingSpec) else "word"
 
 
 EarlyStopping = Annotated[
-    Annotated[Literal["auto"], OneOf(otherwise=", null, or a mapping that says when"), Tag("word")]
+    Annotated[
+        Literal["auto"],
+        Must(
+            "auto, null, or a mapping that says when",
+            "Write auto or null, or its keys below it, such as `first_step: ...`.",
+        ),
+        Tag("word"),
+    ]
     | Annotated[EarlyStoppingSpec | None, Tag("mapping")],
     Discriminator(_stopping_form),
 ]

@@ -15,8 +15,10 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model
 from search_spaces import NAMED_SPACES, Space
 from service.errors import Problem, SpecError
 from service.spec.automatic import (
+    MIN_STOPPED_COHORT,
     MIN_STOPPED_STEPS,
     MIN_STOPPED_TRIALS,
+    MOST_STOPPED_TRIALS,
     gains_by_stopping,
 )
 from service.spec.conflicts import ConflictsError, conflicts_of
@@ -96,8 +98,9 @@ class Spec(Part):
     early_stopping: EarlyStopping = Field(
         default="auto",
         description="Whether a cohort's worst trials are stopped early: null (off), a mapping that "
-        "says when, or auto, which is on where it is known to help: one objective, a sampler that "
-        f"learns, at least {MIN_STOPPED_STEPS} steps and {MIN_STOPPED_TRIALS} trials. Baseline and "
+        "says when, or auto, which is on where it is known to save steps: one objective other than "
+        f"train_s, a sampler that learns, at least {MIN_STOPPED_STEPS} steps, {MIN_STOPPED_TRIALS} "
+        f"to {MOST_STOPPED_TRIALS} trials, cohorts of {MIN_STOPPED_COHORT} or more. Baseline and "
         "confirmation are always trained to the end.",
     )
     confirmation: ConfirmationSpec = Field(

@@ -4,7 +4,8 @@ One Parquet file, a row for each step of each network's curve. Which settings, h
 and on which seeds is said by the sweep file beside it; ``record.py`` trains what is missing.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -120,17 +121,19 @@ class Recording:
         """Loss over the baseline's on the same seed, at the last step."""
         return self.end(number, seed).loss / self.end(BASELINE, seed).loss
 
-    @cached_property
-    def worth(self) -> dict[int, float]:
-        """The objective of each feasible setting, its seeds averaged."""
-        seeds = seeds_of(self.spec, 0)
+    def worth_on(self, number: int, seeds: Sequence[int]) -> float:
+        """The objective of a setting, some seeds averaged; infinitely little if infeasible."""
         most = objective_of(self.spec).max_loss_ratio
         (goal,) = self.spec.objective.maximize
-        return {
-            number: fmean(getattr(self.end(number, seed), goal) for seed in seeds)
-            for number in self.numbers
-            if most is None or fmean(self.loss_ratio(number, seed) for seed in seeds) <= most
-        }
+        if most is not None and fmean(self.loss_ratio(number, seed) for seed in seeds) > most:
+            return -math.inf
+        return fmean(getattr(self.end(number, seed), goal) for seed in seeds)
+
+    @cached_property
+    def worth(self) -> dict[int, float]:
+        """The objective of each feasible setting, all its seeds averaged."""
+        worths = {number: self.worth_on(number, seeds_of(self.spec, 0)) for number in self.numbers}
+        return {number: one for number, one in worths.items() if one > -math.inf}
 
     def early_stopping(self) -> EarlyStopping:
         """What the sweep file's cohorts are stopped by."""

@@ -7,11 +7,10 @@ the curve of one seed. A replay is of one worker, which trains one cohort at a t
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 import numpy as np
 import optuna
-from recording import Recording
+from recording import Recording, seeds_of
 
 from service.early_stopping import EarlyStopping
 from service.objective import objective_of
@@ -125,7 +124,7 @@ def replay(recorded: Recording, method: Method, seed: int) -> Iterator[Moment]:
         seed: Of the sampler; even and odd ones have different seeds of the networks.
     """
     propose, stopping = method.propose(recorded, seed), recorded.early_stopping()
-    network = (seed % recorded.spec.search.replicates,)
+    network, *_ = networks_of(recorded, seed)
     left = dict(zip(recorded.numbers, recorded.places, strict=True))
     trials, numbers = list[Trial](), list[int]()
     while len(left) >= method.cohort_size:
@@ -140,13 +139,20 @@ def replay(recorded: Recording, method: Method, seed: int) -> Iterator[Moment]:
                     number=len(trials),
                     settings=recorded.settings[number],
                     varied=tuple(recorded.spec.space.varied),
-                    seeds=network,
+                    seeds=(network,),
                     cohort_id=f"search-{first}",
                     state="running",
                 )
             )
         trials[first:] = _trained(recorded, trials[first:], numbers[first:], stopping, method.stops)
         yield _moment(trials, numbers)
+
+
+def networks_of(recorded: Recording, seed: int) -> list[int]:
+    """The networks' seeds: the one that a replay is trained on, then the others."""
+    seeds = seeds_of(recorded.spec, 0)
+    first = seed % len(seeds)
+    return [*seeds[first:], *seeds[:first]]
 
 
 def _nearest(left: dict[int, np.ndarray], place: Sequence[float]) -> int:
@@ -259,23 +265,19 @@ def worth_of_finalists(
         num_raced: The best so many trials are trained on the other seed too, before two of them
             become finalists; paid for with fewer trials.
     """
-    first, other = (seed % 2, 1 - seed % 2)
+    first, other = networks_of(recorded, seed)[:2]
     left = num_steps - num_raced * recorded.spec.training.num_steps
     complete: tuple[int, ...] = ()
     for moment in moments:
         if moment.num_steps > left:
             break
         complete = moment.complete
-    (goal,), most = recorded.spec.objective.maximize, objective_of(recorded.spec).max_loss_ratio
-
-    def seen(number: int, *seeds: int) -> float:
-        ratio = fmean(recorded.loss_ratio(number, one) for one in seeds)
-        if most is not None and ratio > most:
-            return -math.inf
-        return fmean(getattr(recorded.end(number, one), goal) for one in seeds)
-
-    ranked = sorted(complete, key=lambda number: -seen(number, first))
-    raced = sorted(ranked[:num_raced], key=lambda number: -seen(number, first, other))
+    once, twice = (
+        {number: recorded.worth_on(number, seeds) for number in complete}
+        for seeds in ([first], [first, other])
+    )
+    ranked = sorted(complete, key=lambda number: -once[number])
+    raced = sorted(ranked[:num_raced], key=lambda number: -twice[number])
     finalists = (*raced, *ranked[num_raced:])[:2]
     best = max(recorded.worth.values())
     return max((recorded.worth.get(number, 0.0) for number in finalists), default=0.0) / best

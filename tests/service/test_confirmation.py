@@ -168,6 +168,28 @@ def test_the_one_that_came_farthest_where_none_ended_complete(make_trial: MakeTr
     assert roles(trials, num_enqueued=4) == ["baseline", "search/5", "search/1 as enqueued*"]
 
 
+def test_of_those_that_came_as_far_the_one_that_early_stopping_ranked_first(
+    make_trial: MakeTrial,
+) -> None:
+    """Within the ceiling by what they are compared by, beyond it by the loss."""
+
+    def stopped(number: int, neurons: int, ratio: float, soft: float) -> Trial:
+        trial = unfinished(make_trial, number, neurons, "pruned", 128)
+        assert trial.result is not None
+        standings = {
+            "64": {"loss_ratio": 1.0, "concentration_per_feature": 1.0 - soft},
+            "128": {"loss_ratio": ratio, "concentration_per_feature": soft},
+        }
+        return replace(trial, result=replace(trial.result, standings=standings))
+
+    complete = searched(make_trial, 5, 64, 0.2)
+    trials = [stopped(0, 32, 1.5, 0.9), stopped(1, 96, 1.0, 0.3), stopped(2, 128, 0.9, 0.4)]
+    expected = ["baseline", "search/5", "search/2 as enqueued*"]
+    assert roles([*trials, complete]) == expected
+    beyond = [stopped(0, 32, 1.5, 0.9), stopped(1, 96, 1.4, 0.3), stopped(2, 128, 1.6, 0.4)]
+    assert roles([*beyond, complete])[-1] == "search/1 as enqueued*"
+
+
 def test_none_is_added_where_every_enqueued_one_failed(make_trial: MakeTrial) -> None:
     trials = [unfinished(make_trial, number, 96, "failed", 255) for number in range(3)]
     assert roles([*trials, searched(make_trial, 5, 64, 0.2)]) == ["baseline", "search/5"]

@@ -121,6 +121,36 @@ def test_a_width_is_known_and_what_is_about_the_end_is_as_others_ended() -> None
     assert stopped.constraints == pytest.approx({"feature_coverage_at_least": 0.25, NUM_NEURONS: 1})
 
 
+def test_a_steep_line_is_not_followed_far_beyond_the_ends_that_it_is_made_of() -> None:
+    """A hundred times as steep as the scores: 0.15 apart, so no lower than 0.8 - 0.15."""
+    three = [
+        complete(0.7, 0.8, (1.0, 0.9)),
+        complete(0.701, 0.9, (1.0, 0.9)),
+        complete(0.702, 0.95, (1.0, 0.9)),
+    ]
+    *_, stopped = ends_of(*three, result("pruned", at(1.0, 0.3)))
+    assert stopped.values == pytest.approx((0.65,))
+
+
+def test_numbers_of_either_sign_have_no_proportion() -> None:
+    """A mean bias of -0.1 that became -0.5 says nothing of one that stands at 0.2."""
+    objective = Objective(goals=(Goal("mean_bias", MAXIMIZE),), limits=())
+    one = result("complete", {"64": {LOSS_RATIO: 1.0, "mean_bias": -0.1}}, mean_bias=-0.5)
+    stopped = result("pruned", {"64": {LOSS_RATIO: 1.0, "mean_bias": -0.2}})
+    assert ends_of(one, stopped, objective=objective)[1].values == (-0.5,)
+
+
+def test_the_width_of_what_diverged_is_known() -> None:
+    objective = Objective(
+        goals=(Goal(HARD, MAXIMIZE), Goal(NUM_NEURONS, MINIMIZE)),
+        limits=(CEILING, Limit(NUM_NEURONS, 128.0, AT_MOST)),
+    )
+    _, diverged = ends_of(
+        complete(0.4, 0.2, (1.0, 0.8)), result("failed", num_steps=12), objective=objective
+    )
+    assert diverged == Told((0.2, 64.0), {LOSS_RATIO: 1.0, NUM_NEURONS: -0.5})
+
+
 def test_what_diverged_is_the_worst_there_was_and_far_beyond_every_limit() -> None:
     *_, diverged = ends_of(
         complete(0.4, 0.2, (1.0, 0.8)),
