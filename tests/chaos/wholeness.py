@@ -85,7 +85,7 @@ def _check_budget(victim: Victim, trials: Sequence[Trial]) -> None:
     _check(victim, counts["search"] == spec.search.num_trials, f"budget: {counts}")
     _check(victim, counts["baseline"] == spec.baseline.num_seeds, f"baseline: {counts}")
     _check(victim, all(trial.result for trial in trials), "a trial has not ended")
-    ended = {"complete"} if spec.early_stopping is None else {"complete", "pruned"}
+    ended = {"complete"} if spec.stopping is None else {"complete", "pruned"}
     _check(victim, {trial.state for trial in trials} == ended, "a trial ended otherwise")
 
 

@@ -160,7 +160,7 @@ STOPPING = {
     "learning_rate: 0.02": "learning_rate: 0.01",
     "num_trials: 4": "num_trials: 6",
     "cohort_size: 2": "checkpoint_s: 0.2, cohort_size: 3",
-    "confirmation:": "early_stopping: {first_step: 256}\nconfirmation:",
+    "confirmation:": "early_stopping: {first_step: 256, reduction: 2}\nconfirmation:",
 }
 
 
