@@ -208,10 +208,11 @@ def test_interrupted_anywhere_it_ends_as_if_it_never_was(
     assert told(ledger_url) == uninterrupted
 
 
-def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
-    """Let the writer's database be away at these of its commits: ``unheard`` ones are done."""
-    count = itertools.count()
-    for engine in (writer.ledger.engine, writer._storage.engine):
+@contextmanager
+def flaky(writer: Writer, outages: Mapping[int, str]) -> Iterator[None]:
+    """Its database is away at these of the writer's commits: ``unheard`` ones are done."""
+    count, engines = itertools.count(), (writer.ledger.engine, writer._storage.engine)
+    for engine in engines:
 
         def do_commit(
             connection: Any, engine: Any = engine, commit: Any = engine.dialect.do_commit
@@ -225,6 +226,10 @@ def make_flaky(writer: Writer, outages: Mapping[int, str]) -> None:
                 raise away
 
         engine.dialect.do_commit = do_commit
+    yield
+    # What the driver does at its end is not asked again.
+    for engine in engines:
+        del engine.dialect.do_commit
 
 
 def patiently(call: Callable[[], Any]) -> Any:
@@ -306,8 +311,7 @@ def test_a_ledger_that_is_away_at_any_commit_changes_nothing(
     ledger_url = new_ledger_url()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.cohort_queue.PAUSES_S", (0.0,))
-        with driver(ledger_url) as life:
-            make_flaky(life._writer, outages)
+        with driver(ledger_url) as life, flaky(life._writer, outages):
             train_patiently(life)
     assert seen(ledger_url) == with_one_that_dies
 
@@ -326,8 +330,7 @@ def test_a_trial_that_is_given_up_while_the_ledger_goes_away_is_given_up_once(
             assert cohort is not None
             assert (cohort.cohort_id, cohort.attempt) == ("search-0", attempt)
             if attempt == 3:
-                make_flaky(life._writer, dict([outage]))
-                with pytest.raises(LedgerAwayError):
+                with flaky(life._writer, dict([outage])), pytest.raises(LedgerAwayError):
                     life.died("search-0", "killed")
             life.died("search-0", "killed")
         (given_up,) = (trial.result for trial in life.trials if trial.trial_id == "search/0")
@@ -876,8 +879,7 @@ def test_known_results_are_taken_over_once_however_often_the_driver_is_stopped(
             train(life, cohorts=cohorts)
             if starts_another and not life.is_done:
                 life.next_cohort()
-    with driver(ledger_url, REPEATS) as life:
-        make_flaky(life._writer, outages)
+    with driver(ledger_url, REPEATS) as life, flaky(life._writer, outages):
         while not life.is_done:
             cohort = patiently(life.next_cohort)
             if cohort is not None:
