@@ -28,7 +28,8 @@ from wholeness import AmissError, check_is_kept, check_is_same, check_is_whole
 from service.trials import PHASES
 
 STOPPED_EARLY = PLAIN.replace("num_trials: 4", "num_trials: 6").replace(
-    "compute: {cohort_size: 2", "early_stopping: {first_step: 256, reduction: 2}\ncompute: {cohort_size: 3"
+    "compute: {cohort_size: 2",
+    "early_stopping: {first_step: 256, reduction: 2}\ncompute: {cohort_size: 3",
 )
 # Which of two cohorts ends first decides what is proposed next: the numbers are its own.
 TWO_AT_A_TIME = PLAIN.replace("max_concurrent: 1", "max_concurrent: 2")
