@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -61,9 +60,7 @@ def test_peak_is_predicted_within_a_fifth(kind, sizes, settings, num_members):
     argument = json.dumps([task, settings, [member] * num_members, 2])
     # The smaller of two: the kernel may back memory with huge pages of which little is used.
     predicted, peak = min(measured(argument) for _ in range(2))
-    # On a processor with AMX cohorts of wide networks took a quarter more than is predicted.
-    has_amx = "amx_bf16" in Path("/proc/cpuinfo").read_text()
-    assert predicted == pytest.approx(peak, rel=0.3 if has_amx else 0.2)
+    assert predicted == pytest.approx(peak, rel=0.2)
 
 
 def test_each_optimizer_is_counted():
@@ -75,5 +72,5 @@ def test_a_member_more_costs_its_weights_and_moments():
     settings = TrainingSettings(num_steps=2, batch_size=256)
     member = Member(seed=0, num_neurons=500, learning_rate=0.01)  # padded to 512
     more = peak_bytes(task, settings, [member] * 5) - peak_bytes(task, settings, [member] * 4)
-    # 512 * (32 + 1 + 256) floats three times.
-    assert more == 3 * 4 * 147968
+    # 512 * (32 + 1 + 256) floats: weights, two moments, and the weights once more.
+    assert more == 4 * 4 * 147968
