@@ -5,8 +5,9 @@ as a GPU would: so the path of wide tiles is walked also where there is no GPU.
 """
 
 import pytest
+import torch
 
-from trainers import Member, Task, TrainingSettings, advance, begin, training
+from trainers import Member, Task, TrainingSettings, advance, begin, outcomes, training
 from trainers.names import NONLINEARITIES, OPTIMIZERS, TASK_KINDS
 
 BETWEEN_EVALUATIONS = 3 * 2**18
@@ -52,3 +53,23 @@ def test_an_evaluation_stays_there_until_its_one_number(elsewhere, kind):
     state = elsewhere(kind, "lamb", "bfloat16")
     with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta"):
         training._evaluate_(state, state.tiles[0], 4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch sees")
+@pytest.mark.parametrize("kind", TASK_KINDS)
+def test_a_gpu_comes_to_what_the_processor_comes_to(kind):
+    task = Task(kind=kind, num_features=64, num_inputs=16, feature_density=0.05)
+    members = [
+        Member(seed=0, num_neurons=num_neurons, learning_rate=0.003, initial_bias=bias)
+        for num_neurons in (64, 2048)
+        for bias in (0.0, -0.5)
+    ]
+    found = {}
+    for device in ("cpu", "cuda"):
+        settings = TrainingSettings(
+            num_steps=512, batch_size=128, precision="float32", device=device
+        )
+        found[device] = outcomes(advance(begin(task, settings, members), 512))
+    for ours, theirs in zip(found["cuda"], found["cpu"], strict=True):
+        assert ours.evaluation.loss == pytest.approx(theirs.evaluation.loss, rel=0.02)
+        assert ours.evaluation.mean_bias == pytest.approx(theirs.evaluation.mean_bias, abs=0.01)
