@@ -111,12 +111,11 @@ class Life:
             self._plan = following
         return None
 
-    def began(self, cohort_id: str, first_step: int) -> None:
-        """A cohort is at work, from this step on."""
-        # A first attempt begins at 0, which need not be written.
+    def began(self, cohort_id: str, first_step: int, worker: str) -> None:
+        """A cohort is at work, from this step on, in this process."""
+        attempt = self._running[cohort_id].attempt
+        self._writer.record_begin(cohort_id, attempt, first_step, worker)
         if first_step > 0:
-            attempt = self._running[cohort_id].attempt
-            self._writer.record_first_step(cohort_id, attempt, first_step)
             for watcher in self._watchers:
                 watcher.cohort_went_on(cohort_id, first_step)
 

@@ -8,6 +8,7 @@ do.
 import logging
 import os
 import shutil
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -52,8 +53,8 @@ class Agenda(Protocol):
     def is_done(self) -> bool:
         """Whether there is nothing left to train."""
 
-    def began(self, cohort_id: str, first_step: int) -> None:
-        """A cohort is at work, from this step on."""
+    def began(self, cohort_id: str, first_step: int, worker: str) -> None:
+        """A cohort is at work, from this step on, in this process."""
 
     def progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """A cohort is still at work."""
@@ -96,6 +97,7 @@ class CohortTrainable(tune.Trainable):  # type: ignore[misc]
             self._training.close()
         report: dict[str, Any] = {
             "first_step": self._training.first_step,
+            "worker": f"{socket.gethostname()} {os.getpid()}",
             "num_steps_done": self._training.num_steps_done,
             "warnings": self._training.take_warnings(),
         }
@@ -151,7 +153,8 @@ class _CohortSearcher(Searcher):  # type: ignore[misc]
         cohort_id = self._cohort_ids[trial_id]
         if result["first_step"] is not None and trial_id not in self._begun:
             self._begun.add(trial_id)
-            self._happened(partial(self._agenda.began, cohort_id, result["first_step"]))
+            first_step, worker = result["first_step"], result["worker"]
+            self._happened(partial(self._agenda.began, cohort_id, first_step, worker))
         with self._keeping_errors(self._telling):
             self._warn(cohort_id, result)
             self._agenda.progressed(cohort_id, result["num_steps_done"])

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from service.errors import StorageAwayError, StorageError, UserError
 from service.front import front
-from service.ledger import Ledger
+from service.ledger import Attempt, Ledger
 from service.objective import Objective, objective_of
 from service.spec import Spec
 from service.storage import Storage
@@ -76,6 +76,20 @@ NEURONS_SCHEMA = pa.schema(
 )
 
 
+# A row for each execution of a cohort, by when it was started.
+ATTEMPTS_SCHEMA = pa.schema(
+    [
+        ("cohort_id", pa.string()),
+        ("attempt", pa.int64()),
+        ("worker", pa.string()),
+        ("first_step", pa.int64()),
+        ("started_at", pa.timestamp("us", tz="UTC")),
+        ("ended_at", pa.timestamp("us", tz="UTC")),
+        ("outcome", pa.string()),
+    ]
+)
+
+
 def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[Path]:
     """Write the three tables into a folder; the files written.
 
@@ -88,8 +102,8 @@ def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[P
     results = [trial.result for trial in trials if trial.result is not None]
     tables = {
         "trials": trials_table(trials, objective_of(spec)),
-        "curves": _gathered(storage, (result.curves for result in results), CURVES_SCHEMA),
-        "neurons": _gathered(storage, (result.neurons for result in results), NEURONS_SCHEMA),
+        "curves": gathered(storage, (result.curves for result in results), CURVES_SCHEMA),
+        "neurons": gathered(storage, (result.neurons for result in results), NEURONS_SCHEMA),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,8 +159,39 @@ def _row(trial: Trial, objective: Objective, on_front: Container[str]) -> dict[s
     return row
 
 
-def _gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -> pa.Table:
-    """The cohorts' tables one below the other, each file once."""
+def attempts_table(attempts: Iterable[Attempt]) -> pa.Table:
+    """One row an execution of a cohort; ``ended_at`` is null while it is at work."""
+    rows = [
+        {
+            "cohort_id": attempt.cohort_id,
+            "attempt": attempt.number,
+            "worker": attempt.worker,
+            "first_step": attempt.first_step,
+            "started_at": _microseconds(attempt.started_at),
+            "ended_at": _microseconds(attempt.ended_at),
+            "outcome": attempt.outcome,
+        }
+        for attempt in attempts
+    ]
+    return pa.Table.from_pylist(rows, ATTEMPTS_SCHEMA)
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e6)
+
+
+def gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -> pa.Table:
+    """The cohorts' tables one below the other, each file once.
+
+    Args:
+        storage: Where they lie.
+        paths: As results name them; None and what was named before are left out.
+        schema: The columns of the answer.
+
+    Raises:
+        StorageError: If one of them is gone or damaged.
+        StorageAwayError: If the storage does not answer.
+    """
     unique = dict.fromkeys(path for path in paths if path is not None)
     try:
         tables = [storage.read_table(path) for path in unique]

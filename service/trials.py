@@ -39,6 +39,8 @@ class Result:
             where there is nothing of the kind.
         curves: Path of the cohort's curves (Parquet) below the storage.
         neurons: Path of the cohort's neurons (Parquet) below the storage.
+        weights: Path of the trial's networks (safetensors) below the storage; kept of confirmation
+            trials only.
     """
 
     trial_id: str
@@ -53,6 +55,7 @@ class Result:
     standings: Mapping[str, Mapping[str, float]] | None = None
     curves: str | None = None
     neurons: str | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,12 +44,20 @@ def abandon(connection: Connection, sweep: str, *which: ColumnElement[bool]) -> 
     )
 
 
-def record_first_step(
-    connection: Connection, sweep: str, cohort_id: str, attempt: int, first_step: int
+def record_begin(
+    connection: Connection,
+    sweep: str,
+    cohort_id: str,
+    attempt: int,
+    *,
+    first_step: int,
+    worker: str,
 ) -> None:
-    """Where an execution went on."""
+    """From which step on an execution is at work, and in which process."""
     connection.execute(
-        update(tables.attempts).where(*_is(sweep, cohort_id, attempt)).values(first_step=first_step)
+        update(tables.attempts)
+        .where(*_is(sweep, cohort_id, attempt))
+        .values(first_step=first_step, worker=kept_text(worker))
     )
 
 
@@ -132,6 +140,7 @@ def _result_row(sweep: str, result: Result, ended_at: float) -> dict[str, Any]:
         and {step: dict(numbers) for step, numbers in result.standings.items()},
         "curves": result.curves,
         "neurons": result.neurons,
+        "weights": result.weights,
         "ended_at": ended_at,
     }
     return {**row, "checksum": checksums.checksum(row)}

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table
 
 from service.ledger.checksums import add_checksums
 
-VERSION = 7
+VERSION = 8
 _FIRST_WITH_CHECKSUMS = 4
 _STATEMENTS: Mapping[int, Sequence[str]] = {
     2: ("ALTER TABLE monosweep_attempts ADD COLUMN first_step INTEGER",),
@@ -18,6 +18,10 @@ _STATEMENTS: Mapping[int, Sequence[str]] = {
     5: (),  # one table more, which is made with those that are missing
     6: ("ALTER TABLE monosweep_sweeps ADD COLUMN budgets JSON",),
     7: ("ALTER TABLE monosweep_results ADD COLUMN standings JSON",),
+    8: (
+        "ALTER TABLE monosweep_results ADD COLUMN weights TEXT",
+        "ALTER TABLE monosweep_attempts ADD COLUMN worker TEXT",
+    ),
 }
 
 

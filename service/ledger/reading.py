@@ -89,11 +89,21 @@ class Attempt:
     """One execution of a cohort.
 
     Attributes:
+        cohort_id: The cohort.
+        number: Which execution of it this is, from 1.
+        worker: Host and process that trained it; None if nobody was told.
         first_step: Steps that the cohort had done when it began; None if nobody was told.
+        started_at: When it was handed out, in seconds since 1970 by the database's clock.
+        ended_at: The same of its end; None while it is at work.
         outcome: How it ended; None while it is at work.
     """
 
+    cohort_id: str
+    number: int
+    worker: str | None
     first_step: int | None
+    started_at: float
+    ended_at: float | None
     outcome: str | None
 
     @property
@@ -210,15 +220,19 @@ class Ledger:
         with self.engine.connect() as connection:
             return connection.scalar(mine.limit(1)) is not None
 
-    def attempts(self, name: str, cohort_id: str) -> list[Attempt]:
-        """The executions of a cohort, by number."""
+    def attempts(self, name: str, cohort_id: str | None = None) -> list[Attempt]:
+        """The executions of a cohort by number, or of all of them by when they were started."""
+        rows = tables.attempts.c
+        mine = [rows.sweep == name, *([rows.cohort_id == cohort_id] if cohort_id else [])]
+        columns = [
+            rows.attempt.label("number") if field.name == "number" else rows[field.name]
+            for field in fields(Attempt)
+        ]
         with self.engine.connect() as connection:
-            rows = connection.execute(
-                select(tables.attempts.c.first_step, tables.attempts.c.outcome)
-                .where(tables.attempts.c.sweep == name, tables.attempts.c.cohort_id == cohort_id)
-                .order_by(tables.attempts.c.attempt)
+            found = connection.execute(
+                select(*columns).where(*mine).order_by(rows.started_at, rows.attempt)
             )
-            return [Attempt(row.first_step, row.outcome) for row in rows]
+            return [Attempt(**row._asdict()) for row in found]
 
     def _not_found(self, name: str) -> str:
         names = self.names()

@@ -101,8 +101,10 @@ attempts = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("outcome", Text),
-    # Steps that its cohort had done when it began; NULL until its worker said so.
+    # Steps that its cohort had done when it began, and the process that trains it; NULL until its
+    # worker said so.
     Column("first_step", Integer),
+    Column("worker", Text),
 )
 # The outcomes of attempts that did not die.
 ABANDONED = "abandoned"
@@ -127,6 +129,7 @@ results = Table(
     Column("standings", JSON(none_as_null=True)),
     Column("curves", Text),
     Column("neurons", Text),
+    Column("weights", Text),
     Column("ended_at", Float, nullable=False),
     Column("mlflow_run_id", String(64)),
     checksums.column(),

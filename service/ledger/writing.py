@@ -169,10 +169,12 @@ class Writer:
         with self._writing() as connection:
             return attempts.begin(connection, self.sweep, cohort_id)
 
-    def record_first_step(self, cohort_id: str, attempt: int, first_step: int) -> None:
-        """Where an execution went on."""
+    def record_begin(self, cohort_id: str, attempt: int, first_step: int, worker: str) -> None:
+        """From which step on an execution is at work, and in which process."""
         with self._writing() as connection:
-            attempts.record_first_step(connection, self.sweep, cohort_id, attempt, first_step)
+            attempts.record_begin(
+                connection, self.sweep, cohort_id, attempt, first_step=first_step, worker=worker
+            )
 
     def move_trial(self, phase: Phase, number: int, cohort_id: str) -> None:
         """Put a trial that has no result into another cohort."""

@@ -137,7 +137,7 @@ def _train(life: Life, *_: object) -> None:
             with closing(CohortTraining(cohort)) as training:
                 training.advance(0.0)
                 assert training.first_step is not None
-                life.began(cohort.cohort_id, training.first_step)
+                life.began(cohort.cohort_id, training.first_step, "here 1")
                 for warning in training.take_warnings():
                     life.warned(cohort.cohort_id, warning)
                 while not training.is_finished:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -209,7 +210,8 @@ def test_a_stopped_cohort_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     attempts = Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False).attempts(
         "tiny", "baseline-0"
     )
-    assert [one.first_step for one in attempts] == [None, num_steps_done]
+    assert [one.first_step for one in attempts] == [0, num_steps_done]
+    assert all(one.worker.startswith(f"{socket.gethostname()} ") for one in attempts)
     going_on.stop(signal.SIGTERM)
 
 

@@ -690,6 +690,8 @@ def test_an_older_ledger_is_brought_up_to_date_by_resume(
         for column in ("deleting_at", "budgets"):
             connection.exec_driver_sql(f"ALTER TABLE monosweep_sweeps DROP COLUMN {column}")
         connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN standings")
+        connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN weights")
+        connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN worker")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.exec_driver_sql("UPDATE monosweep_version SET version = 2")

@@ -11,6 +11,19 @@ LOST = "machine lost: preempted"
 OURS = "abandoned"
 
 
+def attempt(first_step: int | None, outcome: str | None) -> Attempt:
+    """One of which the queue knows no more."""
+    return Attempt(
+        cohort_id="search-0",
+        number=1,
+        worker=None,
+        first_step=first_step,
+        started_at=0.0,
+        ended_at=None,
+        outcome=outcome,
+    )
+
+
 @pytest.mark.parametrize(
     ("attempts", "deaths"),
     [
@@ -35,7 +48,7 @@ OURS = "abandoned"
 def test_deaths_count_from_the_last_progress(
     attempts: list[tuple[int | None, str | None]], deaths: Deaths
 ) -> None:
-    assert deaths_in_a_row([Attempt(*one) for one in attempts]) == deaths
+    assert deaths_in_a_row([attempt(*one) for one in attempts]) == deaths
 
 
 @pytest.mark.parametrize("cohort_id", ["search-0", "search-12b", "search-3ab"])
@@ -46,12 +59,12 @@ def test_halves_belong_to_the_phase(cohort_id: str) -> None:
 def test_a_cohort_waits_longer_the_second_time(tiny_writer: Writer) -> None:
     now = 100.0
     queue = CohortQueue({phase: [] for phase in PHASES}, tiny_writer, clock=lambda: now)
-    assert queue.take_back("search-0", [Attempt(None, DIED)]) == ["search-0"]
+    assert queue.take_back("search-0", [attempt(None, DIED)]) == ["search-0"]
     assert queue._next_waiting("baseline") is None
     assert queue._next_waiting("search") == "search-0"
     queue.taken("search-0")
     assert queue._next_waiting("search") is None
-    queue.take_back("search-0", [Attempt(None, DIED)] * 2)
+    queue.take_back("search-0", [attempt(None, DIED)] * 2)
     now = 104.9
     assert queue._next_waiting("search") is None
     now = 105.0

@@ -646,7 +646,7 @@ def test_machines_may_die_as_often_as_they_like_while_there_is_progress(ledger_u
             assert cohort is not None
             assert (cohort.cohort_id, cohort.attempt) == ("search-0", death)
             # Two deaths for each checkpoint.
-            life.began(cohort.cohort_id, 64 * (death // 2))
+            life.began(cohort.cohort_id, 64 * (death // 2), "here 1")
             life.died(cohort.cohort_id, "spot")
         train(life)
         assert life.is_done

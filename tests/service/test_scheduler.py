@@ -125,8 +125,8 @@ class AwayLedger:
         cohort, self._cohort = self._cohort, None
         return cohort
 
-    def began(self, cohort_id: str, first_step: int) -> None:
-        self._hear(f"began at {first_step}")
+    def began(self, cohort_id: str, first_step: int, worker: str) -> None:
+        self._hear(f"began at {first_step} on {worker}")
 
     def progressed(self, cohort_id: str, num_steps_done: int) -> None:
         """Nothing that needs the ledger."""
@@ -141,7 +141,13 @@ class AwayLedger:
         self._hear(f"died: {reason}")
 
 
-REPORT = {"training_iteration": 1, "first_step": 64, "num_steps_done": 128, "warnings": []}
+REPORT = {
+    "training_iteration": 1,
+    "first_step": 64,
+    "worker": "there 7",
+    "num_steps_done": 128,
+    "warnings": [],
+}
 
 
 def test_what_happens_while_the_ledger_is_away_is_told_in_its_order(
@@ -166,7 +172,7 @@ def test_what_happens_while_the_ledger_is_away_is_told_in_its_order(
     agenda.is_away = False
     time.sleep(0.1)
     searcher.on_trial_complete("a", {**REPORT, "results": []})
-    assert agenda.heard == ["next", "began at 64", "died: killed", "ended"]
+    assert agenda.heard == ["next", "began at 64 on there 7", "died: killed", "ended"]
     assert searcher.suggest("b") == Searcher.FINISHED
     assert [message.split(".")[0] for message in caplog.messages] == [
         "the ledger does not answer",

@@ -174,6 +174,8 @@ def an_older_ledger(ledger: Ledger, home: Home) -> None:
         for column in ("deleting_at", "budgets"):
             connection.exec_driver_sql(f"ALTER TABLE monosweep_sweeps DROP COLUMN {column}")
         connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN standings")
+        connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN weights")
+        connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN worker")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute(update(tables.version).values(version=2))
@@ -195,7 +197,7 @@ def an_older_ledger(ledger: Ledger, home: Home) -> None:
         (a_doubled_run, "tracking: 1 runs of tiny are doubled."),
         (runs_left_running, "tracking: 3 runs of tiny are missing or not at their end"),
         (no_mlflow_database, "tracking: 3 runs of tiny are missing or not at their end"),
-        (an_older_ledger, "ledger: the ledger must have table version 7, found 2, an older one."),
+        (an_older_ledger, "ledger: the ledger must have table version 8, found 2, an older one."),
     ],
 )
 def test_what_can_be_mended_is_found_and_mended(

@@ -275,9 +275,11 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
 ) -> None:
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN first_step")
+        connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN worker")
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN deleting_at")
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN budgets")
         connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN standings")
+        connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN weights")
         for table in ("monosweep_sweeps", "monosweep_results"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute(update(tables.version).values(version=1))
@@ -296,6 +298,8 @@ def test_rows_from_before_there_were_budgets_and_standings_keep_their_checksums(
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE monosweep_sweeps DROP COLUMN budgets")
         connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN standings")
+        connection.exec_driver_sql("ALTER TABLE monosweep_results DROP COLUMN weights")
+        connection.exec_driver_sql("ALTER TABLE monosweep_attempts DROP COLUMN worker")
         connection.execute(update(tables.version).values(version=4))
         before = connection.exec_driver_sql("SELECT checksum FROM monosweep_sweeps").all()
     with closing(Ledger(home.ledger_url)) as again:
@@ -312,7 +316,7 @@ def test_rows_from_before_there_were_budgets_and_standings_keep_their_checksums(
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 7, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 8, found 99"):
         Ledger(home.ledger_url)
 
 
