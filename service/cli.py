@@ -1,9 +1,7 @@
 """The command line. Results go to standard output, progress and messages to standard error."""
 
 import logging
-import os
 import shlex
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -15,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.logging import RichHandler
 
-from service import upkeep
-from service.errors import AwayError, InterruptedSweepError, MonosweepError, UserError
+from service import looking, pages, upkeep
+from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
 from service.terminal import (
     AddressOption,
@@ -227,40 +225,8 @@ def schema() -> None:
     print_json(json_schema())
 
 
-@app.command()
-def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where MLflow listens.")] = 5000,
-) -> None:
-    """Open MLflow's pages on this home's runs; only this machine can reach them."""
-    home = home_here()
-    if home.tracking_uri.startswith(("http:", "https:")):
-        out.print(f"MLflow is at {without_password(home.tracking_uri)}", markup=False)
-        return
-    if home.mlflow_db is not None and not home.mlflow_db.exists():
-        raise UserError(
-            f"there must be runs to look at, found none ({home.mlflow_db}). "
-            "Make some with: monosweep run quickstart"
-        )
-    with socket.socket() as listener:
-        if listener.connect_ex(("127.0.0.1", port)) == 0:
-            raise UserError(
-                f"port {port} must be free, found something listening on it. Take another: --port"
-            )
-    # By the environment, not the command line, which every user of the machine can read.
-    environment = {
-        "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
-        # Its helper processes run jobs that nothing here asks for.
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        **os.environ,
-    }
-    if home.artifacts is not None:
-        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = home.artifacts.as_uri()
-    err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
-
-
+app.command()(looking.watch)
+app.command()(pages.ui)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)
 

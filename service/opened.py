@@ -150,7 +150,9 @@ class OpenSweep:
             owners[trial.trial_id] = trial.same_as or trial.trial_id
         found = gathered(self._storage, paths, schema)
         # Those of a trial that was not trained are those of the one that it is the same as.
-        return found.filter(pc.is_in(found["trial_id"], pa.array(set(owners.values()))))
+        return found.filter(
+            pc.is_in(found["trial_id"], pa.array(set(owners.values()), pa.string()))
+        )
 
 
 def open_sweep(name: str, home: Home | None = None) -> OpenSweep:

@@ -1,0 +1,69 @@
+"""Following a sweep from outside its driver, by what the ledger says: from any machine."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from rich.console import Console
+from rich.live import Live
+
+from service.display import status_view
+from service.errors import LedgerAwayError
+from service.ledger import Ledger
+from service.outages import Outage
+from service.status import status
+from service.verdict import Json
+
+# Seconds between two looks at the least. One takes seconds where there are ten thousand trials, and
+# more than a fifth of the time nobody is to be kept busy by who only looks.
+PAUSE_S = 2.0
+_SHARE = 5
+
+
+def follow(
+    ledger: Ledger, name: str, console: Console, *, pause: Callable[[float], None] = time.sleep
+) -> Json:
+    """Show where a sweep stands until no driver is at work on it any more.
+
+    On a terminal it is redrawn in place; elsewhere what changed is a line.
+
+    Args:
+        ledger: The ledger, open; while it is away it is waited for.
+        name: The sweep.
+        console: Where to draw.
+        pause: Waits so many seconds.
+
+    Returns:
+        Where it stands then; see ``status``.
+
+    Raises:
+        SweepNotFoundError: If there is none of that name, or it was deleted meanwhile.
+    """
+    outage = Outage()
+    line = ""
+    with Live(console=console, transient=True) if console.is_terminal else nullcontext() as live:
+        while True:
+            began = time.monotonic()
+            try:
+                found = status(ledger, name)
+            except LedgerAwayError as error:
+                outage.met(error, "It is waited for.")
+                pause(outage.pause_s)
+                continue
+            outage.is_over()
+            if found["state"] != "running":
+                return found
+            if live is not None:
+                live.update(status_view(found))
+            elif (now := _line(found)) != line:
+                line = now
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            pause(max(PAUSE_S, _SHARE * (time.monotonic() - began)))
+
+
+def _line(found: Json) -> str:
+    counts = found["phases"].get(found["phase"], {})
+    known = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    best = found["best"]
+    so_far = f"; best so far {best['trial']}, loss {best['loss']:.4f}" if best else ""
+    return f"{found['phase']}: {known or 'no trials yet'}{so_far}"

@@ -1,0 +1,74 @@
+"""Following a sweep shows what the ledger says, until nobody is at work on it."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from service import follow as following
+from service.errors import LedgerAwayError
+from service.follow import follow
+from service.ledger import Writer, release
+from service.trials import Trial
+
+MakeTrial = Callable[..., Trial]
+
+
+class Plain:
+    """A console that is no terminal, and what was said on it."""
+
+    def __init__(self) -> None:
+        self._file = io.StringIO()
+        self.console = Console(file=self._file, width=80)
+
+    @property
+    def lines(self) -> list[str]:
+        return self._file.getvalue().splitlines()
+
+
+def test_each_change_is_a_line_until_its_driver_leaves(
+    tiny_writer: Writer, make_trial: MakeTrial, record: Callable[..., None]
+) -> None:
+    def ended() -> None:
+        record(tiny_writer, make_trial("baseline", 0, loss=0.5))
+
+    def left() -> None:
+        release(tiny_writer.ledger.engine, tiny_writer._lease)
+
+    happens = iter([ended, lambda: None, left])
+    said = Plain()
+    found = follow(tiny_writer.ledger, "tiny", said.console, pause=lambda _s: next(happens)())
+    assert found["state"] == "interrupted"
+    assert said.lines == ["baseline: no trials yet", "baseline: 1 complete"]
+
+
+def test_a_ledger_that_is_away_is_waited_for(
+    tiny_writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, answers = following.status, iter([False, True])
+
+    def now_and_then(*arguments: object) -> object:
+        if not next(answers):
+            raise LedgerAwayError("the ledger does not answer.")
+        return real(*arguments)
+
+    monkeypatch.setattr(following, "status", now_and_then)
+    release(tiny_writer.ledger.engine, tiny_writer._lease)
+    said = Plain()
+    found = follow(tiny_writer.ledger, "tiny", said.console, pause=lambda _s: None)
+    assert (found["state"], said.lines) == ("interrupted", [])
+    assert [message.split(".")[0] for message in caplog.messages] == [
+        "the ledger does not answer",
+        "The ledger answers again, after 0 s",
+    ]
+
+
+def test_on_a_terminal_it_is_drawn_in_place(tiny_writer: Writer) -> None:
+    terminal = Console(file=io.StringIO(), width=80, force_terminal=True)
+
+    def left(_seconds: float) -> None:
+        release(tiny_writer.ledger.engine, tiny_writer._lease)
+
+    follow(tiny_writer.ledger, "tiny", terminal, pause=left)
+    assert "running, phase baseline" in terminal.file.getvalue()
