@@ -73,7 +73,7 @@ def run(
     loaded = load_spec(spec)
     if name is not None:
         loaded = loaded.with_name(name)
-    _watched(
+    _to_the_verdict(
         loaded, loaded.search.num_trials, partial(sweep.run, loaded, home_here(), address=address)
     )
 
@@ -99,7 +99,7 @@ def resume(
     if record.state == "finished" and num_trials in (None, record.num_trials):
         said = f"The sweep {name} is finished: its verdict again. To extend it: --num-trials N"
         err.print(said, markup=False, highlight=False)
-    _watched(
+    _to_the_verdict(
         spec_of(record),
         num_trials or record.num_trials,
         partial(
@@ -113,17 +113,12 @@ def resume(
     )
 
 
-def _watched(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]]) -> None:
+def _to_the_verdict(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]]) -> None:
     """Do the work under a progress view, then print the verdict."""
-    from service import stopping
     from service.display import verdict_view
-    from service.progress import ProgressView
+    from service.running import watched
 
-    with (
-        ProgressView(spec, num_trials, err) as view,
-        stopping.listening(spec.name, view.acknowledge),
-    ):
-        verdict = work(watchers=[view])
+    verdict = watched(spec, num_trials, work, err)
     out.print(verdict_view(verdict, home_here().tracking_uri), crop=False)
 
 
@@ -226,6 +221,7 @@ def schema() -> None:
 
 
 app.command()(looking.watch)
+app.command()(looking.reproduce)
 app.command()(pages.ui)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)

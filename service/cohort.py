@@ -2,23 +2,20 @@
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from service.checkpoints import Checkpoints, CheckpointWriter
-from service.cohort_tables import curves_table, neurons_table
+from service.cohort_results import written_results
 from service.early_stopping import EarlyStopping
 from service.errors import CohortRefusedError, StorageAwayError
 from service.outages import Outage
 from service.storage import Storage
-from service.trials import Phase, Result, State, Trial, by_trial
+from service.trials import Phase, Result, Trial
 
 if TYPE_CHECKING:
-    from trainers import CohortState, Outcome, TrainingSettings
-
-# Of curves and neurons, below the storage.
-FOLDER = "results"
+    from trainers import CohortState, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +126,7 @@ class CohortTraining:
             if self._state is None:
                 self._begin()
             else:
-                self._results = self._written_results(self._state)
+                self._results = written_results(self._cohort, self._state, self._storage)
         except OSError as error:
             away = StorageAwayError(f"the storage does not answer: {str(error).rstrip('.')}.")
             self._outage.met(away, "It is waited for.")
@@ -200,43 +197,6 @@ class CohortTraining:
         numbers = [trial.number for trial in trials for _ in trial.seeds]
         trainers.drop(state, [slot for slot in state.live if numbers[slot] in stopped])
 
-    def _written_results(self, state: "CohortState") -> list[Result]:
-        """The results, the curves and neurons that they name written to the storage first."""
-        import trainers  # noqa: PLC0415
-
-        cohort = self._cohort
-        outcomes = list(by_trial(cohort.trials, trainers.outcomes(state)))
-        records = by_trial(cohort.trials, state.records)
-        stopping = cohort.early_stopping
-        folder = f"{FOLDER}/{cohort.sweep}/{cohort.cohort_id}"
-        add = self._storage.add_table
-        curves = add(f"{folder}/curves-{cohort.attempt}", curves_table(outcomes))
-        neurons = add(f"{folder}/neurons-{cohort.attempt}", neurons_table(outcomes))
-        return [
-            _result(
-                trial,
-                replicates,
-                self._end(trial, replicates, state),
-                attempt=cohort.attempt,
-                curves=curves,
-                neurons=neurons,
-                standings=None if stopping is None else stopping.standings(trial, known),
-            )
-            for (trial, replicates), (_, known) in zip(outcomes, records, strict=True)
-        ]
-
-    def _end(
-        self, trial: Trial, outcomes: Sequence["Outcome"], state: "CohortState"
-    ) -> tuple[State, str | None]:
-        """How a trial ended, and why if that was not at the last step."""
-        diverged = [outcome.reason for outcome in outcomes if outcome.reason is not None]
-        if diverged:
-            return "failed", f"diverged: {diverged[0]}"
-        stopping, step = self._cohort.early_stopping, outcomes[0].dropped_at
-        if stopping is None or step is None:
-            return "complete", None
-        return "pruned", stopping.reason(self._cohort.trials, state.records, trial.number, step)
-
     def _adopted(self) -> "CohortState | None":
         """The state that an earlier attempt left, if it is this cohort's."""
         import trainers  # noqa: PLC0415
@@ -272,50 +232,3 @@ def _check_precision(training: "TrainingSettings") -> None:
             f"{socket.gethostname()} must have bfloat16 products in hardware for this sweep, found "
             "none. Run it elsewhere, or start one with training.precision: float32."
         )
-
-
-def _result(
-    trial: Trial,
-    outcomes: Sequence["Outcome"],
-    end: tuple[State, str | None],
-    *,
-    attempt: int,
-    curves: str,
-    neurons: str,
-    standings: Mapping[str, Mapping[str, float]] | None,
-) -> Result:
-    state, reason = end
-    evaluations = [outcome.evaluation for outcome in outcomes]
-    replicates = tuple(
-        {name: float(value) for name, value in asdict(evaluation).items()}
-        for evaluation in evaluations
-        if evaluation is not None
-    )
-    is_complete = state == "complete"
-    return Result(
-        trial_id=trial.trial_id,
-        attempt=attempt,
-        state=state,
-        reason=reason,
-        metrics=_means(replicates) if is_complete else {},
-        replicates=replicates if is_complete else (),
-        num_steps=max(_num_steps(outcome) for outcome in outcomes),
-        train_s=sum(outcome.train_s for outcome in outcomes),
-        standings=standings,
-        curves=curves,
-        neurons=neurons,
-    )
-
-
-def _num_steps(outcome: "Outcome") -> int:
-    for ended_at in (outcome.diverged_at, outcome.dropped_at):
-        if ended_at is not None:
-            return ended_at
-    return int(outcome.curve.steps[-1])
-
-
-def _means(replicates: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {
-        name: sum(replicate[name] for replicate in replicates) / len(replicates)
-        for name in replicates[0]
-    }

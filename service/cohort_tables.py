@@ -1,4 +1,4 @@
-"""What a cohort leaves in the storage: the curves and the neurons of its networks."""
+"""What a cohort leaves in the storage: curves and neurons of its networks, some of them whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -63,7 +63,12 @@ def _stacked(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables) if tables else pa.table({})
 
 
-def named_tables(trials: Iterable[Trial]) -> set[str]:
-    """Paths of the tables that the results of trials name: those that people can read."""
+def named_files(trials: Iterable[Trial]) -> set[str]:
+    """Paths of the files that the results of trials name: those that people can read."""
     results = [trial.result for trial in trials if trial.result is not None]
-    return {path for result in results for path in (result.curves, result.neurons) if path}
+    return {
+        path
+        for result in results
+        for path in (result.curves, result.neurons, result.weights)
+        if path
+    }

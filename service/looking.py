@@ -1,7 +1,19 @@
-"""The commands that look at a sweep more closely: watch."""
+"""The commands that look at a sweep more closely: watch, reproduce."""
 
-from service.errors import InterruptedSweepError, SweepFailedError
+import sys
+from typing import Annotated
+
+import typer
+
+from service.errors import InterruptedSweepError, MonosweepError, SweepFailedError
 from service.terminal import NameArgument, err, home_here, ledger_here, out
+
+TrialArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRIAL", help="A trial: search/12, confirmation/3; a bare number means search."
+    ),
+]
 
 
 def watch(name: NameArgument) -> None:
@@ -23,3 +35,15 @@ def watch(name: NameArgument) -> None:
         f"Nobody is at work on the sweep {name} ({found['state']}, phase {found['phase']}). "
         f"Go on with it: monosweep resume {name}"
     )
+
+
+def reproduce(name: NameArgument, trial: TrialArgument) -> None:
+    """Train a trial again, here and alone, and compare every number of its curves."""
+    from service.opened import open_sweep
+    from service.reproduction import reproduce as trained_again
+    from service.reproduction_view import reproduction_view
+
+    found = trained_again(open_sweep(name, home_here()), trial)
+    out.print(reproduction_view(found))
+    if found.differences:
+        sys.exit(MonosweepError.exit_code)

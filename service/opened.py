@@ -7,6 +7,7 @@ MLflow nor the machines that trained.
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,10 +24,14 @@ from service.tables import (
     NEURONS_SCHEMA,
     attempts_table,
     gathered,
+    reading,
     trials_table,
 )
 from service.trials import Trial
 from service.verdict import Json
+
+if TYPE_CHECKING:
+    from trainers import Network
 
 
 class OpenSweep:
@@ -113,6 +118,22 @@ class OpenSweep:
     def neurons_of(self, *trial_ids: str) -> pa.Table:
         """The neurons of some trials only; see ``curves_of``."""
         return self._gathered("neurons", NEURONS_SCHEMA, trial_ids)
+
+    def kept_networks(self, trial_id: str) -> "tuple[Network, ...]":
+        """The networks of a confirmation trial, one for each of its seeds; none of any other.
+
+        Raises:
+            UserError: If there is no such trial.
+            StorageError: If they are gone or damaged.
+            StorageAwayError: If the storage does not answer.
+        """
+        from trainers import networks_from_bytes  # noqa: PLC0415 - torch takes seconds
+
+        result = self.trial(trial_id).result
+        if result is None or result.weights is None:
+            return ()
+        with reading():
+            return networks_from_bytes(self._storage.read_file(result.weights))
 
     def trial(self, trial_id: str) -> Trial:
         """A trial by its id; a bare number means search.

@@ -5,8 +5,8 @@ Several ledgers may share a storage, in which the folders of sweeps have the swe
 
 from collections.abc import Sequence
 
-from service import checkpoints, cohort
-from service.cohort_tables import named_tables
+from service import checkpoints, cohort_results
+from service.cohort_tables import named_files
 from service.errors import ElsewhereError, UserError
 from service.home import Home
 from service.ledger import SweepRecord
@@ -14,7 +14,7 @@ from service.storage import Storage, answering
 from service.trials import Trial
 
 # Of the folders below the storage those that have one for each sweep.
-FOLDERS = (cohort.FOLDER, checkpoints.FOLDER)
+FOLDERS = (cohort_results.FOLDER, checkpoints.FOLDER)
 
 
 def lies_here(record: SweepRecord, home: Home) -> bool:
@@ -57,19 +57,19 @@ def check_is_free(storage: Storage, home: Home, name: str) -> None:
 def check_was_moved(storage: Storage, home: Home, name: str, trials: Sequence[Trial]) -> None:
     """Make sure that what a storage new to a sweep has under its name is the sweep's own.
 
-    The names of its tables tell what is in them, so that another sweep's differ.
+    The names of its files tell what is in them, so that another sweep's differ.
 
     Raises:
-        UserError: If there are tables, but not all of the sweep's.
+        UserError: If there are files, but not all of the sweep's.
         StorageAwayError: If the storage does not answer.
     """
     with answering():
-        found = set(storage.sizes(f"{cohort.FOLDER}/{name}"))
-    named = named_tables(trials)
+        found = set(storage.sizes(f"{cohort_results.FOLDER}/{name}"))
+    named = named_files(trials)
     if found and not (named and named <= found):
         raise UserError(
-            f"a storage that a sweep goes on in must hold all of its tables or none, found "
+            f"a storage that a sweep goes on in must hold all of its files or none, found "
             f"{len(named & found)} of {len(named)} among the {len(found)} files in "
-            f"{cohort.FOLDER}/{name} ({home.storage_place}). Copy all of them there, or remove "
-            "that folder if no other ledger needs it."
+            f"{cohort_results.FOLDER}/{name} ({home.storage_place}). Copy all of them there, or "
+            "remove that folder if no other ledger needs it."
         )

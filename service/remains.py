@@ -1,6 +1,6 @@
 """What is left of sweeps where their ledger is gone: nothing is begun over it."""
 
-from service import checkpoints, cohort
+from service import checkpoints, cohort_results
 from service.errors import LedgerError
 from service.home import Home, without_password
 
@@ -33,7 +33,9 @@ def refuse_remains(home: Home) -> None:
 
 def remains(home: Home) -> list[str]:
     """What sweeps left in the home: their folders, and MLflow's database."""
-    folders = [home.path / name for name in (cohort.FOLDER, checkpoints.FOLDER, "artifacts")]
+    folders = [
+        home.path / name for name in (cohort_results.FOLDER, checkpoints.FOLDER, "artifacts")
+    ]
     found = [
         str(each) for folder in folders if folder.is_dir() for each in sorted(folder.iterdir())
     ]

@@ -19,8 +19,9 @@ from service.home import without_password
 _PROBE = "writable"
 # In the name of a file until it is whole.
 _PARTIAL = ".partial"
-# At the end of a table's name; those of earlier versions have none.
-_CHECKSUM = re.compile(r"-([0-9a-f]{16})\.parquet$")
+# At the end of a name; those of earlier versions have none.
+_CHECKSUM = re.compile(r"-([0-9a-f]{16})\.\w+$")
+_TABLE = ".parquet"
 _SCHEMES = ("file", "s3", "gs")
 # Left to itself, Google's client tries for a quarter of an hour before it says what is wrong.
 _GS_PATIENCE = "retry_limit_seconds=30"
@@ -108,8 +109,11 @@ class Storage:
         Returns:
             Its path, with the file's checksum: whoever keeps that finds any change.
         """
-        data = as_parquet(table)
-        path = f"{stem}-{_checksum(data)}.parquet"
+        return self.add_file(stem, as_parquet(table), _TABLE)
+
+    def add_file(self, stem: str, data: bytes, suffix: str) -> str:
+        """Write a file under a name that tells what is in it; see ``add_table``."""
+        path = f"{stem}-{_checksum(data)}{suffix}"
         full = self._full(path)
         self._make_folder_of(full)
         with self._files.open_output_stream(full) as stream:
@@ -124,15 +128,24 @@ class Storage:
             StorageError: If it is damaged, or another than was written.
             OSError: If the storage does not answer.
         """
-        data = self.read_bytes(path)
-        expected = _CHECKSUM.search(path)
-        if expected is not None and expected[1] != _checksum(data):
-            raise _damaged(path, "its checksum is another")
+        data = self.read_file(path)
         try:
             return pq.read_table(pa.BufferReader(data))
         # Arrow's errors are ValueError, KeyError, or OSError, as what is damaged has it.
         except (pa.ArrowException, ValueError, LookupError, OSError) as error:
             raise _damaged(path, str(error)) from error
+
+    def read_file(self, path: str) -> bytes:
+        """Read a file whose name tells what is in it; see ``read_table``."""
+        data = self.read_bytes(path)
+        expected = _CHECKSUM.search(path)
+        if expected is not None and expected[1] != _checksum(data):
+            raise _damaged(path, "its checksum is another")
+        return data
+
+    def check_file(self, path: str) -> None:
+        """Read a file, and find out whether it is what was written; see ``read_table``."""
+        self.read_table(path) if path.endswith(_TABLE) else self.read_file(path)
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a file all or nothing: whoever reads meanwhile finds the old one, or none.
@@ -234,7 +247,7 @@ def _checksum(data: bytes) -> str:
 
 def _damaged(path: str, why: str) -> StorageError:
     return StorageError(
-        f"the storage must hold every table as it was written, found {path} damaged: "
+        f"the storage must hold every file as it was written, found {path} damaged: "
         f"{why.rstrip('.')}. Put back a copy of it, or of MONOSWEEP_STORAGE."
     )
 

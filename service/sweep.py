@@ -78,6 +78,12 @@ def run(
                 raise
 
 
+def is_of(spec: Spec, home: Home) -> bool:
+    """Whether the sweep that is there under a file's name has the same file."""
+    with closing(Ledger(home.ledger_url, create=False)) as ledger:
+        return not differences(spec_of(ledger.sweep(spec.name)), spec)
+
+
 def _already_there(record: SweepRecord, spec: Spec) -> str:
     name = spec.name
     if record.deleting_at is not None:

@@ -1,6 +1,7 @@
 """The sweep as Parquet tables: trials, curves, neurons. Rebuilt from the ledger at every export."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -180,6 +181,27 @@ def _microseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1e6)
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Tell a file that is gone from a storage that is away.
+
+    Raises:
+        StorageError: Instead of FileNotFoundError.
+        StorageAwayError: Instead of any other OSError.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"the storage must hold every file that the ledger names, found one missing ({error}). "
+            "Check MONOSWEEP_STORAGE, or whether somebody removed results/."
+        ) from error
+    except OSError as error:
+        raise StorageAwayError(
+            f"the storage does not answer: {error}. Check MONOSWEEP_STORAGE, and try again."
+        ) from error
+
+
 def gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -> pa.Table:
     """The cohorts' tables one below the other, each file once.
 
@@ -193,17 +215,8 @@ def gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -
         StorageAwayError: If the storage does not answer.
     """
     unique = dict.fromkeys(path for path in paths if path is not None)
-    try:
+    with reading():
         tables = [storage.read_table(path) for path in unique]
-    except FileNotFoundError as error:
-        raise StorageError(
-            f"the storage must hold every cohort's tables, found one missing ({error}). "
-            "Check MONOSWEEP_STORAGE, or whether somebody removed results/."
-        ) from error
-    except OSError as error:
-        raise StorageAwayError(
-            f"the storage does not answer: {error}. Check MONOSWEEP_STORAGE, and try again."
-        ) from error
     try:
         # Attempts of different versions may differ in the width of a number.
         together = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from service import checkpoints
-from service.cohort import FOLDER, Cohort
-from service.cohort_tables import named_tables
+from service.cohort import Cohort
+from service.cohort_results import FOLDER
+from service.cohort_tables import named_files
 from service.ledger import unfinished
 from service.storage import Storage
 from service.trials import Trial
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tidying(Watcher):
-    """Removes checkpoints once results are in the ledger, and tables that none of them names.
+    """Removes checkpoints once results are in the ledger, and files that none of them names.
 
     A storage that refuses is no reason to stop: what is left is removed when the sweep is next
     resumed.
@@ -35,7 +36,7 @@ class Tidying(Watcher):
         with _going_on():
             needed = {trial.cohort_id for trial in unfinished(trials)}
             checkpoints.remove_all_but(self._storage, self._sweep, needed)
-            for path in unread_tables(self._storage, self._sweep, trials):
+            for path in unread_files(self._storage, self._sweep, trials):
                 # One of an unfinished cohort may be being written.
                 if path.split("/")[2] not in needed:
                     self._storage.remove_file(path)
@@ -53,9 +54,9 @@ class Tidying(Watcher):
             checkpoints.remove(self._storage, self._sweep, cohort_id)
 
 
-def unread_tables(storage: Storage, sweep: str, trials: Sequence[Trial]) -> dict[str, int]:
-    """Bytes of each table that no result names: its attempt died before it was recorded."""
-    named = named_tables(trials)
+def unread_files(storage: Storage, sweep: str, trials: Sequence[Trial]) -> dict[str, int]:
+    """Bytes of each file that no result names: its attempt died before it was recorded."""
+    named = named_files(trials)
     found = storage.sizes(f"{FOLDER}/{sweep}")
     return {path: size for path, size in found.items() if path not in named}
 

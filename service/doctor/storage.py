@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from service import checkpoints
-from service.cohort_tables import named_tables
+from service.cohort_tables import named_files
 from service.doctor.finding import Finding, Known, listed
 from service.errors import StorageError, UserError
 from service.home import Home, without_password
 from service.ledger import Ledger, held, unfinished
 from service.ownership import FOLDERS, lies_here
 from service.storage import Storage
-from service.tidying import unread_tables
+from service.tidying import unread_files
 from service.trials import Trial
 
 PART = "storage"
@@ -39,24 +39,24 @@ def examine_storage(known: Known, storage: Storage) -> list[Finding]:
         findings += _unreadable(storage, record.name, trials)
         findings += _leftovers(known, storage, record.name, trials)
     if all(finding.is_well for finding in findings):
-        said = "Writable, with every table that the ledger names."
+        said = "Writable, with every file that the ledger names."
         findings.insert(0, Finding(PART, said, is_well=True))
     return findings
 
 
 def _unreadable(storage: Storage, name: str, trials: Sequence[Trial]) -> list[Finding]:
-    """Tables that the ledger names and nobody can read: they cannot be made again."""
+    """Files that the ledger names and nobody can read: they cannot be made again."""
     missing, damaged = [], []
-    for path in sorted(named_tables(trials)):
+    for path in sorted(named_files(trials)):
         try:
-            storage.read_table(path)
+            storage.check_file(path)
         except FileNotFoundError:
             missing.append(path)
         except StorageError:
             damaged.append(path)
     restore = "Restore it from a copy of the storage; its scalars are in the ledger."
     return [
-        Finding(PART, f"{len(paths)} tables of {name} are {what}: {listed(paths)}", restore)
+        Finding(PART, f"{len(paths)} files of {name} are {what}: {listed(paths)}", restore)
         for what, paths in (("missing", missing), ("damaged", damaged))
         if paths
     ]
@@ -98,7 +98,7 @@ def leftovers(storage: Storage, name: str, trials: Sequence[Trial]) -> dict[str,
     needed = {trial.cohort_id for trial in unfinished(trials)}
     states = storage.sizes(f"{checkpoints.FOLDER}/{name}")
     return {
-        **unread_tables(storage, name, trials),
+        **unread_files(storage, name, trials),
         **{
             path: size
             for path, size in states.items()

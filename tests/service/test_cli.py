@@ -735,7 +735,7 @@ def test_what_cannot_be_mended_ends_with_1(
     (home.path / "results/tiny/baseline-0/curves-1.parquet").unlink()
     said = monosweep(*words)
     assert (said.code, said.err) == (1, "")
-    assert "1 tables of tiny are missing" in said.out
+    assert "1 files of tiny are missing" in said.out
 
 
 @pytest.mark.parametrize("words", DOCTOR)

@@ -109,6 +109,21 @@ def test_results_are_means_over_replicates_each_as_if_trained_alone(
     assert one.metrics == one.replicates[0]
 
 
+def test_networks_are_kept_of_confirmation_trials_only(
+    tmp_path: Path, make_trial: MakeTrial
+) -> None:
+    kept, diverged = train(
+        tmp_path,
+        make_trial("confirmation", 0, settings={"num_neurons": 96}),
+        make_trial("confirmation", 1, settings={"learning_rate": 30.0}),
+    )
+    assert diverged.weights is None
+    (network,) = trainers.networks_from_bytes(Storage(str(tmp_path)).read_file(str(kept.weights)))
+    assert (network.member.seed, network.encoder.shape) == (0, (96, 16))
+    assert network.bias.mean() == pytest.approx(kept.metrics["mean_bias"], abs=1e-6)
+    assert [one.weights for one in train(tmp_path, make_trial("search", 0))] == [None]
+
+
 def test_every_number_of_a_result_is_a_plain_float(tmp_path: Path, narrow: Trial) -> None:
     (result,) = train(tmp_path, narrow)
     numbers = [*result.metrics.values(), *(n for r in result.replicates for n in r.values())]

@@ -335,7 +335,7 @@ def a_lost_result(ledger: Ledger, home: Home) -> None:
 
 def a_stray_row(ledger: Ledger, home: Home) -> None:
     with sqlite3.connect(home.path / "ledger.db") as database:
-        database.execute("INSERT INTO monosweep_attempts VALUES ('gone', 'c', 1, 0, 1, '', 0)")
+        database.execute("INSERT INTO monosweep_attempts VALUES ('gone', 'c', 1, 0, 1, '', 0, '')")
 
 
 def a_strange_study(ledger: Ledger, home: Home) -> None:
@@ -365,8 +365,8 @@ def damage_pages(path: Path) -> None:
 
 
 UNMENDABLE = [
-    (a_missing_table, "storage: 1 tables of tiny are missing: results/tiny/baseline-0/"),
-    (a_truncated_table, "storage: 1 tables of tiny are damaged: results/tiny/baseline-0/"),
+    (a_missing_table, "storage: 1 files of tiny are missing: results/tiny/baseline-0/"),
+    (a_truncated_table, "storage: 1 files of tiny are damaged: results/tiny/baseline-0/"),
     (an_unknown_sweeps_files, "storage: 1 folders are of sweeps that the ledger does not know"),
     (lost_trials, "ledger: 2 results of tiny have no trial: baseline/0, baseline/1"),
     (a_lost_attempt, "ledger: 1 results of tiny are of an attempt that was never recorded"),

@@ -1,0 +1,144 @@
+"""A trial trained again comes to its numbers, bit for bit; another number is named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from service.cohort import Cohort, CohortTraining
+from service.errors import UserError
+from service.home import Home
+from service.ledger import Writer
+from service.opened import OpenSweep, open_sweep
+from service.planning import Resolved, training_settings
+from service.recorded import spec_of
+from service.reproduction import reproduce
+from service.reproduction_view import reproduction_view
+from service.trials import Trial
+
+MakeTrial = Callable[..., Trial]
+Recorded = Callable[..., OpenSweep]
+RESOLVED = Resolved(
+    cohort_size=2,
+    max_concurrent=1,
+    sampler="tpe",
+    precision="float32",
+    device="cpu",
+    cpus=1,
+    gpus=0,
+)
+IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def recorded(home: Home, tiny_writer: Writer, record: Callable[..., None]) -> Recorded:
+    """The tiny sweep with trials that were really trained, side by side, and their curves."""
+
+    def trained(*trials: Trial, resolved: Resolved = RESOLVED) -> OpenSweep:
+        spec = spec_of(tiny_writer.ledger.sweep("tiny"))
+        tiny_writer.record_resolved(resolved.as_json(), [])
+        training = CohortTraining(
+            Cohort(
+                sweep="tiny",
+                cohort_id=f"{trials[0].phase}-0",
+                attempt=1,
+                trials=trials,
+                task=spec.task.model_dump(),
+                training=training_settings(spec, "float32", "cpu"),
+                num_threads=1,
+                storage=home.storage,
+                checkpoint_s=30.0,
+            )
+        )
+        while not training.is_finished:
+            training.advance(60.0)
+        training.close()
+        for trial, result in zip(trials, training.results(), strict=True):
+            record(tiny_writer, replace(trial, state=result.state, result=result))
+        return open_sweep("tiny", home)
+
+    return trained
+
+
+def words(found: Any) -> str:
+    return " ".join(str(line) for line in reproduction_view(found).renderables)
+
+
+def test_every_number_is_the_same_alone_and_in_company(
+    recorded: Recorded, make_trial: MakeTrial
+) -> None:
+    sweep = recorded(
+        make_trial("search", 0, settings=IN_SPACE, seeds=(0, 1)),
+        make_trial("search", 1, settings={**IN_SPACE, "num_neurons": 96}),
+    )
+    steps: list[int] = []
+    found = reproduce(sweep, "0", steps.append)
+    assert (found.differences, found.num_steps, steps[-1]) == ((), 256, 256)
+    # Two networks, steps 1, 2, 4, ... 256, eight metrics.
+    assert found.num_numbers == 2 * 9 * 8
+    assert [network.member.seed for network in found.networks] == [0, 1]
+    assert "All 144 numbers of its curves are the same, bit for bit." in words(found)
+
+
+def test_a_number_that_differs_is_named(
+    recorded: Recorded, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = recorded(make_trial("search", 0, settings=IN_SPACE))
+    curves = sweep.curves_of("0")
+    loss = curves["loss"].to_numpy().copy()
+    right = loss[3]
+    loss[3] = np.nextafter(right, 2)
+    place = curves.column_names.index("loss")
+    monkeypatch.setattr(
+        OpenSweep, "curves_of", lambda *_: curves.set_column(place, "loss", pa.array(loss))
+    )
+    found = reproduce(sweep, "0")
+    (difference,) = found.differences
+    assert (difference.seed, difference.step, difference.metric) == (0, 8, "loss")
+    assert (difference.recorded, difference.again) == (loss[3], right)
+    assert (
+        f"seed 0: loss at step 8 was {float(loss[3])!r}, is {float(right)!r}; it is the first"
+        in words(found)
+    )
+
+
+def test_a_trial_that_diverged_does_so_again(recorded: Recorded, make_trial: MakeTrial) -> None:
+    sweep = recorded(
+        make_trial("baseline", 0, settings={"learning_rate": 30.0}),
+    )
+    assert sweep.trial("baseline/0").state == "failed"
+    found = reproduce(sweep, "baseline/0")
+    assert (found.differences, found.networks) == ((), ())
+
+
+def test_other_versions_are_told(
+    recorded: Recorded, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = recorded(make_trial("search", 0, settings=IN_SPACE))
+    sweep.record = replace(sweep.record, versions={"torch": "1.0", "storage": "elsewhere"})
+    monkeypatch.setattr("service.reproduction.versions", lambda: {"torch": "2.0"})
+    assert "Other versions than when the sweep was begun: torch 1.0 -> 2.0" in words(
+        reproduce(sweep, "0")
+    )
+
+
+def test_it_needs_the_hardware_of_then(
+    recorded: Recorded, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.reproduction.has_bfloat16_products", lambda: False)
+    sweep = recorded(
+        make_trial("search", 0, settings=IN_SPACE), resolved=replace(RESOLVED, precision="bfloat16")
+    )
+    with pytest.raises(UserError, match="must be trained again on a processor that has them"):
+        reproduce(sweep, "0")
