@@ -16,6 +16,7 @@ from rich.logging import RichHandler
 from service import looking, pages, upkeep
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
+from service.paper import command as paper
 from service.terminal import (
     AddressOption,
     JsonOption,
@@ -222,6 +223,7 @@ def schema() -> None:
 
 app.command()(looking.watch)
 app.command()(looking.reproduce)
+app.command()(paper.paper)
 app.command()(pages.ui)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)
