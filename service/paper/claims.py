@@ -126,8 +126,8 @@ CLAIMS = (
     ),
 )
 
-# The batches of all claims, each once.
-BATCHES_OF_CLAIMS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.batches))
+# The batches of all claims, each once; those last that take longest, for one part of one claim.
+BATCHES_OF_CLAIMS = ("LR1", "LR3", "K0", "K1", *_BIAS_GRIDS)
 
 
 def judged(results: Results) -> list[JudgedClaim]:

@@ -71,8 +71,8 @@ def _times(mine: int, papers: int) -> str:
     """A number beside the paper's: `` (1/16 of the paper's 131072)``."""
     if mine == papers:
         return " (the paper's)"
-    share = f"1/{papers // mine}" if papers % mine == 0 else f"{mine / papers:.3g}"
-    return f" ({share} of the paper's {papers})"
+    share = f"1/{papers // mine} of" if papers % mine == 0 else f"{mine / papers:.3g} times"
+    return f" ({share} the paper's {papers})"
 
 
 def _bias_decay(original: Batch, scaling: Scaling) -> Iterator[str]:

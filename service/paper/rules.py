@@ -72,14 +72,20 @@ def rises_with(points: Sequence[PointResult], name: str, *, falls: bool = False)
         return _too_few(says, points)
     found = [point.monosemantic for point in complete]
     settings = [point.number(name) for point in complete]
-    # Where all are equal it neither rises nor falls, and there is no correlation.
-    correlation = float(spearmanr(settings, found).statistic) if len(set(found)) > 1 else 0.0
+    correlation = _rank_correlation(settings, found)
     return Evidence(
         says=says,
         measured=f"rank correlation with the {grid_words(name)} {correlation:+.2f} "
         f"({_each(complete, name)})",
         verdict=held_in([sign * correlation >= RISES]),
     )
+
+
+def _rank_correlation(settings: Sequence[float], found: Sequence[float]) -> float:
+    if len(set(found)) == 1:  # there is none, and nothing rises or falls
+        return 0.0
+    # Of few points it is a fraction of small numbers, which rounding must not move past the rule.
+    return round(float(spearmanr(settings, found).statistic), 9)
 
 
 def highly_monosemantic_at_every(points: Sequence[PointResult], name: str) -> Evidence:

@@ -119,6 +119,7 @@ COMMANDS = (
     "export",
     "validate",
     "schema",
+    "paper",
     "ui",
     "delete",
     "doctor",
@@ -239,6 +240,53 @@ def test_validate_names_the_line_of_a_mistake(
         tiny_text.replace("num_seeds: 2}\nobj", "num_seed: 2}\nobj")
     )
     refused(monosweep("validate", "tiny.yaml"), "tiny.yaml", "num_seeds", "line 6")
+
+
+def test_paper_lists_the_batches_and_what_they_vary(monosweep: Call) -> None:
+    said = monosweep("paper")
+    assert said.code == 0
+    rows = " ".join(said.out.split())
+    assert "LR1 learning rate 0.001 to 0.03 (6" in rows
+    assert "D1 bias decay 1e-07 to 0.1 (7" in rows
+    assert len(re.findall(r"^  (LR|B|G|E|K|RG|RP|D)[0-9] ", said.out, re.MULTILINE)) == 21
+    assert "monosweep paper claims" in rows
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("lr1",), "found 'lr1'. Did you mean LR1?"),
+        (("L1R",), "BATCH must be claims or one of LR1, LR2,"),
+        (("clams",), "Did you mean claims?"),
+        (("nothing-like-it",), "What each varies: monosweep paper"),
+        (("LR1", "--scale", "3"), "Take one of 1, 2, 4, 8, 16, 32."),
+        (("LR1", "--scale", "64"), "leave at least 2 inputs, found 64"),
+        (("claims", "--scale", "32"), "found 32 (K0)"),
+        (("LR1", "--steps", "1"), "--steps must be from 2 to"),
+        (("LR1", "--batch-size", "0"), "--batch-size must be from 1 to"),
+        (("LR1", "--seeds", "0"), "--seeds must be from 1 to"),
+    ],
+)
+def test_paper_refuses_what_it_cannot_train(
+    monosweep: Call, home: Home, words: tuple[str, ...], found: str
+) -> None:
+    refused(monosweep("paper", *words), found)
+    assert not home.path.exists()
+
+
+def test_paper_leaves_a_sweep_with_another_file_alone(
+    monosweep: Call, home: Home, tiny_text: str
+) -> None:
+    name = "paper-LR1-scale16-steps64-batch32"
+    spec = parse_spec(tiny_text.replace("name: tiny", f"name: {name}"), origin="test")
+    with closing(Ledger(home.ledger_url)) as ledger:
+        ledger.create_sweep(
+            name, spec_text=spec.text, settings=spec.settings(), versions={}, num_trials=4
+        )
+    said = monosweep("paper", "LR1", "--scale", "16", "--steps", "64", "--batch-size", "32")
+    assert (said.code, said.out) == (2, "")
+    assert "another file under that name" in said.message
+    assert f"monosweep delete {name}" in said.message
 
 
 @pytest.mark.parametrize("command", ["run", "validate"])
