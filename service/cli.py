@@ -222,6 +222,7 @@ def schema() -> None:
 
 app.command()(looking.watch)
 app.command()(looking.reproduce)
+app.command()(looking.interpret)
 app.command()(pages.ui)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)
