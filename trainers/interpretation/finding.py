@@ -57,35 +57,36 @@ def is_correction(part: Part) -> bool:
         and like is not None
         and _is_like(like)
         and _is_same(like)
-        and _kept(part.removal) >= KEPT_FROM
+        and _stands_without(part.removal)
     )
 
 
-def _kept(removal: Removal) -> float:
-    """What is left without the neurons of the gain over answering zero, on held-out samples."""
+def _stands_without(removal: Removal) -> bool:
+    """Whether enough is left of what a network gains over answering zero, on held-out samples."""
     zero = removal.loss_of_zero[0]
-    return float((zero - removal.without[0]) / (zero - removal.loss[0]))
+    gain, left = zero - removal.loss[0], zero - removal.without[0]
+    return bool(gain > 0 and left >= KEPT_FROM * gain)
 
 
 def _counts(found: Interpretation) -> str:
     table = found.neurons
     numbers = {kind: len(table.of_kind(kind)) for kind in ("monosemantic", "polysemantic", "dead")}
     num_features = found.network.task.num_features
+    covered = f"for {len(table.covered)} of {num_features} features"
     return (
-        f"Of {len(table.kind)} neurons {numbers['monosemantic']} are monosemantic (for "
-        f"{len(table.covered)} of {num_features} features{_mean_bias(table, 'monosemantic')}), "
-        f"{numbers['polysemantic']} polysemantic{_bracketed(_mean_bias(table, 'polysemantic'))} "
-        f"and {numbers['dead']} dead."
+        f"Of {len(table.kind)} neurons {numbers['monosemantic']} are monosemantic"
+        f"{_bracketed([covered, *_mean_bias(table, 'monosemantic')])}, {numbers['polysemantic']} "
+        f"polysemantic{_bracketed(_mean_bias(table, 'polysemantic'))} and {numbers['dead']} dead."
     )
 
 
-def _mean_bias(table: NeuronTable, kind: str) -> str:
+def _bracketed(words: list[str]) -> str:
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _mean_bias(table: NeuronTable, kind: str) -> list[str]:
     neurons = table.of_kind(kind)
-    return f", mean bias {table.bias[neurons].mean():.2f}" if len(neurons) else ""
-
-
-def _bracketed(words: str) -> str:
-    return f" ({words.removeprefix(', ')})" if words else ""
+    return [f"mean bias {table.bias[neurons].mean():.2f}"] if len(neurons) else []
 
 
 def _about_part(found: Interpretation, part: Part, who: str) -> list[str]:
@@ -196,14 +197,16 @@ def _where_better(removal: Removal) -> str:
 
 def _conclusion(found: Interpretation) -> str:
     whole, diffuse = found.polysemantic, found.diffuse
-    if whole.block.likeness is None or len(whole.block.neurons) < FEW_NEURONS:
+    like = whole.block.likeness
+    is_defined = like is not None or not whole.block.spectrum.rank
+    if not is_defined or len(whole.block.neurons) < FEW_NEURONS:
         return "Whether they are a correction that is the same for every feature stays open."
     if is_correction(whole):
         return f"{_so(whole, 'the polysemantic neurons')}."
     if is_correction(diffuse):
         others = "the polysemantic neurons as a whole are none"
         return f"{_so(diffuse, 'the diffuse neurons')}; {others}."
-    if _is_like(whole.block.likeness) and _is_same(whole.block.likeness):
+    if like is not None and _is_like(like) and _is_same(like):
         return (
             "So the polysemantic neurons treat all features much alike, but too much of what the "
             "network does is lost without them to call them a correction."

@@ -14,22 +14,22 @@ from trainers.tasks import TASKS
 # A polysemantic neuron is diffuse where no feature makes up half of its responses.
 DIFFUSE_BELOW = 0.5
 
-COLUMNS = {
-    "kind": "monosemantic, polysemantic or dead, by its responses to each feature alone",
-    "feature": "the feature it answers to most, from 0; -1 if it is dead",
-    "concentration": "largest response / sum of responses, of 1; 1 is one feature only",
-    "strength": "largest response to one feature alone at value 1 (hidden activation)",
-    "bias": "its bias, b (hidden activation)",
-    "encoder_norm": "Euclidean norm of its row of W1 (hidden activation per input)",
-    "decoder_norm": "Euclidean norm of its column of W2 (output per hidden activation)",
-    "mean_activity": "mean activation on held-out samples (hidden activation)",
-    "active_share": "share of held-out samples on which it is above the threshold of the dead",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class NeuronTable:
-    """The neurons of one network. Every array has shape ``[k]``; ``COLUMNS`` says what of."""
+    """The neurons of one network. Every array has shape ``[k]``.
+
+    Attributes:
+        kind: "monosemantic", "polysemantic" or "dead", by the responses to each feature alone.
+        feature: The feature it answers to most, -1 for a dead neuron.
+        concentration: Largest response / sum of responses; 1 is one feature only.
+        strength: Its largest response to one feature alone.
+        bias: b.
+        encoder_norm: Euclidean norm of its row of W1.
+        decoder_norm: Euclidean norm of its column of W2.
+        mean_activity: Mean activation on held-out samples.
+        active_share: Share of held-out samples on which it is above the threshold of the dead.
+    """
 
     kind: NDArray[np.str_]
     feature: NDArray[np.int64]

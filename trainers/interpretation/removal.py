@@ -18,32 +18,21 @@ NUM_DRAWS = 8
 # Held-out samples, in which the number of active features varies as the task has it.
 HELD_OUT = -1
 
-# Losses are squared errors summed over outputs, averaged over samples.
-COLUMNS = {
-    "num_active": "features that are not zero in each sample; -1: held-out samples of the task",
-    "loss": "loss of the whole network",
-    "loss_of_zero": "loss of answering zero to the same samples",
-    "without": "loss without the neurons in question",
-    "without_monosemantic": "loss without as many monosemantic neurons, mean of random choices",
-    "without_monosemantic_sd": "its standard deviation over the choices",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Removal:
-    """Losses on R kinds of samples, the held-out ones first; ``COLUMNS`` says what of.
+    """Losses on R kinds of samples: squared error summed over outputs, averaged over samples.
 
     Attributes:
-        num_removed: Neurons taken out.
-        num_active: Shape ``[R]``, ascending.
-        loss: Shape ``[R]``.
-        loss_of_zero: Shape ``[R]``.
-        without: Shape ``[R]``.
-        choices: Loss without each of D random choices of monosemantic neurons. Shape ``[D, R]``;
-            D is 0 where there are fewer of them than were taken out, or none was.
+        num_active: How many features are active in each sample: ``HELD_OUT``, then 0, 1, 2, 4, ...
+            Shape ``[R]``, ascending.
+        loss: Of the whole network. Shape ``[R]``.
+        loss_of_zero: Of answering zero. Shape ``[R]``.
+        without: Without the neurons. Shape ``[R]``.
+        choices: Without each of D random choices of as many monosemantic neurons. Shape
+            ``[D, R]``; D is 0 where there are fewer of them than were taken out, or none was.
     """
 
-    num_removed: int
     num_active: NDArray[np.int64]
     loss: NDArray[np.float64]
     loss_of_zero: NDArray[np.float64]
@@ -80,7 +69,6 @@ def removal_of(
     rows = [_losses(networks, samples) for samples in kinds]
     loss, loss_of_zero, without_them, *of_choices = np.array(rows).T
     return Removal(
-        num_removed=len(neurons),
         num_active=np.array([HELD_OUT, *counts], dtype=np.int64),
         loss=loss,
         loss_of_zero=loss_of_zero,
