@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.interpreted import Interpreted
-from trainers.interpretation import HELD_OUT
+from trainers.interpretation.removal import HELD_OUT
 
 
 def interpretation_view(found: Interpreted) -> Group:
@@ -25,8 +25,9 @@ def interpretation_view(found: Interpreted) -> Group:
         _parts_table(found.rows("parts")),
         _removal_table(found.rows("removal")),
         Text(
-            "Losses: squared error summed over outputs, mean over samples in which so many features "
-            "are active. Tables of every neuron and feature: --output DIR",
+            "Likeness: cosine to the best identity of the effective rank. "
+            "Losses: squared error summed over outputs, mean over samples in which so many "
+            "features are active. Tables of every neuron and feature: --output DIR",
             style="dim",
         ),
     ]
@@ -50,33 +51,35 @@ def _parts_table(rows: list[Mapping[str, Any]]) -> Table:
 
 
 def _removal_table(rows: list[Mapping[str, Any]]) -> Table:
+    """Losses by the number of active features; what could not be compared has no column."""
+    by_part = {part: [row for row in rows if row["part"] == part] for part in _PARTS}
+    whole = by_part["polysemantic"]
+    columns = {"loss": _column(whole, "loss"), "answering\nzero": _column(whole, "loss_of_zero")}
+    for part, mine in by_part.items():
+        columns[f"without\n{part}"] = _column(mine, "without")
+        columns[f"as many\nmonosem. as {part}"] = _column(mine, "without_monosemantic")
+    shown = {title: values for title, values in columns.items() if not all(map(math.isnan, values))}
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title_justify="left")
-    table.add_column("active\nfeatures", justify="right")
-    for column in ("loss", "answering\nzero"):
-        table.add_column(column, justify="right")
-    for part in ("polysemantic", "diffuse"):
-        table.add_column(f"without\n{part}", justify="right")
-        table.add_column("as many\nmonosemantic", justify="right")
-    whole, diffuse = ([row for row in rows if row["part"] == part] for part in _PARTS)
-    for all_of_them, some in zip(whole, diffuse, strict=True):
-        count = all_of_them["num_active"]
-        table.add_row(
-            "as trained" if count == HELD_OUT else str(count),
-            _number(all_of_them["loss"]),
-            _number(all_of_them["loss_of_zero"]),
-            *(
-                _number(row[name])
-                for row in (all_of_them, some)
-                for name in ("without", "without_monosemantic")
-            ),
-        )
+    for title in ("active\nfeatures", *shown):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row, *losses in zip(whole, *shown.values(), strict=True):
+        count = row["num_active"]
+        if count <= MOST_ACTIVE_SHOWN:
+            called = "the task's" if count == HELD_OUT else str(count)
+            table.add_row(called, *map(_number, losses))
     return table
 
 
+def _column(rows: list[Mapping[str, Any]], name: str) -> list[float]:
+    return [row[name] for row in rows]
+
+
+# Far more than a task ever shows tell nothing.
+MOST_ACTIVE_SHOWN = 32
 _PARTS = ("polysemantic", "diffuse")
 
 
 def _number(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    return "-" if math.isnan(value) else f"{value:.4g}"
+    return "-" if math.isnan(value) else f"{value:.3g}"

@@ -1,6 +1,7 @@
 """What the neurons of one trial's network do, ready to be shown, written or drawn."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Interpreted:
             "origin": self.origin,
             "settings": dict(self.settings),
             "finding": self.finding,
-            "neurons": self.interpretation.neurons.counts,
+            "neurons": Counter(self.interpretation.neurons.kind.tolist()),
             **{
                 name: [
                     {key: _json_number(value) for key, value in row.items()}

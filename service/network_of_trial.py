@@ -52,7 +52,7 @@ def network_of(sweep: OpenSweep, trial_id: str, on_step: OnStep = lambda _: None
     for one in (trial, *(one for one in sweep.known_trials if one.role == trial.trial_id)):
         kept = sweep.kept_networks(one.trial_id)
         if kept:
-            whose = "" if one is trial else f", which confirmed {trial.trial_id}"
+            whose = "" if one is trial else f", which confirmed {trial.trial_id},"
             origin = f"The network that {one.trial_id}{whose} ended with, seed {one.seeds[0]}."
             return FoundNetwork(kept[0], one, origin)
     again = reproduce(sweep, trial.trial_id, on_step)
