@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from service import upkeep
 from service.errors import AwayError, InterruptedSweepError, MonosweepError, UserError
 from service.home import without_password
+from service.report_command import report
 from service.terminal import (
     AddressOption,
     JsonOption,
@@ -261,6 +262,7 @@ def ui(
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
 
 
+app.command()(report)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)
 

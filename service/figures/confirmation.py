@@ -22,7 +22,7 @@ from service.objective import LOSS_RATIO, in_words
 Json = Mapping[str, Any]
 
 WINNER, PASSES, FAILS = "wins", "passes", "does not pass"
-REFERENCE, BESIDE = "baseline", "beside them: cannot win"
+REFERENCE, BESIDE = "baseline", "cannot win"
 _LOOKS = {
     WINNER: (BLUE, "*", True),
     PASSES: (BLUE, "o", True),
@@ -39,8 +39,7 @@ def confirmation_figure(verdict: Json, small_print: str) -> Picture:
         verdict: A verdict with a baseline and at least one setting beside it.
         small_print: Which sweep it is of.
     """
-    finalists = sorted(verdict["finalists"], key=lambda row: standing(row, verdict) != WINNER)
-    rows = [verdict["baseline"], *finalists]
+    rows = rows_of(verdict)
     names = [LOSS_RATIO, *(goal["name"] for goal in verdict["objectives"])]
     names = [name for name in dict.fromkeys(names) if any(row.get(name) for row in rows)]
     is_single = len(verdict["objectives"]) == 1
@@ -82,6 +81,12 @@ _LABELS = {
     "monosemantic_per_feature": "neurons for each feature",
     "monosemantic_per_neuron": "of all neurons",
 }
+
+
+def rows_of(verdict: Json) -> list[Json]:
+    """The confirmed settings: the baseline, the winner, the others."""
+    finalists = sorted(verdict["finalists"], key=lambda row: standing(row, verdict) != WINNER)
+    return [verdict["baseline"], *finalists]
 
 
 def standing(row: Json, verdict: Json) -> str:

@@ -146,12 +146,14 @@ def _name_best(axes: Axes, front: _Points) -> None:
     """Name the ends of the front: the most monosemantic, of the lowest loss, the narrowest."""
     if not len(front.ids):
         return
-    ends = (front.share.argmax(), front.ratio.argmin(), front.width.argmin())
-    for place in dict.fromkeys(map(int, ends)):
+    # Two ends may lie side by side: one is named above its mark, the others below theirs.
+    above, below = (7, 6), (7, -13)
+    names = {int(front.width.argmin()): below, int(front.ratio.argmin()): below}
+    for place, offset in {**names, int(front.share.argmax()): above}.items():
         axes.annotate(
             str(front.ids[place]),
             (front.ratio[place], front.share[place]),
-            xytext=(7, 5),
+            xytext=offset,
             textcoords="offset points",
             size=7.5,
             zorder=5,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
@@ -156,8 +157,7 @@ def _settings(sweep: "OpenSweep") -> Draw | str:
         return "the search varies no setting"
     trials = sweep.trials.filter(pc.equal(sweep.trials["phase"], "search"))
     is_complete = [state in ("feasible", "infeasible") for state in states(trials)]
-    values = measure(trials, objective.first.name)[is_complete]
-    if not (values == values).any():  # noqa: PLR0124 - NaN is no number
+    if not np.isfinite(measure(trials, objective.first.name)[is_complete]).any():
         return "no search trial is complete"
     return partial(
         settings_figure, trials, space, objective.goals, objective.limits, small_print(sweep)
@@ -172,7 +172,7 @@ def _importance(sweep: "OpenSweep") -> Draw | str:
     targets = answers(sweep.spec, judged, NUM_SHUFFLES if is_shuffled else 0)
     reasons = {target["target"]: target["reason"] for target in targets if target["reason"]}
     if len(reasons) == len(targets):
-        return next(iter(reasons.values()))
+        return str(next(iter(reasons.values())))
     said = [small_print(sweep)]
     if every > 1:
         said.append(f"of {len(judged):,} of {len(complete):,} complete trials")
@@ -227,8 +227,9 @@ def _draw_neurons(sweep: "OpenSweep", firsts: list[tuple[str, Trial]]) -> Pictur
         table = sweep.neurons_of(trial.trial_id)
         mine = table.filter(pc.equal(table["seed"], trial.seeds[0]))
         networks.append(Network(name, mine))
-    seeds = ", ".join(str(trial.seeds[0]) for _, trial in firsts)
-    return neurons_figure(networks, f"{small_print(sweep)}; one network each, seed {seeds}")
+    seeds = ", ".join(dict.fromkeys(str(trial.seeds[0]) for _, trial in firsts))
+    said = f"{small_print(sweep)}; one network each, seed {seeds}; ties by bias"
+    return neurons_figure(networks, said)
 
 
 def _timeline(sweep: "OpenSweep") -> Draw | str:

@@ -54,7 +54,7 @@ def _draw(axes: Axes, network: Network) -> None:
     ranks[order] = np.arange(1, len(order) + 1)
     for kind, look in NEURONS.items():
         mine = kinds == kind
-        marks(axes, ranks[mine], biases[mine], look, label=kind)
+        marks(axes, ranks[mine], biases[mine], look, kind)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     num = int(np.sum(kinds == "monosemantic"))
     if 0 < num < len(order):

@@ -10,7 +10,7 @@ from service.figures.style import GREY, house_style
 
 # In inches: of the heading, and of each line of small print below it.
 _HEADING_IN, _LINE_IN = 0.3, 0.15
-_LETTERS_AN_INCH = 15
+_LETTERS_AN_INCH = 17
 
 
 class Picture(Figure):

@@ -134,7 +134,7 @@ def _draw(axes: Axes, x: Floats, y: Floats, what: Words, ends: tuple[float, floa
     for state in sorted(("infeasible", "feasible"), key=lambda one: -np.sum(what == one)):
         mine = (what == state) & is_known
         # What lies beyond the axis is shown at its end.
-        marks(axes, x[mine], np.clip(y[mine], *ends), TRIALS[state], label=state, clip_on=False)
+        marks(axes, x[mine], np.clip(y[mine], *ends), TRIALS[state], state, is_at_edge=True)
     axes.set_ylim(*ends)
 
 
@@ -157,7 +157,7 @@ def _draw_strip(
 ) -> None:
     for height, state in enumerate(reversed(strip)):
         mine = (what == state) & np.isfinite(x)
-        marks(axes, x[mine], np.full(int(mine.sum()), height), TRIALS[state], label=state)
+        marks(axes, x[mine], np.full(int(mine.sum()), height), TRIALS[state], state)
     axes.set_ylim(-0.7, len(strip) - 0.3)
     axes.set_yticks(range(len(strip)), list(reversed(strip)) if is_first else [])
     axes.tick_params(labelleft=is_first, left=False)

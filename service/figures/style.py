@@ -6,6 +6,7 @@ So they read in black and white too.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import matplotlib.style
 import numpy as np
@@ -79,7 +80,7 @@ class Look:
     marker: str = "o"
     is_filled: bool = True
     size: float = 22.0
-    line: str | tuple[int, tuple[float, ...]] = "-"
+    line: Literal["-"] | tuple[float, tuple[float, ...]] = "-"
     hatch: str = ""
 
 
@@ -114,8 +115,19 @@ PHASES = {
 }
 
 
-def marks(axes: Axes, x: ArrayLike, y: ArrayLike, look: Look, **more: object) -> PathCollection:
-    """Marks of one kind; many of them are smaller, let others shine through, and are one image."""
+def marks(
+    axes: Axes, x: ArrayLike, y: ArrayLike, look: Look, label: str, *, is_at_edge: bool = False
+) -> PathCollection:
+    """Marks of one kind; many of them are smaller, let others shine through, and are one image.
+
+    Args:
+        axes: Where they are drawn.
+        x: Where each lies. Shape ``[M]``.
+        y: The same.
+        look: How they are drawn.
+        label: What they are.
+        is_at_edge: Whether some lie at the axes' edge, and are drawn whole all the same.
+    """
     size, alpha = crowded(np.size(x))
     found = axes.scatter(
         x,
@@ -124,14 +136,13 @@ def marks(axes: Axes, x: ArrayLike, y: ArrayLike, look: Look, **more: object) ->
         alpha=alpha,
         marker=look.marker,
         linewidths=1.0,
-        **(
-            {"color": look.color}
-            if look.marker in "|x"
-            else {"facecolors": look.color if look.is_filled else "none", "edgecolors": look.color}
-        ),
-        **more,  # type: ignore[arg-type]
+        color=look.color,
+        label=label,
+        clip_on=not is_at_edge,
     )
-    found.set_rasterized(len(found.get_offsets()) > MOST_PATHS)
+    if not look.is_filled:
+        found.set_facecolor("none")
+    found.set_rasterized(np.size(x) > MOST_PATHS)
     return found
 
 

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 from matplotlib.axes import Axes
@@ -97,14 +98,14 @@ def lanes(attempts: pa.Table) -> tuple[list[Bar], list[str]]:
     for row in rows:
         if row["worker"] is not None:
             workers.setdefault(row["worker"], len(workers))
-    free: list[tuple[object, int]] = []
+    free: list[tuple[datetime, int]] = []
     num_packed = 0
     bars = []
     for row in rows:
         end = row["ended_at"] or last
         if row["worker"] is not None:
             lane = workers[row["worker"]]
-        elif free and free[0][0] <= row["started_at"]:  # type: ignore[operator]
+        elif free and free[0][0] <= row["started_at"]:
             lane = heapq.heapreplace(free, (end, free[0][1]))[1]
         else:
             lane = len(workers) + num_packed
@@ -188,14 +189,20 @@ def _keys(bars: Sequence[Bar]) -> list[Patch]:
         for phase, look in PHASES.items()
         if phase in phases
     ]
-    for ending, color, hatch, line in (
-        (DIED, VERMILION, "xxx", "-"),
-        (LEFT, GREY, "...", "-"),
-        (AT_WORK, BLACK, "", "--"),
+    for ending, color, hatch in (
+        (DIED, VERMILION, "xxx"),
+        (LEFT, GREY, "..."),
+        (AT_WORK, BLACK, ""),
     ):
         if ending in endings:
             keys.append(
-                Patch(facecolor="white", edgecolor=color, hatch=hatch, linestyle=line, label=ending)
+                Patch(
+                    facecolor="white",
+                    edgecolor=color,
+                    hatch=hatch,
+                    linestyle="--" if ending == AT_WORK else "-",
+                    label=ending,
+                )
             )
     return keys
 

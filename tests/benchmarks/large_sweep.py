@@ -88,7 +88,14 @@ def _trials(spec: Spec, num_trials: int) -> list[Trial]:
     fixed = {"nonlinearity": "relu", "l1": 0.0, "num_neurons": 512, "learning_rate": 0.01}
     zero = {**fixed, "initial_bias": 0.0, "bias_decay": 0.0}
     baseline = [
-        _trial(generator, "baseline", number, zero, (number,), f"baseline-{number}")
+        _trial(
+            generator,
+            "baseline",
+            number,
+            settings=zero,
+            seeds=(number,),
+            cohort_id=f"baseline-{number}",
+        )
         for number in range(4)
     ]
     search = []
@@ -103,7 +110,15 @@ def _trials(spec: Spec, num_trials: int) -> list[Trial]:
         }
         cohort = f"search-{number // COHORT_SIZE}"
         state = "pruned" if number % 8 == 3 else "failed" if number % 50 == 7 else "complete"
-        one = _trial(generator, "search", number, settings, (0,), cohort, state=state)
+        one = _trial(
+            generator,
+            "search",
+            number,
+            settings=settings,
+            seeds=(0,),
+            cohort_id=cohort,
+            state=state,
+        )
         assert one.result is not None
         if state == "complete":
             ratio = one.result.metrics["loss"] / 0.63
@@ -120,7 +135,13 @@ def _trials(spec: Spec, num_trials: int) -> list[Trial]:
             number = len(confirmed)
             cohort = f"confirmation-{number // 4}"
             one = _trial(
-                generator, "confirmation", number, settings, (500_000 + seed,), cohort, role=role
+                generator,
+                "confirmation",
+                number,
+                settings=settings,
+                seeds=(500_000 + seed,),
+                cohort_id=cohort,
+                role=role,
             )
             confirmed.append(one)
     return [*baseline, *search, *confirmed]
@@ -130,10 +151,10 @@ def _trial(
     generator: np.random.Generator,
     phase: Any,
     number: int,
+    *,
     settings: dict[str, Any],
     seeds: tuple[int, ...],
     cohort_id: str,
-    *,
     role: str | None = None,
     state: Any = "complete",
 ) -> Trial:
