@@ -16,6 +16,7 @@ from rich.logging import RichHandler
 from service import looking, pages, upkeep
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
+from service.report_command import report
 from service.terminal import (
     AddressOption,
     JsonOption,
@@ -224,6 +225,7 @@ app.command()(looking.watch)
 app.command()(looking.reproduce)
 app.command()(looking.interpret)
 app.command()(pages.ui)
+app.command()(report)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)
 
