@@ -5,83 +5,36 @@ found by tag or made, by one writer, so nothing is doubled.
 """
 
 import json
-import logging
-import os
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-
-# Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 import pyarrow as pa
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.objective import Objective
+from service.tracking import summary, trial_run
 from service.tracking.database import make_database
+from service.tracking.runs import (
+    SUMMARY_TAG,
+    TRIAL_TAG,
+    all_runs,
+    by_trial,
+    doubled,
+    experiment_name,
+)
+from service.tracking.words import version_tags, word
 from service.trials import Trial
 from service.verdict import Json
 
 SQLITE = "sqlite:///"
-TRIAL_TAG = "monosweep.trial"
-SUMMARY_TAG = "monosweep.summary"
 
 # Opens the experiment on runs and charts; without it MLflow shows pages for language models.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 # MLflow's own limit for one call.
 METRICS_A_CALL = 1000
-RUNS_A_PAGE = 1000
-
-# It announces every table that it makes in a new database.
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-# And every try of a call to a server that is away, and a traceback for every one to a database:
-# that is told once, by whoever called.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-
-
-def experiment_name(sweep: str) -> str:
-    """What MLflow calls a sweep."""
-    return f"monosweep/{sweep}"
-
-
-def all_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
-    """Every run of an experiment but those in the trash."""
-    found, token = [], None
-    while token != "":
-        page = client.search_runs([experiment_id], max_results=RUNS_A_PAGE, page_token=token)
-        found += list(page)
-        token = page.token or ""
-    return found
-
-
-def by_trial(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Run ids by trial id, oldest first, the summary's by ``summary``; a user's own are none."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: run.info.start_time):
-        tags = run.data.tags
-        if TRIAL_TAG in tags or SUMMARY_TAG in tags:
-            found[tags.get(TRIAL_TAG, "summary")].append(run.info.run_id)
-    return found
-
-
-def doubled(runs: Mapping[str, Sequence[str]], named: Collection[str | None]) -> list[str]:
-    """All but one run of each trial: the one that the ledger names, or the oldest.
-
-    Args:
-        runs: See ``by_trial``.
-        named: Ids of runs that the ledger names.
-    """
-    return [
-        run_id
-        for run_ids in runs.values()
-        for run_id in sorted(run_ids, key=lambda run_id: run_id not in named)[1:]
-    ]
 
 
 class Projection:
@@ -180,20 +133,21 @@ class Projection:
         """
         assert trial.result is not None
         result = trial.result
-        run = self._run(TRIAL_TAG, trial.trial_id, _run_name(trial))
+        run = self._run(TRIAL_TAG, trial.trial_id, trial_run.run_name(trial))
         run_id = str(run.info.run_id)
         # The run's own time, so that logging a point twice leaves one point.
         at = run.info.start_time
         metrics = [
-            *_final_metrics(trial, at),
-            *(_curve_metrics(curves, at) if curves is not None else []),
+            *trial_run.final_metrics(trial, at),
+            *(trial_run.curve_metrics(curves, at) if curves is not None else []),
         ]
         for start in range(0, len(metrics), METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+        tags = trial_run.tags(trial, self._sweep, self._objective, self._versions)
         self._client.log_batch(
             run_id,
-            params=[Param(name, str(value)) for name, value in _params(trial).items()],
-            tags=[RunTag(name, value) for name, value in self._tags(trial).items()],
+            params=[Param(name, str(value)) for name, value in trial_run.params(trial).items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
         )
         self._client.set_terminated(
             run_id,
@@ -213,14 +167,16 @@ class Projection:
         run = self._run(SUMMARY_TAG, self._sweep, "summary")
         run_id = str(run.info.run_id)
         self._client.log_text(run_id, spec_text, "sweep.yaml")
-        tags = {"sweep": self._sweep, **_version_tags(self._versions)}
+        tags = {"sweep": self._sweep, **version_tags(self._versions)}
         if verdict is not None:
             tags |= {
-                "confirmed": _word(verdict["confirmed"]),
-                "mlflow.note.content": "\n\n".join([verdict["sentence"], *_front_note(verdict)]),
+                "confirmed": word(verdict["confirmed"]),
+                "mlflow.note.content": "\n\n".join(
+                    [verdict["sentence"], *summary.front_note(verdict)]
+                ),
             }
             self._client.log_text(run_id, json.dumps(verdict, indent=2), "verdict.json")
-            self._client.log_batch(run_id, _verdict_metrics(verdict, run.info.start_time))
+            self._client.log_batch(run_id, summary.verdict_metrics(verdict, run.info.start_time))
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         self._client.set_terminated(run_id, status)
 
@@ -231,115 +187,3 @@ class Projection:
         if found:
             return found[0]
         return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
-
-    def _tags(self, trial: Trial) -> dict[str, str]:
-        assert trial.result is not None
-        result = trial.result
-        tags = {
-            "sweep": self._sweep,
-            "phase": trial.phase,
-            "state": result.state,
-            "cohort": trial.cohort_id,
-            "seeds": " ".join(str(seed) for seed in trial.seeds),
-            **_version_tags(self._versions),
-        }
-        if trial.phase == "search":
-            tags["feasible"] = _word(self._objective.is_feasible(result, trial.settings))
-        if trial.role is not None:
-            tags["role"] = trial.role
-        if trial.same_as is not None:
-            tags["same_as"] = trial.same_as
-        if result.reason is not None:
-            tags["reason"] = result.reason
-        return tags
-
-
-def _version_tags(versions: Mapping[str, str]) -> dict[str, str]:
-    return {f"version.{name}": value for name, value in versions.items()}
-
-
-def _word(value: bool) -> str:
-    return "true" if value else "false"
-
-
-# Short, so that a list of runs can be read.
-_SHORT = {"initial_bias": "bias", "bias_decay": "decay", "num_neurons": "k", "learning_rate": "lr"}
-
-
-def _run_name(trial: Trial) -> str:
-    shown = trial.params or {"num_neurons": trial.settings["num_neurons"]}
-    special = [
-        f"{_SHORT.get(name, name)} {value:.3g}"
-        if isinstance(value, float)
-        else f"{_SHORT.get(name, name)} {value}"
-        for name, value in shown.items()
-    ]
-    return " ".join([trial.trial_id, *filter(None, [trial.role]), *special])
-
-
-def _params(trial: Trial) -> dict[str, object]:
-    return {**trial.settings, "seeds": " ".join(str(seed) for seed in trial.seeds)}
-
-
-def _final_metrics(trial: Trial, at: int) -> list[Metric]:
-    assert trial.result is not None
-    result = trial.result
-    values: dict[str, float] = {"train_s": result.train_s}
-    if result.loss_ratio is not None:
-        values["loss_ratio"] = result.loss_ratio
-    # Params are strings and sort wrongly ("1e-05" after "10.0"): numbers are metrics too.
-    for name, value in trial.params.items():
-        if not isinstance(value, str):
-            values[f"param.{name}"] = float(value)
-    return [Metric(name, value, at, result.num_steps) for name, value in values.items()]
-
-
-def _curve_metrics(curves: pa.Table, at: int) -> list[Metric]:
-    """Curves as metrics over steps, the mean over the trial's replicates."""
-    names = [name for name in curves.column_names if name not in _CURVE_LABELS]
-    means = curves.group_by("step").aggregate([(name, "mean") for name in names])
-    return [
-        Metric(name, row[f"{name}_mean"], at, row["step"])
-        for row in means.sort_by("step").to_pylist()
-        for name in names
-    ]
-
-
-_CURVE_LABELS = ("trial_id", "replicate", "seed", "step")
-
-
-def _verdict_metrics(verdict: Json, at: int) -> list[Metric]:
-    margin = verdict["loss_margin"]
-    values: dict[str, float] = {} if margin is None else {"loss_margin": margin}
-    for name in ("loss_ratio", "gain"):
-        values |= {f"{name}.{end}": at for end, at in (verdict[name] or {}).items()}
-    for who in ("baseline", "winner"):
-        for name, value in (verdict[who] or {}).items():
-            if isinstance(value, Mapping) and "mean" in value:
-                values[f"{who}.{name}"] = value["mean"]
-    return [Metric(name, value, at, 0) for name, value in values.items()]
-
-
-def _front_note(verdict: Json) -> list[str]:
-    """The confirmed front as a table in Markdown, where there are several objectives."""
-    # Verdicts of the first versions name one objective only.
-    names = [goal["name"] for goal in verdict.get("objectives", ())]
-    if len(names) < 2:
-        return []
-    rows = [
-        ["", *(name.replace("_", " ") for name in names), "passes"],
-        ["---"] * (len(names) + 2),
-        *(
-            [row["trial"], *(_mean(row, name) for name in names), _word(row["passes"])]
-            for row in verdict["front"]
-        ),
-    ]
-    return ["\n".join(f"| {' | '.join(row)} |" for row in rows)]
-
-
-def _mean(row: Json, name: str) -> str:
-    """A number of a confirmed setting, with half of its interval; a dash if it has none."""
-    found = row.get(name)
-    if not isinstance(found, Mapping):
-        return "-" if found is None else str(found)
-    return f"{found['mean']:.4g} ± {(found['high'] - found['low']) / 2:.2g}"

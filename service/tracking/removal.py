@@ -16,7 +16,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from service.errors import TrackingError
 from service.home import without_password
 from service.tracking.database import MLFLOW_ERRORS, said_by
-from service.tracking.projection import RUNS_A_PAGE, SQLITE, experiment_name
+from service.tracking.projection import SQLITE
+from service.tracking.runs import RUNS_A_PAGE, experiment_name
 
 # Follows the name of an experiment in the trash of a server; no sweep's name has a bracket.
 _PUT_AWAY = " (deleted "

@@ -25,7 +25,7 @@ from service.spec import load_spec
 from service.storage import Storage, as_parquet
 from service.sweep import resume
 from service.tracking import Projection, Tracking, backlog
-from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG
+from service.tracking.runs import SUMMARY_TAG, TRIAL_TAG
 from service.trials import Point, Trial
 
 MakeTrial = Callable[..., Trial]
