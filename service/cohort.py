@@ -244,7 +244,7 @@ class CohortTraining:
         def read(data: bytes) -> "CohortState":
             try:
                 state = trainers.from_bytes(data)
-            except trainers.NewerCheckpointError as error:
+            except trainers.NewerError as error:
                 # Whole for whoever can read it: neither a fault of the cohort nor to be removed.
                 where = f"{self._cohort.cohort_id} on {socket.gethostname()}"
                 raise CohortRefusedError(f"{where}: {error}") from error

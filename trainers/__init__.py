@@ -1,7 +1,8 @@
 """Toy models of monosemanticity, trained side by side with the trial axis first.
 
 ``begin`` makes a cohort, ``advance`` trains it, ``drop`` takes members out, ``outcomes`` says what
-came of each; ``to_bytes`` and ``from_bytes`` carry a cohort over an interruption.
+came of each, ``trained_networks`` which weights it ended with; ``to_bytes`` and ``from_bytes``
+carry a cohort over an interruption.
 Nothing here imports torch until it is asked for, so that ``trainers.names`` stays cheap.
 
 Source: A. S. Jermyn, N. Schiefer, E. Hubinger, *Engineering Monosemanticity in Toy Models*,
@@ -14,22 +15,30 @@ from typing import TYPE_CHECKING, Any
 from trainers.names import METRICS
 
 if TYPE_CHECKING:
-    from trainers.checkpoint import CheckpointError, NewerCheckpointError, from_bytes, to_bytes
+    from trainers.checkpoint import from_bytes, to_bytes
+    from trainers.envelope import EnvelopeError, NewerError
     from trainers.evaluation import Curve, Evaluation, Neurons
     from trainers.footprint import checkpoint_bytes, peak_bytes
+    from trainers.networks import (
+        Network,
+        networks_from_bytes,
+        networks_to_bytes,
+        trained_networks,
+    )
     from trainers.outcome import Outcome, Record
     from trainers.precision import bfloat16_is_native
     from trainers.settings import Member, Task, TrainingSettings
     from trainers.training import CohortState, advance, begin, drop, outcomes
 
 _HOMES = {
-    "CheckpointError": "trainers.checkpoint",
     "CohortState": "trainers.training",
     "Curve": "trainers.evaluation",
+    "EnvelopeError": "trainers.envelope",
     "Evaluation": "trainers.evaluation",
     "Member": "trainers.settings",
     "Neurons": "trainers.evaluation",
-    "NewerCheckpointError": "trainers.checkpoint",
+    "Network": "trainers.networks",
+    "NewerError": "trainers.envelope",
     "Outcome": "trainers.outcome",
     "Record": "trainers.outcome",
     "Task": "trainers.settings",
@@ -40,20 +49,24 @@ _HOMES = {
     "drop": "trainers.training",
     "from_bytes": "trainers.checkpoint",
     "bfloat16_is_native": "trainers.precision",
+    "networks_from_bytes": "trainers.networks",
+    "networks_to_bytes": "trainers.networks",
     "outcomes": "trainers.training",
     "peak_bytes": "trainers.footprint",
     "to_bytes": "trainers.checkpoint",
+    "trained_networks": "trainers.networks",
 }
 
 __all__ = [
     "METRICS",
-    "CheckpointError",
     "CohortState",
     "Curve",
+    "EnvelopeError",
     "Evaluation",
     "Member",
+    "Network",
     "Neurons",
-    "NewerCheckpointError",
+    "NewerError",
     "Outcome",
     "Record",
     "Task",
@@ -64,9 +77,12 @@ __all__ = [
     "checkpoint_bytes",
     "drop",
     "from_bytes",
+    "networks_from_bytes",
+    "networks_to_bytes",
     "outcomes",
     "peak_bytes",
     "to_bytes",
+    "trained_networks",
 ]
 
 

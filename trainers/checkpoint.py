@@ -4,49 +4,31 @@ Projections, held-out samples and the data stream are drawn again from the seeds
 on from its bytes does exactly what it would have done without the stop, on one kind of processor.
 """
 
-import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
+from trainers.envelope import Envelope, group
 from trainers.evaluation import Evaluation, Neurons
 from trainers.outcome import Record
 from trainers.settings import Member, Task, TrainingSettings
 from trainers.tiles import Tile
 from trainers.training import CohortState, begin, forget_unused_replicates_
 
-# One entry of the metadata holds everything, in JSON: safetensors keeps no order among several.
-ENTRY = "monosweep cohort"
-# Raise it with every change that an older version would misread.
-FORMAT_VERSION = 3
+CHECKPOINT = Envelope(
+    entry="monosweep cohort",
+    format_version=3,
+    noun="A checkpoint",
+    found_in="a cohort",
+    if_truncated="Go on from the one before it.",
+    if_foreign="Give the file that a cohort wrote.",
+    if_older="Go on with the monosweep that wrote it, or begin the cohort anew.",
+)
 KINDS = ("monosemantic", "polysemantic", "dead")
-
-
-class CheckpointError(ValueError):
-    """Bytes that no cohort can be made of."""
-
-
-class TruncatedCheckpointError(CheckpointError):
-    """A part of the bytes is missing or damaged."""
-
-
-class ForeignCheckpointError(CheckpointError):
-    """The bytes are something else."""
-
-
-class NewerCheckpointError(CheckpointError):
-    """The bytes were written by a later version."""
-
-
-class OlderCheckpointError(CheckpointError):
-    """The bytes were written by an earlier version, in a format that is not read any more."""
 
 
 def to_bytes(state: CohortState) -> bytes:
@@ -67,27 +49,17 @@ def to_bytes(state: CohortState) -> bytes:
         "tiles": [tile.slots for tile in state.tiles],
         "records": [_record_content(record) for record in state.records],
     }
-    entry = {
-        "format_version": FORMAT_VERSION,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "content": content,
-        "checksum": _checksum(content, arrays),
-    }
-    return save(arrays, {ENTRY: json.dumps(entry)})
+    return CHECKPOINT.seal(content, arrays)
 
 
 def from_bytes(data: bytes) -> CohortState:
     """The cohort that was written, at the step where it was.
 
     Raises:
-        TruncatedCheckpointError: If a part is missing or damaged.
-        ForeignCheckpointError: If it is not a cohort's state.
-        NewerCheckpointError: If a later version wrote it.
-        OlderCheckpointError: If an earlier version did.
+        EnvelopeError: As ``Envelope.open``.
     """
-    entry, arrays = _read(data)
-    content = entry["content"]
+    opened = CHECKPOINT.open(data)
+    content, arrays = opened.content, opened.arrays
     state = begin(
         Task(**content["task"]),
         TrainingSettings(**content["settings"]),
@@ -95,11 +67,11 @@ def from_bytes(data: bytes) -> CohortState:
     )
     state.step = content["step"]
     state.tiles = [
-        _tile(state.tiles, slots, _group(arrays, f"tiles.{index}."))
+        _tile(state.tiles, slots, group(arrays, f"tiles.{index}."))
         for index, slots in enumerate(content["tiles"])
     ]
     state.records = [
-        _record(record, _group(arrays, f"neurons.{slot}."))
+        _record(record, group(arrays, f"neurons.{slot}."))
         for slot, record in enumerate(content["records"])
     ]
     forget_unused_replicates_(state)
@@ -110,86 +82,9 @@ def versions(data: bytes) -> dict[str, str]:
     """Which torch and numpy wrote the bytes, by name; others may give other bits.
 
     Raises:
-        CheckpointError: As ``from_bytes``.
+        EnvelopeError: As ``Envelope.open``.
     """
-    entry, _ = _read(data)
-    return {name: entry[name] for name in ("torch", "numpy")}
-
-
-def _read(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Our entry and the arrays of bytes that are whole, ours, and not newer than we are."""
-    metadata = _metadata(data)
-    if ENTRY not in metadata:
-        raise _foreign("another's")
-    try:
-        entry = json.loads(metadata[ENTRY])
-        format_version = int(entry["format_version"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise _truncated(f"its entry is garbled ({error!r})") from error
-    if format_version > FORMAT_VERSION:
-        raise NewerCheckpointError(
-            f"A checkpoint's version must be at most {FORMAT_VERSION}, found "
-            f"{format_version}. Install a later monosweep."
-        )
-    if format_version < FORMAT_VERSION:
-        raise OlderCheckpointError(
-            f"A checkpoint's version must be {FORMAT_VERSION}, found {format_version}. "
-            "Go on with the monosweep that wrote it, or begin the cohort anew."
-        )
-    missing = {"torch", "numpy", "content", "checksum"} - entry.keys()
-    if missing:
-        raise _truncated(f"its entry has no {' and no '.join(sorted(missing))}")
-    try:
-        arrays = load(data)
-    except SafetensorError as error:
-        raise _truncated(str(error)) from error
-    if _checksum(entry["content"], arrays) != entry["checksum"]:
-        raise _truncated("its checksum is another")
-    return entry, arrays
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of safetensors: eight bytes of length, then a JSON header that has it."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or (data[8:9] in {b"", b"{"} and len(data) < 8 + length):
-        raise _truncated(f"it has {len(data)} bytes")
-    try:
-        header = json.loads(data[8 : 8 + length])
-        return dict(header.get("__metadata__", {}))
-    except (ValueError, AttributeError, TypeError) as error:
-        raise _foreign("no safetensors") from error
-
-
-def _foreign(found: str) -> ForeignCheckpointError:
-    return ForeignCheckpointError(
-        f"A checkpoint must be a safetensors file of a cohort, found {found}. "
-        "Give the file that a cohort wrote."
-    )
-
-
-def _truncated(found: str) -> TruncatedCheckpointError:
-    return TruncatedCheckpointError(
-        f"A checkpoint must be whole, but a part is missing or damaged: {found}. "
-        "Go on from the one before it."
-    )
-
-
-def _checksum(content: dict[str, Any], arrays: dict[str, Tensor]) -> int:
-    checksum = zlib.crc32(json.dumps(content).encode())
-    for name in sorted(arrays):
-        checksum = zlib.crc32(name.encode(), checksum)
-        # As bytes without a copy; an array without numbers has no view.
-        if arrays[name].numel():
-            checksum = zlib.crc32(arrays[name].numpy().data.cast("B"), checksum)
-    return checksum
-
-
-def _group(arrays: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+    return CHECKPOINT.open(data).versions
 
 
 def _tile_arrays(tile: Tile) -> dict[str, Tensor]:

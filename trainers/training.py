@@ -301,9 +301,18 @@ def outcomes(state: CohortState) -> tuple[Outcome, ...]:
     Raises:
         ValueError: If the cohort is not finished.
     """
+    check_finished(state)
+    return tuple(outcome(record) for record in state.records)
+
+
+def check_finished(state: CohortState) -> None:
+    """Refuse a cohort that is still in training.
+
+    Raises:
+        ValueError: If it is.
+    """
     if not state.finished:
         raise ValueError(
             f"The cohort must be finished, found it at step {state.step} of {state.num_steps}. "
             "Advance it to the end."
         )
-    return tuple(outcome(record) for record in state.records)

@@ -35,23 +35,19 @@ def examine_checkpoints(known: Known, storage: Storage) -> list[Finding]:
 
 def _unreadable(ledger: Ledger, storage: Storage, name: str, path: str) -> Finding | None:
     # Takes a second to import, which only unfinished sweeps cost.
-    from trainers.checkpoint import (  # noqa: PLC0415
-        CheckpointError,
-        ForeignCheckpointError,
-        TruncatedCheckpointError,
-        versions,
-    )
+    from trainers.checkpoint import versions  # noqa: PLC0415
+    from trainers.envelope import EnvelopeError, ForeignError, TruncatedError  # noqa: PLC0415
 
     try:
         versions(storage.read_bytes(path))
-    except (TruncatedCheckpointError, ForeignCheckpointError) as error:
+    except (TruncatedError, ForeignError) as error:
         return Finding(
             PART,
             f"{path}: {error}",
             "Removes it; the cohort goes on from the one before it, or begins anew.",
             partial(_remove, ledger, storage, name, path),
         )
-    except CheckpointError as error:
+    except EnvelopeError as error:
         return Finding(PART, f"{path}: {error}")
     return None
 

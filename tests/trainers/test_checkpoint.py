@@ -10,18 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, drop, outcomes
-from trainers.checkpoint import (
-    ENTRY,
-    FORMAT_VERSION,
-    CheckpointError,
-    ForeignCheckpointError,
-    NewerCheckpointError,
-    OlderCheckpointError,
-    TruncatedCheckpointError,
-    from_bytes,
-    to_bytes,
-    versions,
-)
+from trainers.checkpoint import CHECKPOINT, from_bytes, to_bytes, versions
+from trainers.envelope import EnvelopeError, ForeignError, NewerError, OlderError, TruncatedError
 from trainers.names import OPTIMIZERS, TASK_KINDS
 
 NUM_STEPS = 70  # two whole chunks of 32 and a part
@@ -108,7 +98,7 @@ def whole():
 @settings(max_examples=60, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_checkpoint_is_refused(whole, share):
-    with pytest.raises(TruncatedCheckpointError, match="must be whole"):
+    with pytest.raises(TruncatedError, match="must be whole"):
         from_bytes(whole[: int(share * len(whole))])
 
 
@@ -118,7 +108,7 @@ def test_a_damaged_checkpoint_is_refused(whole, share, change):
     header = 8 + int.from_bytes(whole[:8], "little")
     damaged = bytearray(whole)
     damaged[header + int(share * (len(whole) - header))] ^= change
-    with pytest.raises(TruncatedCheckpointError, match="checksum"):
+    with pytest.raises(TruncatedError, match="checksum"):
         from_bytes(bytes(damaged))
 
 
@@ -133,7 +123,7 @@ def test_a_damaged_checkpoint_is_refused(whole, share, change):
     ],
 )
 def test_a_foreign_file_is_refused(data):
-    with pytest.raises(ForeignCheckpointError, match="must be"):
+    with pytest.raises(ForeignError, match="must be"):
         from_bytes(data)
 
 
@@ -141,20 +131,20 @@ def of_version(version):
     data = to_bytes(cohort())
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
-    entry = json.loads(header["__metadata__"][ENTRY])
+    entry = json.loads(header["__metadata__"][CHECKPOINT.entry])
     entry["format_version"] = version
-    header["__metadata__"][ENTRY] = json.dumps(entry)
+    header["__metadata__"][CHECKPOINT.entry] = json.dumps(entry)
     header = json.dumps(header).encode()
     return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def test_an_older_checkpoint_is_refused():
-    with pytest.raises(OlderCheckpointError, match="must be 3, found 2"):
-        from_bytes(of_version(FORMAT_VERSION - 1))
+    with pytest.raises(OlderError, match="must be 3, found 2"):
+        from_bytes(of_version(CHECKPOINT.format_version - 1))
 
 
 def test_a_newer_checkpoint_is_refused():
-    newer = of_version(FORMAT_VERSION + 1)
-    with pytest.raises(NewerCheckpointError, match="at most 3, found 4"):
+    newer = of_version(CHECKPOINT.format_version + 1)
+    with pytest.raises(NewerError, match="at most 3, found 4"):
         from_bytes(newer)
-    assert issubclass(NewerCheckpointError, CheckpointError)
+    assert issubclass(NewerError, EnvelopeError)

@@ -27,6 +27,7 @@ from service.ledger.studies import open_storage
 from service.status import status
 from service.storage import Storage
 from service.trials import Trial
+from trainers.checkpoint import CHECKPOINT
 
 MakeTrial = Callable[..., Trial]
 Harm = Callable[[Ledger, Home], None]
@@ -548,7 +549,8 @@ def test_a_lost_ledger_is_said(copied: Home) -> None:
 def test_a_newer_checkpoint_is_not_removed(
     interrupted: Ledger, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainers.checkpoint.FORMAT_VERSION", 1)
+    older = replace(CHECKPOINT, format_version=1)
+    monkeypatch.setattr("trainers.checkpoint.CHECKPOINT", older)
     (said,) = wrong(mend_all(home))
     assert "Install a later monosweep" in said
     assert checkpoint(home).exists()
