@@ -8,12 +8,14 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from service.tracking.backlog import Tracking
+from service.tracking.facts import Facts
 from service.tracking.inspection import Shown, look, put_runs_away
 from service.tracking.projection import Projection
 from service.tracking.removal import check_answers, remove
 from service.tracking.runs import doubled
 
 __all__ = [
+    "Facts",
     "Projection",
     "Shown",
     "Tracking",

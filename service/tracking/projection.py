@@ -5,8 +5,10 @@ found by tag or made, by one writer, so nothing is doubled.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from mlflow import MlflowClient
@@ -14,9 +16,13 @@ from mlflow.entities import Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.objective import Objective
-from service.tracking import summary, trial_run
-from service.tracking.database import make_database
+from service.tracking import network_file, registry, summary, trial_run
+from service.tracking.database import analyze, make_database
+from service.tracking.descriptions import NOTE, of_experiment, of_summary
+from service.tracking.facts import Facts
+from service.tracking.names import run_name
 from service.tracking.runs import (
+    STANDING_TAG,
     SUMMARY_TAG,
     TRIAL_TAG,
     all_runs,
@@ -24,9 +30,12 @@ from service.tracking.runs import (
     doubled,
     experiment_name,
 )
-from service.tracking.words import version_tags, word
+from service.tracking.views import views
 from service.trials import Trial
 from service.verdict import Json
+
+if TYPE_CHECKING:
+    from trainers.networks import Network
 
 SQLITE = "sqlite:///"
 
@@ -45,26 +54,22 @@ class Projection:
     Args:
         tracking_uri: Where MLflow is.
         artifacts: Folder for artifacts, or None where a server decides.
-        sweep: The sweep's name.
-        objective: Decides which search trials are tagged feasible.
-        versions: Versions of what changes numbers, kept as tags.
+        facts: Of the sweep.
     """
 
     def __init__(
         self,
         tracking_uri: str,
         artifacts: Path | None,
-        sweep: str,
-        objective: Objective,
-        versions: Mapping[str, str],
+        facts: Facts,
     ) -> None:
         self._tracking_uri = tracking_uri
         self._found_client: MlflowClient | None = None
         self._artifacts = artifacts
-        self._sweep = sweep
-        self._objective = objective
-        self._versions = versions
+        self._facts = facts
+        self._sweep = facts.spec.name
         self._found_experiment: str | None = None
+        self._standings: dict[str, str] | None = None
 
     @property
     def _client(self) -> MlflowClient:
@@ -86,6 +91,12 @@ class Projection:
                 store.engine.dispose()
         self._found_client = None
         self._found_experiment = None
+        self._standings = None
+
+    @property
+    def objective(self) -> Objective:
+        """What the sweep is after."""
+        return self._facts.objective
 
     def trial_ids(self) -> set[str]:
         """The trials that have a whole run: it is ended once all of it is there."""
@@ -109,20 +120,34 @@ class Projection:
 
     @property
     def experiment_id(self) -> str:
-        """The sweep's experiment: found, restored if a user deleted it, or made."""
+        """The sweep's experiment: found, restored if a user deleted it, or made.
+
+        With its description and views, unless a user has others by now.
+        """
         if self._found_experiment is None:
             name = experiment_name(self._sweep)
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 location = (self._artifacts / self._sweep).as_uri() if self._artifacts else None
-                self._found_experiment = self._client.create_experiment(
-                    name, location, tags=_EXPERIMENT_TAGS
-                )
-            else:
-                if experiment.lifecycle_stage == "deleted":
-                    self._client.restore_experiment(experiment.experiment_id)
-                self._found_experiment = str(experiment.experiment_id)
+                made = self._client.create_experiment(name, location, tags=_EXPERIMENT_TAGS)
+                experiment = self._client.get_experiment(made)
+            elif experiment.lifecycle_stage == "deleted":
+                self._client.restore_experiment(experiment.experiment_id)
+            found = str(experiment.experiment_id)
+            for tag, value in self._shown(found, experiment.creation_time).items():
+                if tag not in experiment.tags:
+                    self._client.set_experiment_tag(found, tag, value)
+            self._found_experiment = found
         return self._found_experiment
+
+    def _shown(self, experiment_id: str, at: int) -> dict[str, str]:
+        """Tags of the experiment that people see: its views and its description."""
+        brought = views(self._facts)
+        # The description last: where it is, all of it is.
+        return {
+            **dict(view.tag(at) for view in brought),
+            NOTE: of_experiment(self._facts, brought, experiment_id),
+        }
 
     def project_trial(self, trial: Trial, curves: pa.Table | None) -> str:
         """Bring a trial's run up to date; its id.
@@ -133,21 +158,19 @@ class Projection:
         """
         assert trial.result is not None
         result = trial.result
-        run = self._run(TRIAL_TAG, trial.trial_id, trial_run.run_name(trial))
+        run = self._run(TRIAL_TAG, trial.trial_id, run_name(trial, self._facts))
         run_id = str(run.info.run_id)
-        # The run's own time, so that logging a point twice leaves one point.
+        # A run that was made anew, since somebody deleted it, has to be told again.
+        (self._standings or {}).pop(trial.trial_id, None)
         at = run.info.start_time
-        metrics = [
-            *trial_run.final_metrics(trial, at),
-            *(trial_run.curve_metrics(curves, at) if curves is not None else []),
-        ]
+        metrics = trial_run.metrics(trial, curves, self._facts, at)
         for start in range(0, len(metrics), METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
-        tags = trial_run.tags(trial, self._sweep, self._objective, self._versions)
+        params = trial_run.params(trial, self._facts)
         self._client.log_batch(
             run_id,
-            params=[Param(name, str(value)) for name, value in trial_run.params(trial).items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
+            params=[Param(name, str(value)) for name, value in params.items()],
+            tags=_run_tags(trial_run.tags(trial, self._facts)),
         )
         self._client.set_terminated(
             run_id,
@@ -156,34 +179,132 @@ class Projection:
         )
         return run_id
 
-    def project_summary(self, spec_text: str, verdict: Json | None, status: str) -> None:
+    def stand(self, wanted: Mapping[str, str], trials: Mapping[str, Trial]) -> None:
+        """Say by name and tag which runs stand out; those that did and do no more lose it.
+
+        Args:
+            wanted: See ``names.standings``.
+            trials: Ended search trials by id. One that has no run yet is left for the next time.
+        """
+        if self._standings is None:
+            marked = self._client.search_runs([self.experiment_id], f"tags.{STANDING_TAG} LIKE '%'")
+            self._standings = {
+                run.data.tags[TRIAL_TAG]: run.data.tags[STANDING_TAG] for run in marked
+            }
+        for trial_id in sorted(wanted.keys() | self._standings.keys()):
+            standing = wanted.get(trial_id)
+            if standing == self._standings.get(trial_id) or trial_id not in trials:
+                continue
+            run = self._find(TRIAL_TAG, trial_id)
+            if run is None:
+                continue
+            name = run_name(trials[trial_id], self._facts, standing)
+            self._client.update_run(run.info.run_id, name=name)
+            if standing is None:
+                self._client.delete_tag(run.info.run_id, STANDING_TAG)
+                del self._standings[trial_id]
+            else:
+                self._client.set_tag(run.info.run_id, STANDING_TAG, standing)
+                self._standings[trial_id] = standing
+
+    def project_search(self, baseline: Sequence[Trial], best: Trial | None, num_ended: int) -> None:
+        """The ceiling and the best trial so far, in the summary.
+
+        Args:
+            baseline: Baseline trials that have ended.
+            best: The best feasible search trial, if there is one.
+            num_ended: Search trials that have ended.
+        """
+        run = self._summary()
+        metrics = summary.search_metrics(
+            self._facts, baseline, best, run.info.start_time, num_ended
+        )
+        tags = {} if best is None else {"best": best.trial_id}
+        self._client.log_batch(run.info.run_id, metrics=metrics, tags=_run_tags(tags))
+
+    def project_summary(
+        self,
+        spec_text: str,
+        verdict: Json | None,
+        status: str,
+        *,
+        num_ended: int = 0,
+        winner: "Network | None" = None,
+    ) -> None:
         """The summary run: the sweep file, and the verdict once there is one.
 
         Args:
             spec_text: The sweep file.
             verdict: The verdict, or None.
             status: MLflow's word: ``RUNNING``, ``FINISHED``, or ``KILLED`` for an interruption.
+            num_ended: Search trials that have ended.
+            winner: A network with the winner's settings, to be registered as a model; see
+                ``registry``.
         """
-        run = self._run(SUMMARY_TAG, self._sweep, "summary")
+        run = self._summary()
         run_id = str(run.info.run_id)
         self._client.log_text(run_id, spec_text, "sweep.yaml")
-        tags = {"sweep": self._sweep, **version_tags(self._versions)}
+        tags = {
+            **trial_run.common_tags(self._facts),
+            "command": "monosweep run sweep.yaml",
+            NOTE: of_summary(self._facts, verdict),
+        }
         if verdict is not None:
-            tags |= {
-                "confirmed": word(verdict["confirmed"]),
-                "mlflow.note.content": "\n\n".join(
-                    [verdict["sentence"], *summary.front_note(verdict)]
-                ),
-            }
+            tags |= summary.verdict_tags(verdict)
             self._client.log_text(run_id, json.dumps(verdict, indent=2), "verdict.json")
-            self._client.log_batch(run_id, summary.verdict_metrics(verdict, run.info.start_time))
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            metrics = summary.verdict_metrics(verdict, run.info.start_time, num_ended)
+            self._client.log_batch(run_id, metrics)
+            if winner is not None and verdict["winner"]:
+                trial_id = verdict["winner"]["trial"]
+                registry.register(self._client, run, self._sweep, winner, trial_id)
+        self._client.log_batch(run_id, tags=_run_tags(tags))
         self._client.set_terminated(run_id, status)
 
+    def analyze(self) -> None:
+        """Keep the pages quick where MLflow's database is a file of ours; see ``database``."""
+        if self._artifacts is not None:
+            analyze(self._tracking_uri)
+
+    def attach(self, folder: Path) -> None:
+        """Files as artifacts of the summary, under the paths that they have below a folder.
+
+        MLflow shows HTML, images, Markdown, JSON and text beside the list of files; the same path
+        again replaces what is there.
+
+        Args:
+            folder: Of figures, tables and pages.
+        """
+        self._client.log_artifacts(self._summary().info.run_id, str(folder))
+
+    def attach_network(self, trial: Trial, network: "Network") -> None:
+        """A trained network as an artifact of its trial's run; see ``network_file``.
+
+        Args:
+            trial: A trial that has a run.
+            network: What its training, on its first seed, ended with.
+        """
+        run = self._find(TRIAL_TAG, trial.trial_id)
+        assert run is not None
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / network_file.NAME
+            path.write_bytes(network_file.as_bytes(network))
+            self._client.log_artifact(run.info.run_id, str(path))
+
+    def _summary(self) -> Run:
+        return self._run(SUMMARY_TAG, self._sweep, "summary")
+
     def _run(self, tag: str, value: str, name: str) -> Run:
+        found = self._find(tag, value)
+        if found is not None:
+            return found
+        return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
+
+    def _find(self, tag: str, value: str) -> Run | None:
         found = self._client.search_runs(
             [self.experiment_id], f"tags.`{tag}` = '{value}'", max_results=1
         )
-        if found:
-            return found[0]
-        return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
+        return found[0] if found else None
+
+
+def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value) for name, value in tags.items()]

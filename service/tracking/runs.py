@@ -9,6 +9,8 @@ from mlflow.entities import Run
 
 TRIAL_TAG = "monosweep.trial"
 SUMMARY_TAG = "monosweep.summary"
+# Which of a sweep's trials stand out; for people to filter by.
+STANDING_TAG = "standing"
 
 # MLflow's own limit for one call.
 RUNS_A_PAGE = 1000
