@@ -2,10 +2,13 @@
 
 import os
 
-# Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
+# Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly,
+# and write nothing between the lines of our own: no bars, no address of every run.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from service.tracking.backlog import Tracking
 from service.tracking.facts import Facts

@@ -7,7 +7,6 @@ Dimensions: B samples, N features, m inputs, k neurons; N outputs, or m of the r
 """
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -26,50 +25,48 @@ NONLINEARITIES = {
     "solu": lambda pre: pre * np.exp(pre),
 }
 
-with warnings.catch_warnings():
-    # MLflow asks for type hints that it knows; it has none for arrays, and a signature says more.
-    warnings.simplefilter("ignore", UserWarning)
 
-    class ToyModel(PythonModel):  # type: ignore[misc] # MLflow is untyped
-        """``y = W2 act(W1 x + b)``, where the network sees features f as ``x = P f``."""
+class ToyModel(PythonModel):  # type: ignore[misc] # MLflow is untyped
+    """``y = W2 act(W1 x + b)``, where the network sees features f as ``x = P f``."""
 
-        def load_context(self, context: Any) -> None:
-            """Read the weights.
+    def load_context(self, context: Any) -> None:
+        """Read the weights.
 
-            Args:
-                context: Names the file, which ``network_file`` wrote.
-            """
-            with safe_open(context.artifacts["network"], framework="numpy") as file:
-                self.encoder: Array = file.get_tensor("encoder").astype(np.float64)
-                self.bias: Array = file.get_tensor("bias").astype(np.float64)
-                self.decoder: Array = file.get_tensor("decoder").astype(np.float64)
-                self.projection: Array = file.get_tensor("projection").astype(np.float64)
-                self.nonlinearity: str = file.metadata()["nonlinearity"]
+        Args:
+            context: Names the file, which ``network_file`` wrote.
+        """
+        with safe_open(context.artifacts["network"], framework="numpy") as file:
+            self.encoder: Array = file.get_tensor("encoder").astype(np.float64)
+            self.bias: Array = file.get_tensor("bias").astype(np.float64)
+            self.decoder: Array = file.get_tensor("decoder").astype(np.float64)
+            self.projection: Array = file.get_tensor("projection").astype(np.float64)
+            self.nonlinearity: str = file.metadata()["nonlinearity"]
 
-        def predict(
-            self, context: Any, model_input: Array, params: dict[str, Any] | None = None
-        ) -> Array:
-            """What the network says of its inputs.
+    # Of type hints for arrays MLflow takes but the bare one, and warns of none at all.
+    def predict(
+        self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
+    ) -> np.ndarray:
+        """What the network says of its inputs.
 
-            Args:
-                context: Not needed.
-                model_input: The inputs x. Shape ``[B, m]``.
-                params: None are known.
+        Args:
+            context: Not needed.
+            model_input: The inputs x. Shape ``[B, m]``.
+            params: None are known.
 
-            Returns:
-                The outputs y. Shape ``[B, N]``.
-            """
-            del context, params
-            return self.activations(model_input) @ self.decoder
+        Returns:
+            The outputs y. Shape ``[B, N]``.
+        """
+        del context, params
+        return self.activations(model_input) @ self.decoder
 
-        def activations(self, inputs: Array) -> Array:
-            """What its neurons answer to inputs ``[B, m]``. Shape ``[B, k]``."""
-            pre = np.asarray(inputs, dtype=np.float64) @ self.encoder.T + self.bias
-            return np.asarray(NONLINEARITIES[self.nonlinearity](pre))
+    def activations(self, inputs: Array) -> Array:
+        """What its neurons answer to inputs ``[B, m]``. Shape ``[B, k]``."""
+        pre = np.asarray(inputs, dtype=np.float64) @ self.encoder.T + self.bias
+        return np.asarray(NONLINEARITIES[self.nonlinearity](pre))
 
-        def embed(self, features: Array) -> Array:
-            """What the network sees of features ``[B, N]``: its inputs. Shape ``[B, m]``."""
-            return np.asarray(features, dtype=np.float64) @ self.projection.T
+    def embed(self, features: Array) -> Array:
+        """What the network sees of features ``[B, N]``: its inputs. Shape ``[B, m]``."""
+        return np.asarray(features, dtype=np.float64) @ self.projection.T
 
 
 set_model(ToyModel())

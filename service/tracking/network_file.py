@@ -1,5 +1,6 @@
 """A trained network as a file that every reader of safetensors opens, without monosweep."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -30,3 +31,14 @@ def as_bytes(network: "Network") -> bytes:
         "task": json.dumps(asdict(network.task)),
     }
     return save(arrays, metadata=metadata)
+
+
+def digest(network: "Network") -> str:
+    """Names a network by what it is.
+
+    Not a hash of the file: safetensors writes its metadata in any order.
+    """
+    found = hashlib.sha256(json.dumps([asdict(network.member), asdict(network.task)]).encode())
+    for array in (network.encoder, network.bias, network.decoder):
+        found.update(array.tobytes())
+    return found.hexdigest()

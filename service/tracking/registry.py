@@ -3,7 +3,6 @@
 ``models:/monosweep-NAME@winner`` is the one of the newest verdict.
 """
 
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,8 +44,7 @@ def register(client: MlflowClient, run: Run, sweep: str, network: "Network", tri
         Its version in the registry.
     """
     name = model_name(sweep)
-    content = network_file.as_bytes(network)
-    digest = hashlib.sha256(content).hexdigest()
+    digest = network_file.digest(network)
     if not client.search_registered_models(f"name = '{name}'"):
         description = f"Winners of the sweep {sweep}, a version for each verdict's."
         client.create_registered_model(name, {SWEEP_TAG: sweep}, description)
@@ -67,12 +65,11 @@ def remove(client: MlflowClient, sweep: str) -> None:
             client.delete_registered_model(found.name)
 
 
-def save(network: "Network", content: bytes, folder: Path) -> None:
+def save(network: "Network", folder: Path) -> None:
     """Write a network as a model of MLflow's.
 
     Args:
         network: The network.
-        content: See ``network_file``.
         folder: Made by this.
     """
     # Seconds of imports, which only a winner needs.
@@ -83,7 +80,7 @@ def save(network: "Network", content: bytes, folder: Path) -> None:
     projection = network.projection
     num_inputs, num_outputs = network.encoder.shape[1], network.decoder.shape[1]
     weights = folder.with_name(network_file.NAME)
-    weights.write_bytes(content)
+    weights.write_bytes(network_file.as_bytes(network))
     mlflow.pyfunc.save_model(
         str(folder),
         python_model=str(_SCRIPT),
@@ -99,13 +96,12 @@ def save(network: "Network", content: bytes, folder: Path) -> None:
 
 
 def _add(client: MlflowClient, run: Run, name: str, network: "Network", trial_id: str) -> str:
-    content = network_file.as_bytes(network)
-    digest = hashlib.sha256(content).hexdigest()
+    digest = network_file.digest(network)
     # A folder of its own: what earlier versions were made of stays as it was.
     path = f"model-{digest[:8]}"
     with TemporaryDirectory() as place:
         folder = Path(place) / "model"
-        save(network, content, folder)
+        save(network, folder)
         client.log_artifacts(run.info.run_id, str(folder), path)
     made = client.create_model_version(
         name,
