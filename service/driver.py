@@ -17,7 +17,6 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, Writer, held
-from service.objective import objective_of
 from service.outages import Outage, resumable
 from service.ownership import check_is_free, check_lies_here
 from service.planning import Calibration, Resolved, resolve
@@ -101,7 +100,7 @@ def train(
         resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
-        tracking = stack.enter_context(_tracking(record, writer, home))
+        tracking = stack.enter_context(_tracking(writer, home))
         tidying = Tidying(storage, spec.name)
         try:
             life = Life(
@@ -205,7 +204,7 @@ def fill_in_tracking(writer: Writer, home: Home) -> None:
     ledger = writer.ledger
     record = ledger.sweep(writer.sweep)
     check_lies_here(record, home)
-    with _tracking(record, writer, home) as tracking:
+    with _tracking(writer, home) as tracking:
         tracking.fill_in(ledger.trials(record.name))
         if record.verdict is not None:
             tracking.finished(dict(record.verdict))
@@ -226,15 +225,10 @@ def tidy(writer: Writer, home: Home) -> None:
     Tidying(Storage(home.storage), writer.sweep).clear(trials)
 
 
-def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
+def _tracking(writer: Writer, home: Home) -> "Tracking":
     # Seconds of imports, after the sweep is safely in the ledger.
-    from service.tracking import Projection, Tracking  # noqa: PLC0415
+    from service.tracking import Facts, Projection, Tracking  # noqa: PLC0415
 
-    projection = Projection(
-        home.tracking_uri,
-        home.artifacts,
-        record.name,
-        objective_of(spec_of(record)),
-        record.versions,
-    )
+    record = writer.ledger.sweep(writer.sweep)
+    projection = Projection(home.tracking_uri, home.artifacts, Facts.of(record))
     return Tracking(projection, writer, home.storage, record.spec_text)

@@ -21,7 +21,6 @@ from service.checkpoints import Checkpoints
 from service.errors import InterruptedSweepError
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
-from service.objective import objective_of
 from service.opened import OpenSweep, open_sweep
 from service.planning import Resolved, resolve, training_settings
 from service.room import Machine, Room
@@ -75,6 +74,26 @@ def _make_spec(*replaced: tuple[str, str]) -> Spec:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     return parse_spec(text, origin="test")
+
+
+@pytest.fixture(scope="session")
+def make_facts() -> Callable[..., Any]:
+    """What MLflow's runs tell of the tiny sweep under a name: ``make_facts("tiny")``.
+
+    Parts of its file replaced: ``make_facts("tiny", ("loss_margin: 0.5", ...))``.
+    """
+    return _make_facts
+
+
+def _make_facts(name: str, *replaced: tuple[str, str]) -> Any:
+    from service.tracking import Facts
+
+    return Facts(
+        spec=_make_spec(*replaced).with_name(name),
+        versions={"monosweep": "0.2", "torch": "2.13"},
+        precision="float32",
+        device="cpu",
+    )
 
 
 @pytest.fixture
@@ -249,9 +268,7 @@ def interrupted(
     """The tiny sweep, interrupted: two ended trials with tables and runs, a cohort half way."""
     from service.tracking import Projection
 
-    projection = Projection(
-        home.tracking_uri, home.artifacts, "tiny", objective_of(_make_spec()), {}
-    )
+    projection = Projection(home.tracking_uri, home.artifacts, _make_facts("tiny"))
     shutil.copy(empty_mlflow, home.path / "mlflow.db")
     storage = Storage(home.storage)
     for number in (0, 1):
