@@ -22,6 +22,7 @@ from service.ownership import check_is_free, check_lies_here
 from service.planning import Calibration, Resolved, resolve
 from service.recorded import spec_of
 from service.room import Machine, Room
+from service.showcase import Showcase
 from service.spec import Spec
 from service.storage import Storage
 from service.verdict import Json
@@ -120,21 +121,21 @@ def train(
         # Never on the way out of a lost lease: what is there by now is another driver's.
         writer.check_lease()
         tidying.clear(life.trials)
-        return _finished(spec, life, writer, tracking)
+        return _finished(life, writer, tracking, Showcase(spec.name, home))
 
 
-def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
+def _finished(life: "Life", writer: Writer, tracking: "Tracking", showcase: "Showcase") -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
         # No worker is left. Only where the driver was killed the next one ends them.
         writer.end_open_attempts()
         raise InterruptedSweepError(
-            f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
-            f"Go on with it: monosweep resume {spec.name}"
+            f"The sweep {writer.sweep} was interrupted; nothing that ended is lost. "
+            f"Go on with it: monosweep resume {writer.sweep}"
         )
     verdict = life.verdict()
     _patiently(lambda: writer.finish(verdict))
-    tracking.finished(verdict)
+    tracking.finished(verdict, showcase)
     return verdict
 
 
@@ -207,7 +208,7 @@ def fill_in_tracking(writer: Writer, home: Home) -> None:
     with _tracking(writer, home) as tracking:
         tracking.fill_in(ledger.trials(record.name))
         if record.verdict is not None:
-            tracking.finished(dict(record.verdict))
+            tracking.finished(dict(record.verdict), Showcase(record.name, home))
 
 
 def tidy(writer: Writer, home: Home) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ from service.verdict import Json
 from service.watching import Watcher
 
 if TYPE_CHECKING:
-    from trainers.networks import Network
+    from service.showcase import Showcase
 
 RETRY_S = 5.0
 # At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
@@ -67,7 +68,6 @@ class Tracking(Watcher):
         self._storage = Storage(storage)
         self._spec_text = spec_text
         self._verdict: Json | None = None
-        self._winner: Network | None = None
         # Of the thread alone: trials that have ended, and the best of them.
         self._ended: dict[str, Trial] = {}
         self._best: Trial | None = None
@@ -104,25 +104,18 @@ class Tracking(Watcher):
         if ended:
             self._tasks.put(partial(self._fill_in, ended))
 
-    def finished(self, verdict: Json, winner: "Network | None" = None) -> None:
+    def finished(self, verdict: Json, showcase: "Showcase | None" = None) -> None:
         """Queue the verdict.
 
         Args:
             verdict: The verdict.
-            winner: A network with the winner's settings, to be registered as a model.
+            showcase: What to show beside it, once for each verdict.
         """
-        self._verdict, self._winner = verdict, winner
+        self._verdict = verdict
         self._tasks.put(self._remove_doubles)
         self._tasks.put(partial(self._summarise, "FINISHED"))
-
-    def attach(self, folder: Path) -> None:
-        """Queue files as artifacts of the summary, by their paths below a folder that stays."""
-        self._tasks.put(partial(self._leased, partial(self._projection.attach, folder)))
-
-    def attach_network(self, trial: Trial, network: "Network") -> None:
-        """Queue a trained network as an artifact of the run of a trial that has ended."""
-        attach = partial(self._projection.attach_network, trial, network)
-        self._tasks.put(partial(self._leased, attach))
+        if showcase is not None:
+            self._tasks.put(partial(self._leased, partial(self._show, showcase, verdict)))
 
     def trial_ended(self, trial: Trial) -> None:
         """Queue the trial's run."""
@@ -191,10 +184,25 @@ class Tracking(Watcher):
             self._verdict,
             status,
             num_ended=len(self._of("search")),
-            winner=self._winner,
         )
         if self._ended:
             self._tell_standings()
+
+    def _show(self, showcase: "Showcase", verdict: Json) -> None:
+        """Files for the summary, networks for the finalists' runs, and the winner as a model."""
+        if self._projection.shows(verdict):
+            return
+        with TemporaryDirectory() as folder:
+            showcase.write(Path(folder))
+            # To draw takes a while in which MLflow was not asked for anything.
+            self._last_success = time.monotonic()
+            self._projection.attach(Path(folder))
+        winner = None
+        for trial, network in showcase.networks():
+            self._projection.attach_network(trial, network)
+            if winner is None and verdict["winner"] and trial.role == verdict["winner"]["trial"]:
+                winner = network
+        self._projection.has_shown(verdict, winner)
 
     def _project(self, trial: Trial) -> None:
         # Before anything is made: the sweep may be another driver's by now, or deleted.

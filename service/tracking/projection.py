@@ -6,6 +6,7 @@ found by tag or made, by one writer, so nothing is doubled.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from trainers.networks import Network
 
 SQLITE = "sqlite:///"
+# Of the verdict that the summary's files and the registered model belong to.
+SHOWN_TAG = "monosweep.shown"
 
 # Opens the experiment on runs and charts; without it MLflow shows pages for language models.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -229,7 +232,6 @@ class Projection:
         status: str,
         *,
         num_ended: int = 0,
-        winner: "Network | None" = None,
     ) -> None:
         """The summary run: the sweep file, and the verdict once there is one.
 
@@ -238,8 +240,6 @@ class Projection:
             verdict: The verdict, or None.
             status: MLflow's word: ``RUNNING``, ``FINISHED``, or ``KILLED`` for an interruption.
             num_ended: Search trials that have ended.
-            winner: A network with the winner's settings, to be registered as a model; see
-                ``registry``.
         """
         run = self._summary()
         run_id = str(run.info.run_id)
@@ -254,9 +254,6 @@ class Projection:
             self._client.log_text(run_id, json.dumps(verdict, indent=2), "verdict.json")
             metrics = summary.verdict_metrics(verdict, run.info.start_time, num_ended)
             self._client.log_batch(run_id, metrics)
-            if winner is not None and verdict["winner"]:
-                trial_id = verdict["winner"]["trial"]
-                registry.register(self._client, run, self._sweep, winner, trial_id)
         self._client.log_batch(run_id, tags=_run_tags(tags))
         self._client.set_terminated(run_id, status)
 
@@ -264,6 +261,23 @@ class Projection:
         """Keep the pages quick where MLflow's database is a file of ours; see ``database``."""
         if self._artifacts is not None:
             analyze(self._tracking_uri)
+
+    def shows(self, verdict: Json) -> bool:
+        """Whether all that belongs to a verdict is there; see ``has_shown``."""
+        return bool(self._summary().data.tags.get(SHOWN_TAG) == _digest(verdict))
+
+    def has_shown(self, verdict: Json, winner: "Network | None") -> None:
+        """Register the winner, the last of what belongs to a verdict, and say that all is there.
+
+        Args:
+            verdict: The verdict.
+            winner: A network with the winner's settings, or None; see ``registry``.
+        """
+        run = self._summary()
+        if winner is not None and verdict["winner"]:
+            trial_id = verdict["winner"]["trial"]
+            registry.register(self._client, run, self._sweep, winner, trial_id)
+        self._client.set_tag(run.info.run_id, SHOWN_TAG, _digest(verdict))
 
     def attach(self, folder: Path) -> None:
         """Files as artifacts of the summary, under the paths that they have below a folder.
@@ -304,6 +318,10 @@ class Projection:
             [self.experiment_id], f"tags.`{tag}` = '{value}'", max_results=1
         )
         return found[0] if found else None
+
+
+def _digest(verdict: Json) -> str:
+    return sha256(json.dumps(verdict, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:

@@ -69,7 +69,8 @@ def project(
 ) -> MlflowClient:
     uri, artifacts = store
     projection = Projection(uri, artifacts, facts)
-    projection.project_summary("name: s\n", verdict, "FINISHED", winner=winner)
+    projection.project_summary("name: s\n", verdict, "FINISHED")
+    projection.has_shown(verdict, winner)
     return MlflowClient(uri)
 
 
