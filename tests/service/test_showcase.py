@@ -44,7 +44,7 @@ def test_report_figures_and_tables_are_files(showcase: Showcase, tmp_path: Path)
     showcase.write(folder)
     assert "<h1" in (folder / "report.html").read_text()
     figures = {path.stem for path in (folder / "figures").glob("*.svg")}
-    assert {"training", "neurons", "timeline"} <= figures
+    assert {"training", "timeline"} <= figures
     assert pq.read_table(folder / "tables" / "trials.parquet").num_rows == 3
     neurons = pq.read_table(folder / "tables" / "confirmed_neurons.parquet")
     assert set(neurons["trial_id"].to_pylist()) == {"confirmation/0", "confirmation/1"}
