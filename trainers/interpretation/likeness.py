@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.features import Stream, generator
+from trainers.interpretation.factors import eigenvalues, qr, svd
 from trainers.interpretation.spectrum import Spectrum
 from trainers.networks import Network
 
@@ -79,7 +80,7 @@ def likeness_of(network: Network, found: Spectrum) -> Likeness | None:
         return None
     frame = _orthonormal(target)
     # Rows of M are seen through P; so may those of the identities be that it stands beside.
-    seen = np.linalg.svd(network.projection.astype(np.float64), full_matrices=False).Vh.T
+    seen = svd(network.projection.astype(np.float64)).right.T
     rng = generator(network.member.seed, Stream.CHANCE)
     rank = max(1, round(found.effective_rank))
     given_back = _given_back(target, found.left * found.kept, found.right)
@@ -109,26 +110,26 @@ def best_cosine(left: NDArray[np.float64], right: NDArray[np.float64], rank: int
     Source: K. Fan, *On a theorem of Weyl concerning eigenvalues of linear transformations*, 1949.
     """
     num_outputs, width = left.shape
-    basis = np.linalg.qr(np.hstack([left, right])).R
-    product = basis[:, :width] @ basis[:, width:].T
-    eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
+    inside = qr(np.hstack([left, right])).upper
+    product = inside[:, :width] @ inside[:, width:].T
+    values = eigenvalues((product + product.T) / 2)
     # Outside the span they are zero.
-    eigenvalues = np.sort(np.append(eigenvalues, np.zeros(num_outputs - len(eigenvalues))))
-    return float(eigenvalues[-rank:].sum() / (np.sqrt(rank) * np.linalg.norm(left)))
+    values = np.sort(np.append(values, np.zeros(num_outputs - len(values))))
+    return float(values[-rank:].sum() / (np.sqrt(rank) * np.linalg.norm(left)))
 
 
 def _orthonormal(target: NDArray[np.float64]) -> NDArray[np.float64]:
     """O: a map with its singular values made equal. Shape ``[outputs, N]``."""
-    left, _, right = np.linalg.svd(target, full_matrices=False)
-    frame: NDArray[np.float64] = left @ right
+    factors = svd(target)
+    frame: NDArray[np.float64] = factors.left @ factors.right
     return frame
 
 
 def _turned(rng: np.random.Generator, size: int, rank: int) -> NDArray[np.float64]:
     """Orthonormal columns in a random direction. Shape ``[size, rank]``."""
-    upper = np.linalg.qr(rng.standard_normal((size, rank)))
+    factors = qr(rng.standard_normal((size, rank)))
     # The signs that the decomposition chooses are not random.
-    turned: NDArray[np.float64] = upper.Q * np.sign(np.diag(upper.R))
+    turned: NDArray[np.float64] = factors.orthonormal * np.sign(np.diag(factors.upper))
     return turned
 
 
@@ -158,7 +159,7 @@ def _best(target_seen: NDArray[np.float64], kept: NDArray[np.float64], rank: int
 
     Source: J. von Neumann's trace inequality, 1937.
     """
-    cosines = np.linalg.svd(target_seen, compute_uv=False)
+    cosines = svd(target_seen).values
     num = min(rank, len(cosines), len(kept))
     reached = (kept[:num] * cosines[:num]).sum()
     return float(reached / (np.sqrt(rank) * np.linalg.norm(kept)))

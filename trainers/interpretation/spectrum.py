@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers.interpretation.factors import svd
+
 # Weights are float32: what is below this share of the largest singular value is rounding.
 ROUNDING = 1e-6
 
@@ -48,6 +50,6 @@ class Spectrum:
 
 def spectrum_of(features_to_outputs: NDArray[np.float64]) -> Spectrum:
     """The spectrum of a map. Shape ``[outputs, N]``."""
-    left, values, right = np.linalg.svd(features_to_outputs, full_matrices=False)
+    left, values, right = svd(features_to_outputs)
     rank = int((values > ROUNDING * values[0]).sum())
     return Spectrum(values, left[:, :rank], right[:rank].T)
