@@ -196,7 +196,7 @@ def search_phase(
 
 
 class ConfirmationPhase:
-    """The candidates again, on seeds that the search never saw.
+    """The candidates again, on seeds that the search never saw; none where the file asks for none.
 
     Args:
         spec: The sweep file.
@@ -215,15 +215,18 @@ class ConfirmationPhase:
         search_trials: Sequence[Trial],
         confirmed: Sequence[Trial] = (),
     ) -> None:
-        self.candidates: list[Candidate] = confirmation.candidates(
-            baseline,
-            search_trials,
-            objective_of(spec),
-            spec.confirmation.finalists,
-            len(spec.search.enqueue),
-        )
-        seeds = replicate_seeds(spec.search.seed, spec.confirmation.num_seeds, fresh=True)
-        self._points = confirmation.points(self.candidates, seeds)
+        self.candidates: list[Candidate] = []
+        self._points: list[Point] = []
+        if spec.confirmation is not None:
+            self.candidates = confirmation.candidates(
+                baseline,
+                search_trials,
+                objective_of(spec),
+                spec.confirmation.finalists,
+                len(spec.search.enqueue),
+            )
+            seeds = replicate_seeds(spec.search.seed, spec.confirmation.num_seeds, fresh=True)
+            self._points = confirmation.points(self.candidates, seeds)
         # Former candidates' trials stay, and do not stand for those of new ones.
         self.num_trials = len(confirmed) + len(_not_among(confirmed, self._points))
 
@@ -242,8 +245,11 @@ def _rates(spec: Spec) -> tuple[float, ...]:
 def num_confirmations(spec: Spec) -> int:
     """Trials of a confirmation at most.
 
-    The baseline, the finalists, a setting at the baseline's width, and the best enqueued one.
+    The baseline, the finalists, a setting at the baseline's width, and the best enqueued one; none
+    where nothing is to be confirmed.
     """
+    if spec.confirmation is None:
+        return 0
     width = spec.model.num_neurons
     is_varied = spec.space.bounds("num_neurons", width) != (width, width)
     num_others = is_varied + bool(spec.search.enqueue)

@@ -43,6 +43,7 @@ def sentence(
 
 def why_fewer(spec: Spec, num_finalists: int, num_trials: int) -> list[str]:
     """Where fewer finalists were confirmed than were asked for: why."""
+    assert spec.confirmation is not None
     asked = spec.confirmation.finalists
     if num_finalists >= asked:
         return []
@@ -124,9 +125,14 @@ def _times(ratio: Interval, whose: str) -> str:
     return f"{ratio.mean:.3f} times {whose} loss ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
-def nothing_to_confirm(objective: Objective, search_trials: Sequence[Trial]) -> str:
-    """Why there are no findings: no trial of the search was feasible."""
+def without_findings(spec: Spec, objective: Objective, search_trials: Sequence[Trial]) -> str:
+    """Why there are no findings: none were asked for, or no trial of the search was feasible."""
     states = [trial.state for trial in search_trials]
+    if spec.confirmation is None:
+        return (
+            "No winner, since the file asks for no confirmation: "
+            f"{states.count('complete')} of {len(states)} trials were trained to the end."
+        )
     ends: Mapping[str, State] = {"of them failed": "failed", "were stopped early": "pruned"}
     others = [f"{count} {words}" for words, end in ends.items() if (count := states.count(end))]
     sentence = f"No winner: of {len(states)} trials none {_kept(objective)}"

@@ -18,10 +18,10 @@ from service.findings import (
 from service.objective import Objective, objective_of
 from service.sentence import (
     how_the_enqueued_did,
-    nothing_to_confirm,
     sentence,
     what_else_counts,
     why_fewer,
+    without_findings,
 )
 from service.spec import Spec
 from service.trials import Trial
@@ -37,7 +37,7 @@ def verdict(
     Args:
         spec: The sweep file.
         found: What confirmation found of each candidate, the baseline first; empty if no search
-            trial was feasible.
+            trial was feasible, or nothing was to be confirmed.
         search_trials: The search's trials, for their parameters.
         num_confirmed: Search trials that were ever confirmed, former finalists counted in.
 
@@ -59,7 +59,7 @@ def verdict(
         "name": spec.name,
         "confirmed": best is not None,
         **goals_and_limits(objective),
-        "num_seeds": best.num_seeds if best else spec.confirmation.num_seeds,
+        "num_seeds": best.num_seeds if best else _num_seeds(spec),
         "loss_margin": spec.objective.loss_margin,
         "loss_ratio": best.loss_ratio.as_json() if best and best.loss_ratio else None,
         "gain": best.gains[objective.first.name].as_json() if best else None,
@@ -72,7 +72,7 @@ def verdict(
             _shown(finding, objective) for finding in found if finding.candidate.role != BASELINE
         ],
         "num_confirmed": num_confirmed,
-        "sentence": nothing_to_confirm(objective, search_trials)
+        "sentence": without_findings(spec, objective, search_trials)
         if baseline is None
         else " ".join(
             [
@@ -83,6 +83,10 @@ def verdict(
             ]
         ),
     }
+
+
+def _num_seeds(spec: Spec) -> int:
+    return 0 if spec.confirmation is None else spec.confirmation.num_seeds
 
 
 def open_verdict(spec: Spec) -> Json:

@@ -58,10 +58,9 @@ _NAMED_SPACE_INPUTS: tuple[KeyPath, ...] = (
 
 def _counts(spec: Spec) -> Iterator[Conflict]:
     replicates, num_seeds = spec.search.replicates, spec.baseline.num_seeds
-    at_most = (
-        (("task", "num_inputs"), ("task", "num_features")),
-        (("confirmation", "finalists"), ("search", "num_trials")),
-    )
+    at_most = [(("task", "num_inputs"), ("task", "num_features"))]
+    if spec.confirmation is not None:
+        at_most.append((("confirmation", "finalists"), ("search", "num_trials")))
     for small, large in at_most:
         value, limit = (getattr(getattr(spec, part), key) for part, key in (small, large))
         if value > limit:

@@ -21,6 +21,7 @@ from trainers.names import FeatureDistribution, OptimizerName, Precision, Schedu
 MAX_FEATURES = 2**16
 MAX_SEEDS = 1024
 MAX_STEPS = 2**24
+MAX_BATCH_SIZE = 2**20
 MAX_TRIALS = 10**6
 # A year.
 MAX_HOURS = 8760
@@ -113,7 +114,7 @@ class TrainingSpec(Part):
         "rate's cycle.",
         examples=[8192],
     )
-    batch_size: Annotated[int, Within(1, 2**20)] = Field(
+    batch_size: Annotated[int, Within(1, MAX_BATCH_SIZE)] = Field(
         description="Number of samples in each step.", examples=[256]
     )
     optimizer: Annotated[OptimizerName, OneOf()] = Field(

@@ -103,8 +103,10 @@ class Spec(Part):
         f"to {MOST_STOPPED_TRIALS} trials, cohorts of {MIN_STOPPED_COHORT} or more. Baseline and "
         "confirmation are always trained to the end.",
     )
-    confirmation: ConfirmationSpec = Field(
-        default=ConfirmationSpec(), description="How the best settings are confirmed."
+    confirmation: ConfirmationSpec | None = Field(
+        default=ConfirmationSpec(),
+        description="How the best settings are confirmed; null where nothing is: a sweep that only "
+        "wants every trial's numbers has no winner.",
     )
     compute: ComputeSpec = Field(
         default=ComputeSpec(), description="What trains side by side, and on what."

@@ -4,6 +4,7 @@ The ledger is once on SQLite, once on PostgreSQL, and must say the same.
 """
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -787,6 +788,19 @@ def test_a_search_that_nobody_can_win_has_nothing_to_confirm(ledger_url: str) ->
         said = life.verdict()
     assert said["front"] == []
     assert said["sentence"] == ("No winner: of 7 trials none kept its mean bias at most -2.")
+
+
+def test_without_confirmation_a_sweep_ends_with_its_search(ledger_url: str) -> None:
+    text = re.sub(r"confirmation: .*", "confirmation: null", SWEEP)
+    with driver(ledger_url, text) as life:
+        train(life)
+        said = life.verdict()
+        assert [trial.phase for trial in life.trials].count("search") == 7
+        assert not [trial for trial in life.trials if trial.phase == "confirmation"]
+    assert (said["winner"], said["finalists"], said["num_seeds"]) == (None, [], 0)
+    assert said["sentence"] == (
+        "No winner, since the file asks for no confirmation: 7 of 7 trials were trained to the end."
+    )
 
 
 def test_diverged_trials_are_far_beyond_every_limit(ledger_url: str) -> None:

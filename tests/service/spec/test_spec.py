@@ -228,6 +228,13 @@ ACCEPTED = [
 ]
 
 
+def test_nothing_need_be_confirmed():
+    spec = parse_spec(edited("{finalists: 2, num_seeds: 4}", "null"), origin="x")
+    assert spec.confirmation is None
+    assert spec.settings()["confirmation"] is None
+    assert Spec.from_settings(json.loads(json.dumps(spec.settings())), spec.text) == spec
+
+
 @pytest.mark.parametrize(("old", "new", "part", "key", "value"), ACCEPTED)
 def test_odd_but_right(old, new, part, key, value):
     found = parse_spec(edited(old, new), origin="x").settings()[part][key]
@@ -272,8 +279,8 @@ REFUSED = [
      "seed must be given once, found it again after line 9", "Remove one of them."),
     (edited("model: {num_neurons: 512, nonlinearity: relu}", "model: 512"), "model", 3,
      "model must be a mapping, found 512", "Write its keys below it, such as `num_neurons: ...`."),
-    (edited("{finalists: 2, num_seeds: 4}", ""), "confirmation", 11,
-     "confirmation must be a mapping, found nothing (null)", "Write its keys below it"),
+    (edited("{finalists: 2, num_seeds: 4}", "4"), "confirmation", 11,
+     "confirmation must be null or a mapping, found 4", "Write its keys below it"),
     # names
     (edited("name: quickstart", "name: a/b"), "name", 1, f"name {WORD}, found the text 'a/b'", "Write"),
     (edited("name: quickstart", "name: ../up"), "name", 1, "found the text '../up'", "Write"),

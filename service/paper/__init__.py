@@ -1,0 +1,1 @@
+"""The paper's batches as ordinary sweeps, and whether its claims held in them."""

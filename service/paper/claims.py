@@ -1,0 +1,146 @@
+"""The paper's claims, each judged from a few of its batches at one size and budget."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from service.paper import rules
+from service.paper.bias_rules import biases_tell, useful_bias_goes_with_root
+from service.paper.judgement import Evidence, Judgement
+from service.paper.result import BatchResult
+from service.paper.scaling import Scaling
+from service.verdict import Json
+
+# Small enough for half an hour on two cores, large enough for the effect to show.
+CLAIMS_SCALING = Scaling(scale=2, num_steps=2**13, batch_size=256)
+
+Results = Mapping[str, BatchResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One of the paper's claims.
+
+    Attributes:
+        number: Its number.
+        statement: What the paper says.
+        batches: Names of the batches that it is judged from.
+        evidence: What came of these batches to what it says, piece by piece.
+    """
+
+    number: int
+    statement: str
+    batches: tuple[str, ...]
+    evidence: Callable[[Results], tuple[Evidence, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedClaim:
+    """A claim, and whether it held.
+
+    Attributes:
+        claim: The claim.
+        judgement: Its evidence.
+        sweeps: The sweeps that it stands on.
+    """
+
+    claim: Claim
+    judgement: Judgement
+    sweeps: tuple[str, ...]
+
+    def as_json(self) -> Json:
+        """For programs."""
+        return {
+            "claim": self.claim.number,
+            **self.judgement.as_json(),
+            "batches": list(self.claim.batches),
+            "sweeps": list(self.sweeps),
+        }
+
+
+def _of_the_loss(results: Results) -> tuple[Evidence, ...]:
+    points = results["LR1"].points
+    return (
+        rules.nearly_same_loss(points),
+        rules.very_different(points),
+        rules.rises_with(points, "learning_rate"),
+    )
+
+
+def _of_the_bias(results: Results) -> tuple[Evidence, ...]:
+    without, with_bias = results["LR1"].points, results["LR3"].points
+    ratios = [
+        (
+            f"learning rate {mine.number('learning_rate'):g}",
+            mine.loss / theirs.loss if mine.is_complete and theirs.is_complete else None,
+        )
+        for mine, theirs in zip(with_bias, without, strict=True)
+    ]
+    return (
+        *biases_tell([*without, *with_bias]),
+        rules.highly_monosemantic_at_every(with_bias, "learning_rate"),
+        rules.no_cost(ratios, "that without a bias at the same rate"),
+        useful_bias_goes_with_root([results[name] for name in _BIAS_GRIDS]),
+    )
+
+
+def _of_the_width(results: Results) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(says=f"{name}: {piece.says}", measured=piece.measured, verdict=piece.verdict)
+        for name in ("K0", "K1")
+        for points in (results[name].points,)
+        for piece in (
+            rules.rises_with(points, "num_neurons"),
+            rules.nears_one(points),
+            rules.loss_hardly_improves(points, results[name].scaled.batch.num_features),
+        )
+    )
+
+
+_BIAS_GRIDS = ("B1", "B2", "B3", "B4", "B5")
+
+CLAIMS = (
+    Claim(
+        number=1,
+        statement="Loss does not see monosemanticity: networks that differ only in the learning "
+        "rate reach nearly the same loss with very different monosemanticity, which rises with the "
+        "rate.",
+        batches=("LR1",),
+        evidence=_of_the_loss,
+    ),
+    Claim(
+        number=2,
+        statement="A negative bias is the mark and the lever: monosemantic neurons sit at negative "
+        "biases and polysemantic ones at small positive ones; a mean bias that starts at -1 and "
+        "decays makes networks highly monosemantic at every learning rate, at no cost in loss; and "
+        "the useful bias goes with the square root of the feature density.",
+        batches=("LR1", "LR3", *_BIAS_GRIDS),
+        evidence=_of_the_bias,
+    ),
+    Claim(
+        number=3,
+        statement="More neurons, more monosemanticity: with more neurons than features the network "
+        "nears one monosemantic neuron for each feature, while the loss hardly improves and the "
+        "cost grows.",
+        batches=("K0", "K1"),
+        evidence=_of_the_width,
+    ),
+)
+
+# The batches of all claims, each once.
+BATCHES_OF_CLAIMS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.batches))
+
+
+def judged(results: Results) -> list[JudgedClaim]:
+    """Every claim, judged.
+
+    Args:
+        results: What came of each of ``BATCHES_OF_CLAIMS``, by name.
+    """
+    return [
+        JudgedClaim(
+            claim=claim,
+            judgement=Judgement(statement=claim.statement, evidence=claim.evidence(results)),
+            sweeps=tuple(sweep for name in claim.batches for sweep in results[name].sweeps),
+        )
+        for claim in CLAIMS
+    ]

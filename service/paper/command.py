@@ -1,0 +1,128 @@
+"""The command that trains the paper's batches, and judges its claims."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.errors import UserError
+from service.terminal import AddressOption, JsonOption, err, home_here, out, print_json
+
+if TYPE_CHECKING:
+    from service.paper.result import BatchResult
+    from service.paper.scaling import ScaledBatch, Scaling
+
+CLAIMS = "claims"
+
+
+def paper(
+    batch: Annotated[
+        str | None,
+        typer.Argument(metavar="[BATCH]", help="A batch of the paper's, such as LR1; or claims."),
+    ] = None,
+    *,
+    scale: Annotated[
+        int | None, typer.Option(help="Divides features, inputs and neurons together.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps of each network.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples in each step.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Networks trained at each point.")] = None,
+    address: AddressOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one of the paper's batches, or go on with it, and say whether its claim held.
+
+    Without a batch: the list of them. claims: the paper's claims, judged from a few batches.
+    """
+    if batch is None:
+        from service.paper.view import batches_view
+
+        out.print(batches_view())
+        return
+    names = _batches(batch)
+    asked = {"scale": scale, "num_steps": steps, "batch_size": batch_size, "num_seeds": seeds}
+    scaling = replace(
+        _usual(batch), **{name: value for name, value in asked.items() if value is not None}
+    )
+    results = _trained(names, scaling, batch, address)
+    _show_claims(results, as_json) if batch == CLAIMS else _show_batch(results[batch], as_json)
+
+
+def _batches(name: str) -> tuple[str, ...]:
+    """The batches that a name means.
+
+    Raises:
+        UserError: If it is none.
+    """
+    from search_spaces.paper import BATCHES
+    from service.spec.fields import nearest
+    from service.spec.yaml_values import clipped
+
+    if name == CLAIMS:
+        from service.paper.claims import BATCHES_OF_CLAIMS
+
+        return BATCHES_OF_CLAIMS
+    if name not in BATCHES:
+        meant = nearest(name, (*BATCHES, CLAIMS))
+        raise UserError(
+            f"BATCH must be {CLAIMS} or one of {', '.join(BATCHES)}, found {clipped(name)}. "
+            + (f"Did you mean {meant}? " if meant else "")
+            + "What each varies: monosweep paper"
+        )
+    return (name,)
+
+
+def _usual(batch: str) -> "Scaling":
+    """The size and budget where nothing else is asked for: of a batch the paper's own."""
+    from service.paper.claims import CLAIMS_SCALING
+    from service.paper.scaling import Scaling
+
+    return CLAIMS_SCALING if batch == CLAIMS else Scaling()
+
+
+def _trained(
+    names: tuple[str, ...], scaling: "Scaling", asked: str, address: str | None
+) -> "dict[str, BatchResult]":
+    """What came of each batch, trained as far as it was not."""
+    from search_spaces.paper import BATCHES
+    from service.paper.scaling import scaled
+    from service.paper.sweep_files import command
+    from service.paper.training import trained
+    from service.paper.view import plan_view
+
+    # All of them first: a mistake is found before anything is trained.
+    batches: dict[str, ScaledBatch] = {name: scaled(BATCHES[name], scaling) for name in names}
+    for each in batches.values():
+        err.print(plan_view(each, is_here=address is None), highlight=False)
+    again = command(asked, scaling)
+    return {
+        name: trained(each, home_here(), address=address, again=again)
+        for name, each in batches.items()
+    }
+
+
+def _show_batch(result: "BatchResult", as_json: bool) -> None:
+    from service.paper.batch_claims import judged
+    from service.paper.view import batch_view
+
+    judgement = judged(result)
+    if as_json:
+        print_json({**result.as_json(), "claim": judgement.as_json()})
+    else:
+        out.print(batch_view(result, judgement), highlight=False)
+
+
+def _show_claims(results: "dict[str, BatchResult]", as_json: bool) -> None:
+    from service.paper.claims import judged
+    from service.paper.view import claims_view
+
+    claims = judged(results)
+    if as_json:
+        print_json(
+            {
+                "claims": [claim.as_json() for claim in claims],
+                "batches": [result.as_json() for result in results.values()],
+            }
+        )
+    else:
+        out.print(claims_view(claims, results.values()), highlight=False)
