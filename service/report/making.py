@@ -75,12 +75,14 @@ def _baseline(sweep: OpenSweep) -> str:
 
 
 def _seeds(sweep: OpenSweep) -> str:
-    return (
-        f"{sweep.spec.search.seed} for every draw of the sweep; "
-        f"{sweep.spec.baseline.num_seeds} for the baseline, {sweep.spec.search.replicates} for "
-        f"each search trial (shared), {sweep.spec.confirmation.num_seeds} fresh ones for the "
-        "confirmation"
+    spec = sweep.spec
+    said = (
+        f"{spec.search.seed} for every draw of the sweep; {spec.baseline.num_seeds} for the "
+        f"baseline, {spec.search.replicates} for each search trial (shared)"
     )
+    if spec.confirmation is None:
+        return said
+    return f"{said}, {spec.confirmation.num_seeds} fresh ones for the confirmation"
 
 
 def _budget(sweep: OpenSweep) -> str:
