@@ -17,6 +17,7 @@ from service import looking, pages, upkeep
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
 from service.paper import command as paper
+from service.report_command import report
 from service.terminal import (
     AddressOption,
     JsonOption,
@@ -224,7 +225,9 @@ def schema() -> None:
 app.command()(looking.watch)
 app.command()(looking.reproduce)
 app.command()(paper.paper)
+app.command()(looking.interpret)
 app.command()(pages.ui)
+app.command()(report)
 app.command()(upkeep.delete)
 app.command()(upkeep.doctor)
 

@@ -51,9 +51,11 @@ def extent(ledger: Ledger, record: SweepRecord, home: Home) -> Extent:
     local = [home.tune / record.name]
     if home.artifacts is not None:
         local.append(home.artifacts / record.name)
+    report = home.report(record.name)
+    report_bytes = report.stat().st_size if report.exists() else 0
     return Extent(
         num_trials=len(ledger.trials(record.name)),
-        num_bytes=num_bytes + sum(folder_bytes(folder) for folder in local),
+        num_bytes=num_bytes + report_bytes + sum(folder_bytes(folder) for folder in local),
         verdict=record.verdict["sentence"] if record.verdict is not None else None,
     )
 
@@ -88,7 +90,7 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
         with closing(Writer(ledger, lease)) as writer:
             writer.begin_deletion()
             with _ending_with(left):
-                _remove_files(storage, _folders(ledger, name), home.tune / name)
+                _remove_files(storage, _folders(ledger, name), home, name)
                 tracking.remove(home.tracking_uri, name)
             writer.erase()
 
@@ -114,12 +116,13 @@ def _check_storage(storage: Storage) -> None:
         raise StorageError(str(error)) from error
 
 
-def _remove_files(storage: Storage, folders: Sequence[str], tune: Path) -> None:
+def _remove_files(storage: Storage, folders: Sequence[str], home: Home, name: str) -> None:
     try:
         for folder in folders:
             storage.remove_folder(folder)
-        if tune.exists():
-            shutil.rmtree(tune)
+        if (home.tune / name).exists():
+            shutil.rmtree(home.tune / name)
+        home.report(name).unlink(missing_ok=True)
     except OSError as error:
         raise _unreachable(error) from error
 

@@ -122,6 +122,7 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
         Text(),
         Text("Look next:", style="bold"),
         _unbroken(f"  monosweep ui  shows every run in MLflow ({without_password(tracking_uri)})"),
+        _unbroken(f"  monosweep report {name}  writes all of it as one page with figures"),
         _unbroken(f"  monosweep best {name} --json  prints the verdict as numbers"),
         _unbroken(f"  monosweep export {name} --output DIR  writes all tables as Parquet"),
     ]

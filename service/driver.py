@@ -17,12 +17,12 @@ from service.errors import (
 )
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, Writer, held
-from service.objective import objective_of
 from service.outages import Outage, resumable
 from service.ownership import check_is_free, check_lies_here
 from service.planning import Calibration, Resolved, resolve
 from service.recorded import spec_of
 from service.room import Machine, Room
+from service.showcase import Showcase
 from service.spec import Spec
 from service.storage import Storage
 from service.verdict import Json
@@ -101,7 +101,7 @@ def train(
         resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
-        tracking = stack.enter_context(_tracking(record, writer, home))
+        tracking = stack.enter_context(_tracking(writer, home))
         tidying = Tidying(storage, spec.name)
         try:
             life = Life(
@@ -121,21 +121,21 @@ def train(
         # Never on the way out of a lost lease: what is there by now is another driver's.
         writer.check_lease()
         tidying.clear(life.trials)
-        return _finished(spec, life, writer, tracking)
+        return _finished(life, writer, tracking, Showcase(spec.name, home))
 
 
-def _finished(spec: Spec, life: "Life", writer: Writer, tracking: "Tracking") -> Json:
+def _finished(life: "Life", writer: Writer, tracking: "Tracking", showcase: "Showcase") -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
         # No worker is left. Only where the driver was killed the next one ends them.
         writer.end_open_attempts()
         raise InterruptedSweepError(
-            f"The sweep {spec.name} was interrupted; nothing that ended is lost. "
-            f"Go on with it: monosweep resume {spec.name}"
+            f"The sweep {writer.sweep} was interrupted; nothing that ended is lost. "
+            f"Go on with it: monosweep resume {writer.sweep}"
         )
     verdict = life.verdict()
     _patiently(lambda: writer.finish(verdict))
-    tracking.finished(verdict)
+    tracking.finished(verdict, showcase)
     return verdict
 
 
@@ -205,10 +205,10 @@ def fill_in_tracking(writer: Writer, home: Home) -> None:
     ledger = writer.ledger
     record = ledger.sweep(writer.sweep)
     check_lies_here(record, home)
-    with _tracking(record, writer, home) as tracking:
+    with _tracking(writer, home) as tracking:
         tracking.fill_in(ledger.trials(record.name))
         if record.verdict is not None:
-            tracking.finished(dict(record.verdict))
+            tracking.finished(dict(record.verdict), Showcase(record.name, home))
 
 
 def tidy(writer: Writer, home: Home) -> None:
@@ -226,15 +226,10 @@ def tidy(writer: Writer, home: Home) -> None:
     Tidying(Storage(home.storage), writer.sweep).clear(trials)
 
 
-def _tracking(record: SweepRecord, writer: Writer, home: Home) -> "Tracking":
+def _tracking(writer: Writer, home: Home) -> "Tracking":
     # Seconds of imports, after the sweep is safely in the ledger.
-    from service.tracking import Projection, Tracking  # noqa: PLC0415
+    from service.tracking import Facts, Projection, Tracking  # noqa: PLC0415
 
-    projection = Projection(
-        home.tracking_uri,
-        home.artifacts,
-        record.name,
-        objective_of(spec_of(record)),
-        record.versions,
-    )
+    record = writer.ledger.sweep(writer.sweep)
+    projection = Projection(home.tracking_uri, home.artifacts, Facts.of(record))
     return Tracking(projection, writer, home.storage, record.spec_text)

@@ -112,6 +112,10 @@ class Home:
         is_file = self.tracking_uri.startswith(prefix)
         return Path(self.tracking_uri.removeprefix(prefix)) if is_file else None
 
+    def report(self, name: str) -> Path:
+        """A sweep's page."""
+        return self.path / "reports" / f"{name}.html"
+
     @property
     def tune(self) -> Path:
         """Ray Tune's own folder; nothing in it is ever read."""

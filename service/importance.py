@@ -74,9 +74,16 @@ def importance(ledger: Ledger, name: str) -> Json:
     }
 
 
-def answers(spec: Spec, trials: Sequence[Trial]) -> list[Json]:
-    """What search trials tell of each number, the objectives first."""
-    return [_answer(spec.space, trials, target) for target in _targets(spec)]
+def answers(spec: Spec, trials: Sequence[Trial], num_shuffles: int = NUM_SHUFFLES) -> list[Json]:
+    """What search trials tell of each number, the objectives first.
+
+    Args:
+        spec: The sweep file.
+        trials: Its search's trials.
+        num_shuffles: Shufflings of the results that importances are compared with; without any,
+            ``beyond_chance`` is None.
+    """
+    return [_answer(spec.space, trials, target, num_shuffles) for target in _targets(spec)]
 
 
 def _targets(spec: Spec) -> Iterator[_Target]:
@@ -87,7 +94,7 @@ def _targets(spec: Spec) -> Iterator[_Target]:
         yield _Target(LOSS_RATIO, 1.0)
 
 
-def _answer(space: Space, trials: Sequence[Trial], target: _Target) -> Json:
+def _answer(space: Space, trials: Sequence[Trial], target: _Target, num_shuffles: int) -> Json:
     pairs = [(trial, value) for trial in trials if (value := target.value(trial)) is not None]
     known, values = [trial for trial, _ in pairs], [value for _, value in pairs]
     part = TENTH if len(pairs) >= MIN_TRIALS_FOR_TENTH else THIRD
@@ -102,7 +109,7 @@ def _answer(space: Space, trials: Sequence[Trial], target: _Target) -> Json:
     costs = [target.sign * value for value in values]
     limit = _limit(costs, part)
     is_best = [cost <= limit for cost in costs]
-    shares = importances(space, known, costs, part)
+    shares = importances(space, known, costs, part, num_shuffles)
     settings = [
         {
             "name": name,

@@ -1,12 +1,13 @@
-"""The commands that look at a sweep more closely: watch, reproduce."""
+"""The commands that look at a sweep more closely: watch, reproduce, interpret."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.errors import InterruptedSweepError, MonosweepError, SweepFailedError
-from service.terminal import NameArgument, err, home_here, ledger_here, out
+from service.terminal import JsonOption, NameArgument, err, home_here, ledger_here, out, print_json
 
 TrialArgument = Annotated[
     str,
@@ -47,3 +48,24 @@ def reproduce(name: NameArgument, trial: TrialArgument) -> None:
     out.print(reproduction_view(found))
     if found.differences:
         sys.exit(MonosweepError.exit_code)
+
+
+def interpret(
+    name: NameArgument,
+    trial: TrialArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A folder for tables of every neuron and feature.", file_okay=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the neurons of a trial's network do, the polysemantic ones included."""
+    from service.interpretation_view import interpretation_view
+    from service.interpreted import interpreted
+    from service.network_of_trial import network_of
+    from service.opened import open_sweep
+
+    found = interpreted(network_of(open_sweep(name, home_here()), trial))
+    print_json(found.as_json()) if as_json else out.print(interpretation_view(found))
+    for path in found.write(output) if output is not None else ():
+        err.print(str(path), soft_wrap=True, markup=False, highlight=False)

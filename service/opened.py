@@ -4,9 +4,11 @@ The command line shows the same; both are made from the ledger and the storage, 
 MLflow nor the machines that trained.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -27,10 +29,11 @@ from service.tables import (
     reading,
     trials_table,
 )
-from service.trials import Trial
+from service.trials import PHASES, Trial
 from service.verdict import Json
 
 if TYPE_CHECKING:
+    from service.figures import Gallery
     from trainers import Network
 
 
@@ -104,6 +107,31 @@ class OpenSweep:
     def attempts(self) -> pa.Table:
         """A row for each execution of a cohort: which worker trained it, from when to when."""
         return attempts_table(self._attempts)
+
+    @cached_property
+    def figures(self) -> "Gallery":
+        """Its figures by name, each drawn when it is first looked at.
+
+        In a notebook one shows itself; ``figures.absent`` says why others are not there.
+        """
+        # matplotlib takes a while to import, and not everybody who opens a sweep looks at figures.
+        from service.figures import Gallery  # noqa: PLC0415
+
+        return Gallery(self)
+
+    def __repr__(self) -> str:
+        return f"<sweep {self.name}: {self.state}, {self._counted}>"
+
+    def _repr_html_(self) -> str:
+        sentence = escape(str(self.best()["sentence"]))
+        return f"<strong>{escape(self.name)}</strong> ({self.state}, {self._counted})<br>{sentence}"
+
+    @property
+    def _counted(self) -> str:
+        counts = Counter(trial.phase for trial in self.known_trials)
+        return ", ".join(f"{counts[phase]} {phase}" for phase in PHASES if counts[phase]) or (
+            "no trials yet"
+        )
 
     def curves_of(self, *trial_ids: str) -> pa.Table:
         """The curves of some trials only, of which no other file is read.

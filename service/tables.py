@@ -1,6 +1,6 @@
 """The sweep as Parquet tables: trials, curves, neurons. Rebuilt from the ledger at every export."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,6 +106,15 @@ def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[P
         "curves": gathered(storage, (result.curves for result in results), CURVES_SCHEMA),
         "neurons": gathered(storage, (result.neurons for result in results), NEURONS_SCHEMA),
     }
+    return write_tables(tables, folder)
+
+
+def write_tables(tables: Mapping[str, pa.Table], folder: Path) -> list[Path]:
+    """Write tables into a folder, each as Parquet under its name; the files written.
+
+    Raises:
+        UserError: If the folder cannot be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return [_write(table, folder / f"{name}.parquet") for name, table in tables.items()]

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from service.checkpoints import Checkpoints
 from service.errors import InterruptedSweepError
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
-from service.objective import objective_of
-from service.planning import resolve
+from service.opened import OpenSweep, open_sweep
+from service.planning import Resolved, resolve, training_settings
 from service.room import Machine, Room
 from service.search import distributions
 from service.spec import Spec, parse_spec
@@ -73,6 +74,26 @@ def _make_spec(*replaced: tuple[str, str]) -> Spec:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     return parse_spec(text, origin="test")
+
+
+@pytest.fixture(scope="session")
+def make_facts() -> Callable[..., Any]:
+    """What MLflow's runs tell of the tiny sweep under a name: ``make_facts("tiny")``.
+
+    Parts of its file replaced: ``make_facts("tiny", ("loss_margin: 0.5", ...))``.
+    """
+    return _make_facts
+
+
+def _make_facts(name: str, *replaced: tuple[str, str]) -> Any:
+    from service.tracking import Facts
+
+    return Facts(
+        spec=_make_spec(*replaced).with_name(name),
+        versions={"monosweep": "0.2", "torch": "2.13"},
+        precision="float32",
+        device="cpu",
+    )
 
 
 @pytest.fixture
@@ -247,9 +268,7 @@ def interrupted(
     """The tiny sweep, interrupted: two ended trials with tables and runs, a cohort half way."""
     from service.tracking import Projection
 
-    projection = Projection(
-        home.tracking_uri, home.artifacts, "tiny", objective_of(_make_spec()), {}
-    )
+    projection = Projection(home.tracking_uri, home.artifacts, _make_facts("tiny"))
     shutil.copy(empty_mlflow, home.path / "mlflow.db")
     storage = Storage(home.storage)
     for number in (0, 1):
@@ -300,3 +319,52 @@ def _checkpoint() -> bytes:
     )
     training = trainers.TrainingSettings(num_steps=8, batch_size=32, precision="float32")
     return trainers.to_bytes(trainers.begin(task, training, [trainers.Member(seed=0, **SETTINGS)]))
+
+
+@pytest.fixture
+def train_sweep(home: Home, tiny_writer: Writer) -> Iterator[Callable[..., OpenSweep]]:
+    """``train_sweep(trial, ...)``: the tiny sweep with a cohort that was really trained."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield partial(_train_sweep, home, tiny_writer)
+    torch.set_num_threads(before)
+
+
+def _train_sweep(
+    home: Home, writer: Writer, *trials: Trial, precision: str = "float32"
+) -> OpenSweep:
+    """Trained in float32, whatever is recorded."""
+    from service.cohort import Cohort, CohortTraining
+
+    spec = _make_spec()
+    resolved = Resolved(
+        cohort_size=2,
+        max_concurrent=1,
+        sampler="tpe",
+        precision=precision,
+        device="cpu",
+        cpus=1,
+        gpus=0,
+    )
+    if writer.ledger.sweep(spec.name).resolved is None:
+        writer.record_resolved(resolved.as_json(), [])
+    training = CohortTraining(
+        Cohort(
+            sweep=spec.name,
+            cohort_id=f"{trials[0].phase}-0",
+            attempt=1,
+            trials=trials,
+            task=spec.task.model_dump(),
+            training=training_settings(spec, "float32", "cpu"),
+            num_threads=1,
+            storage=home.storage,
+            checkpoint_s=30.0,
+        )
+    )
+    while not training.is_finished:
+        training.advance(60.0)
+    training.close()
+    for trial, result in zip(trials, training.results(), strict=True):
+        _record(writer, replace(trial, state=result.state, result=result))
+    return open_sweep(spec.name, home)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -121,16 +120,11 @@ def neurons(
     Source: Jermyn et al. 2022, the single-feature activations of section 3.
     """
     bias = weights.bias[0, :num_neurons]
-    seen = weights.encoder[0, :num_neurons] @ projection
-    responses = torch.zeros_like(seen)
-    strength = bias.new_zeros(num_neurons)
-    for sign in signs:
-        pre = sign * seen + bias.unsqueeze(1)
-        answer = nonlinearity.apply(pre, torch.empty_like(pre)).clamp_min_(0)
-        responses += answer
-        strength = torch.maximum(strength, answer.amax(dim=1))
-    largest, feature = responses.max(dim=1)
-    concentration = largest / (CONCENTRATION_FLOOR + responses.sum(dim=1))
+    positive = responses(weights, num_neurons, projection, nonlinearity, signs).clamp_min_(0)
+    strength = positive.amax(dim=(0, 2))
+    to_each = positive.sum(dim=0)
+    largest, feature = to_each.max(dim=1)
+    concentration = largest / (CONCENTRATION_FLOOR + to_each.sum(dim=1))
     dead = ~(strength > nonlinearity.dead_below)
     monosemantic = concentration > MONOSEMANTIC_ABOVE
     kind = np.where(
@@ -143,6 +137,28 @@ def neurons(
         strength=strength.cpu().numpy(),
         kind=kind,
     )
+
+
+def responses(
+    weights: Weights,
+    num_neurons: int,
+    projection: Tensor,
+    nonlinearity: Nonlinearity,
+    signs: Sequence[int],
+) -> Tensor:
+    """Responses of one network's neurons to each feature alone; arguments as of ``neurons``.
+
+    Returns:
+        ``A[s, j, i]``: of neuron j to feature i at ``signs[s]``. Shape ``[S, k, N]``.
+
+    Source: Jermyn et al. 2022, the single-feature activations of section 3.
+    """
+    bias = weights.bias[0, :num_neurons].unsqueeze(1)
+    seen = weights.encoder[0, :num_neurons] @ projection
+    answers = seen.new_empty(len(signs), *seen.shape)
+    for sign, answer in zip(signs, answers, strict=True):
+        nonlinearity.apply(sign * seen + bias, answer)
+    return answers
 
 
 def held_out_loss(passes: Passes, held_out: Samples) -> float:

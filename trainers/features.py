@@ -25,6 +25,9 @@ class Stream(IntEnum):
     TRAINING = 4
     HELD_OUT = 5
     REPROJECTION = 6
+    ACTIVE_COUNTS = 7
+    REMOVAL = 8
+    CHANCE = 9
 
 
 @dataclass(frozen=True)

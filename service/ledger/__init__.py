@@ -3,9 +3,12 @@
 from service.ledger.history import in_order_of_end, seconds_at_work
 from service.ledger.lease import Lease, Renewal, being_deleted, held, release, take
 from service.ledger.reading import Attempt, Ledger, SweepRecord, unfinished
+from service.ledger.tables import ABANDONED, RECORDED
 from service.ledger.writing import Writer
 
 __all__ = [
+    "ABANDONED",
+    "RECORDED",
     "Attempt",
     "Lease",
     "Ledger",

@@ -8,12 +8,24 @@ from service.paper.bias_rules import biases_tell, useful_bias_goes_with_root
 from service.paper.judgement import Evidence, Judgement
 from service.paper.result import BatchResult
 from service.paper.scaling import Scaling
+from service.paper.understanding import Understood, leftovers_are_a_correction
 from service.verdict import Json
 
 # Small enough for half an hour on two cores, large enough for the effect to show.
 CLAIMS_SCALING = Scaling(scale=2, num_steps=2**13, batch_size=256)
 
-Results = Mapping[str, BatchResult]
+
+@dataclass(frozen=True)
+class Found:
+    """What claims are judged from.
+
+    Attributes:
+        batches: What came of each of ``BATCHES_OF_CLAIMS``, by name.
+        networks: The most monosemantic networks of ``UNDERSTOOD``, looked into.
+    """
+
+    batches: Mapping[str, BatchResult]
+    networks: tuple[Understood, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +36,13 @@ class Claim:
         number: Its number.
         statement: What the paper says.
         batches: Names of the batches that it is judged from.
-        evidence: What came of these batches to what it says, piece by piece.
+        evidence: What was found to what it says, piece by piece.
     """
 
     number: int
     statement: str
     batches: tuple[str, ...]
-    evidence: Callable[[Results], tuple[Evidence, ...]]
+    evidence: Callable[[Found], tuple[Evidence, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +69,8 @@ class JudgedClaim:
         }
 
 
-def _of_the_loss(results: Results) -> tuple[Evidence, ...]:
-    points = results["LR1"].points
+def _of_the_loss(found: Found) -> tuple[Evidence, ...]:
+    points = found.batches["LR1"].points
     return (
         rules.nearly_same_loss(points),
         rules.very_different(points),
@@ -66,7 +78,8 @@ def _of_the_loss(results: Results) -> tuple[Evidence, ...]:
     )
 
 
-def _of_the_bias(results: Results) -> tuple[Evidence, ...]:
+def _of_the_bias(found: Found) -> tuple[Evidence, ...]:
+    results = found.batches
     without, with_bias = results["LR1"].points, results["LR3"].points
     ratios = [
         (
@@ -83,20 +96,26 @@ def _of_the_bias(results: Results) -> tuple[Evidence, ...]:
     )
 
 
-def _of_the_width(results: Results) -> tuple[Evidence, ...]:
+def _of_the_width(found: Found) -> tuple[Evidence, ...]:
     return tuple(
         Evidence(says=f"{name}: {piece.says}", measured=piece.measured, verdict=piece.verdict)
         for name in ("K0", "K1")
-        for points in (results[name].points,)
+        for points in (found.batches[name].points,)
         for piece in (
             rules.rises_with(points, "num_neurons"),
             rules.nears_one(points),
-            rules.loss_hardly_improves(points, results[name].scaled.batch.num_features),
+            rules.loss_hardly_improves(points, found.batches[name].scaled.batch.num_features),
         )
     )
 
 
+def _of_the_rest(found: Found) -> tuple[Evidence, ...]:
+    return leftovers_are_a_correction(found.networks)
+
+
 _BIAS_GRIDS = ("B1", "B2", "B3", "B4", "B5")
+# The batches whose most monosemantic network is looked into.
+UNDERSTOOD = ("LR1", "LR3", "K1")
 
 CLAIMS = (
     Claim(
@@ -124,23 +143,27 @@ CLAIMS = (
         batches=("K0", "K1"),
         evidence=_of_the_width,
     ),
+    Claim(
+        number=4,
+        statement="The rest can be understood: the few polysemantic neurons that are left form a "
+        "low-rank approximation of the identity over features, a correction that is the same for "
+        "every feature.",
+        batches=UNDERSTOOD,
+        evidence=_of_the_rest,
+    ),
 )
 
 # The batches of all claims, each once; those last that take longest, for one part of one claim.
 BATCHES_OF_CLAIMS = ("LR1", "LR3", "K0", "K1", *_BIAS_GRIDS)
 
 
-def judged(results: Results) -> list[JudgedClaim]:
-    """Every claim, judged.
-
-    Args:
-        results: What came of each of ``BATCHES_OF_CLAIMS``, by name.
-    """
+def judged(found: Found) -> list[JudgedClaim]:
+    """Every claim, judged."""
     return [
         JudgedClaim(
             claim=claim,
-            judgement=Judgement(statement=claim.statement, evidence=claim.evidence(results)),
-            sweeps=tuple(sweep for name in claim.batches for sweep in results[name].sweeps),
+            judgement=Judgement(statement=claim.statement, evidence=claim.evidence(found)),
+            sweeps=tuple(sweep for name in claim.batches for sweep in found.batches[name].sweeps),
         )
         for claim in CLAIMS
     ]

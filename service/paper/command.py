@@ -113,10 +113,12 @@ def _show_batch(result: "BatchResult", as_json: bool) -> None:
 
 
 def _show_claims(results: "dict[str, BatchResult]", as_json: bool) -> None:
-    from service.paper.claims import judged
+    from service.paper.claims import UNDERSTOOD, Found, judged
+    from service.paper.understanding import understood
     from service.paper.view import claims_view
 
-    claims = judged(results)
+    networks = understood((results[name] for name in UNDERSTOOD), home_here())
+    claims = judged(Found(results, networks))
     if as_json:
         print_json(
             {

@@ -19,8 +19,12 @@ SEED = 0
 
 
 def importances(
-    space: Space, trials: Sequence[Trial], costs: Sequence[float], best: float
-) -> dict[str, tuple[float, bool]]:
+    space: Space,
+    trials: Sequence[Trial],
+    costs: Sequence[float],
+    best: float,
+    num_shuffles: int = NUM_SHUFFLES,
+) -> dict[str, tuple[float, bool | None]]:
     """How much each setting had to do with reaching the best trials.
 
     PED-ANOVA compares where the best trials lie with where all of them lie. So it is not misled by
@@ -35,11 +39,12 @@ def importances(
         trials: Some of its trials; those of the first versions vary nothing else.
         costs: A number for each, the lower the better.
         best: The part of them that counts as the best, in (0, 1).
+        num_shuffles: Shufflings to compare with; they take nearly all of the time.
 
     Returns:
         For each setting its share, all of them 1 together (or 0, where the best lie as all do),
         and whether it is larger than in any shuffling of the values over the trials: by chance
-        that happens to one setting in a hundred.
+        that happens to one setting in a hundred. None without shufflings.
     """
     study = _study(space, trials)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
@@ -47,13 +52,13 @@ def importances(
     generator = np.random.default_rng(SEED)
     by_chance = [
         _evaluated(evaluator, study, generator.permutation(costs).tolist())
-        for _ in range(NUM_SHUFFLES)
+        for _ in range(num_shuffles)
     ]
     total = math.fsum(found.values())
     return {
         name: (
             value / total if total else 0.0,
-            all(value > shuffled[name] for shuffled in by_chance),
+            all(value > shuffled[name] for shuffled in by_chance) if by_chance else None,
         )
         for name, value in found.items()
     }

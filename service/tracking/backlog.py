@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,15 +20,20 @@ from service.errors import (
     StorageError,
     TrackingAwayError,
 )
+from service.front import ranked
 from service.home import without_password
 from service.ledger import Writer
 from service.outages import Outage
 from service.storage import Storage
 from service.tracking.database import MLFLOW_ERRORS, said_by
+from service.tracking.names import standings
 from service.tracking.projection import Projection
-from service.trials import Trial
+from service.trials import Phase, Trial
 from service.verdict import Json
 from service.watching import Watcher
+
+if TYPE_CHECKING:
+    from service.showcase import Showcase
 
 RETRY_S = 5.0
 # At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
@@ -60,6 +68,9 @@ class Tracking(Watcher):
         self._storage = Storage(storage)
         self._spec_text = spec_text
         self._verdict: Json | None = None
+        # Of the thread alone: trials that have ended, and the best of them.
+        self._ended: dict[str, Trial] = {}
+        self._best: Trial | None = None
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._given_up = threading.Event()
@@ -75,6 +86,7 @@ class Tracking(Watcher):
     def __exit__(self, *_: object) -> None:
         if self._verdict is None:
             self._tasks.put(partial(self._summarise, "KILLED"))
+        self._tasks.put(self._projection.analyze)
         self._tasks.put(None)
         self._last_success = time.monotonic()
         while self._thread.is_alive() and time.monotonic() - self._last_success < PATIENCE_S:
@@ -92,11 +104,18 @@ class Tracking(Watcher):
         if ended:
             self._tasks.put(partial(self._fill_in, ended))
 
-    def finished(self, verdict: Json) -> None:
-        """Queue the verdict."""
+    def finished(self, verdict: Json, showcase: "Showcase | None" = None) -> None:
+        """Queue the verdict.
+
+        Args:
+            verdict: The verdict.
+            showcase: What to show beside it, once for each verdict.
+        """
         self._verdict = verdict
         self._tasks.put(self._remove_doubles)
         self._tasks.put(partial(self._summarise, "FINISHED"))
+        if showcase is not None:
+            self._tasks.put(partial(self._leased, partial(self._show, showcase, verdict)))
 
     def trial_ended(self, trial: Trial) -> None:
         """Queue the trial's run."""
@@ -145,10 +164,13 @@ class Tracking(Watcher):
             return False
 
     def _fill_in(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            self._know(trial)
         there = self._projection.trial_ids()
         for trial in trials:
             if trial.mlflow_run_id is None or trial.trial_id not in there:
                 self._do(partial(self._project, trial))
+        self._do(partial(self._leased, self._tell_standings))
 
     def _remove_doubles(self) -> None:
         self._writer.check_lease()
@@ -157,13 +179,60 @@ class Tracking(Watcher):
 
     def _summarise(self, status: str) -> None:
         self._writer.check_lease()
-        self._projection.project_summary(self._spec_text, self._verdict, status)
+        self._projection.project_summary(
+            self._spec_text,
+            self._verdict,
+            status,
+            num_ended=len(self._of("search")),
+        )
+        if self._ended:
+            self._tell_standings()
+
+    def _show(self, showcase: "Showcase", verdict: Json) -> None:
+        """Files for the summary, networks for the finalists' runs, and the winner as a model."""
+        if self._projection.shows(verdict):
+            return
+        with TemporaryDirectory() as folder:
+            showcase.write(Path(folder))
+            # To draw takes a while in which MLflow was not asked for anything.
+            self._last_success = time.monotonic()
+            self._projection.attach(Path(folder))
+        winner = None
+        for trial, network in showcase.networks():
+            self._projection.attach_network(trial, network)
+            if winner is None and verdict["winner"] and trial.role == verdict["winner"]["trial"]:
+                winner = network
+        self._projection.has_shown(verdict, winner)
 
     def _project(self, trial: Trial) -> None:
         # Before anything is made: the sweep may be another driver's by now, or deleted.
         self._writer.check_lease()
         run_id = self._projection.project_trial(trial, self._curves(trial))
         self._writer.record_mlflow_run(trial.trial_id, run_id)
+        self._know(trial)
+        if self._best is trial or trial.phase == "baseline":
+            self._tell_standings()
+
+    def _leased(self, task: Callable[[], None]) -> None:
+        self._writer.check_lease()
+        task()
+
+    def _know(self, trial: Trial) -> None:
+        """Take note of a trial that has ended, and whether it is the best."""
+        self._ended[trial.trial_id] = trial
+        if trial.phase == "search":
+            among = [trial] if self._best is None else [self._best, trial]
+            self._best = next(iter(ranked(among, self._projection.objective)), None)
+
+    def _tell_standings(self) -> None:
+        """The search so far in the summary, and which runs stand out."""
+        self._projection.project_search(
+            self._of("baseline"), self._best, num_ended=len(self._of("search"))
+        )
+        self._projection.stand(standings(self._best, self._verdict), self._ended)
+
+    def _of(self, phase: Phase) -> list[Trial]:
+        return [trial for trial in self._ended.values() if trial.phase == phase]
 
     def _curves(self, trial: Trial) -> pa.Table | None:
         """The trial's rows of its cohort's curves; a run without them is better than none.

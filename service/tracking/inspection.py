@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
 
-from service.tracking.projection import all_runs, by_trial, experiment_name
 from service.tracking.removal import answering, is_there
+from service.tracking.runs import all_runs, by_trial, experiment_name
 
 
 @dataclass(frozen=True, kw_only=True)

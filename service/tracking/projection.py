@@ -5,83 +5,48 @@ found by tag or made, by one writer, so nothing is doubled.
 """
 
 import json
-import logging
-import os
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
-
-# Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.objective import Objective
-from service.tracking.database import make_database
+from service.tracking import network_file, registry, summary, trial_run
+from service.tracking.database import analyze, make_database
+from service.tracking.descriptions import NOTE, of_experiment, of_summary
+from service.tracking.facts import Facts
+from service.tracking.names import run_name
+from service.tracking.runs import (
+    STANDING_TAG,
+    SUMMARY_TAG,
+    TRIAL_TAG,
+    all_runs,
+    by_trial,
+    doubled,
+    experiment_name,
+)
+from service.tracking.views import views
 from service.trials import Trial
 from service.verdict import Json
 
+if TYPE_CHECKING:
+    from trainers.networks import Network
+
 SQLITE = "sqlite:///"
-TRIAL_TAG = "monosweep.trial"
-SUMMARY_TAG = "monosweep.summary"
+# Of the verdict that the summary's files and the registered model belong to.
+SHOWN_TAG = "monosweep.shown"
 
 # Opens the experiment on runs and charts; without it MLflow shows pages for language models.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 # MLflow's own limit for one call.
 METRICS_A_CALL = 1000
-RUNS_A_PAGE = 1000
-
-# It announces every table that it makes in a new database.
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-# And every try of a call to a server that is away, and a traceback for every one to a database:
-# that is told once, by whoever called.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-
-
-def experiment_name(sweep: str) -> str:
-    """What MLflow calls a sweep."""
-    return f"monosweep/{sweep}"
-
-
-def all_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
-    """Every run of an experiment but those in the trash."""
-    found, token = [], None
-    while token != "":
-        page = client.search_runs([experiment_id], max_results=RUNS_A_PAGE, page_token=token)
-        found += list(page)
-        token = page.token or ""
-    return found
-
-
-def by_trial(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Run ids by trial id, oldest first, the summary's by ``summary``; a user's own are none."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: run.info.start_time):
-        tags = run.data.tags
-        if TRIAL_TAG in tags or SUMMARY_TAG in tags:
-            found[tags.get(TRIAL_TAG, "summary")].append(run.info.run_id)
-    return found
-
-
-def doubled(runs: Mapping[str, Sequence[str]], named: Collection[str | None]) -> list[str]:
-    """All but one run of each trial: the one that the ledger names, or the oldest.
-
-    Args:
-        runs: See ``by_trial``.
-        named: Ids of runs that the ledger names.
-    """
-    return [
-        run_id
-        for run_ids in runs.values()
-        for run_id in sorted(run_ids, key=lambda run_id: run_id not in named)[1:]
-    ]
 
 
 class Projection:
@@ -92,26 +57,22 @@ class Projection:
     Args:
         tracking_uri: Where MLflow is.
         artifacts: Folder for artifacts, or None where a server decides.
-        sweep: The sweep's name.
-        objective: Decides which search trials are tagged feasible.
-        versions: Versions of what changes numbers, kept as tags.
+        facts: Of the sweep.
     """
 
     def __init__(
         self,
         tracking_uri: str,
         artifacts: Path | None,
-        sweep: str,
-        objective: Objective,
-        versions: Mapping[str, str],
+        facts: Facts,
     ) -> None:
         self._tracking_uri = tracking_uri
         self._found_client: MlflowClient | None = None
         self._artifacts = artifacts
-        self._sweep = sweep
-        self._objective = objective
-        self._versions = versions
+        self._facts = facts
+        self._sweep = facts.spec.name
         self._found_experiment: str | None = None
+        self._standings: dict[str, str] | None = None
 
     @property
     def _client(self) -> MlflowClient:
@@ -133,6 +94,12 @@ class Projection:
                 store.engine.dispose()
         self._found_client = None
         self._found_experiment = None
+        self._standings = None
+
+    @property
+    def objective(self) -> Objective:
+        """What the sweep is after."""
+        return self._facts.objective
 
     def trial_ids(self) -> set[str]:
         """The trials that have a whole run: it is ended once all of it is there."""
@@ -156,20 +123,34 @@ class Projection:
 
     @property
     def experiment_id(self) -> str:
-        """The sweep's experiment: found, restored if a user deleted it, or made."""
+        """The sweep's experiment: found, restored if a user deleted it, or made.
+
+        With its description and views, unless a user has others by now.
+        """
         if self._found_experiment is None:
             name = experiment_name(self._sweep)
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 location = (self._artifacts / self._sweep).as_uri() if self._artifacts else None
-                self._found_experiment = self._client.create_experiment(
-                    name, location, tags=_EXPERIMENT_TAGS
-                )
-            else:
-                if experiment.lifecycle_stage == "deleted":
-                    self._client.restore_experiment(experiment.experiment_id)
-                self._found_experiment = str(experiment.experiment_id)
+                made = self._client.create_experiment(name, location, tags=_EXPERIMENT_TAGS)
+                experiment = self._client.get_experiment(made)
+            elif experiment.lifecycle_stage == "deleted":
+                self._client.restore_experiment(experiment.experiment_id)
+            found = str(experiment.experiment_id)
+            for tag, value in self._shown(found, experiment.creation_time).items():
+                if tag not in experiment.tags:
+                    self._client.set_experiment_tag(found, tag, value)
+            self._found_experiment = found
         return self._found_experiment
+
+    def _shown(self, experiment_id: str, at: int) -> dict[str, str]:
+        """Tags of the experiment that people see: its views and its description."""
+        brought = views(self._facts)
+        # The description last: where it is, all of it is.
+        return {
+            **dict(view.tag(at) for view in brought),
+            NOTE: of_experiment(self._facts, brought, experiment_id),
+        }
 
     def project_trial(self, trial: Trial, curves: pa.Table | None) -> str:
         """Bring a trial's run up to date; its id.
@@ -180,20 +161,19 @@ class Projection:
         """
         assert trial.result is not None
         result = trial.result
-        run = self._run(TRIAL_TAG, trial.trial_id, _run_name(trial))
+        run = self._run(TRIAL_TAG, trial.trial_id, run_name(trial, self._facts))
         run_id = str(run.info.run_id)
-        # The run's own time, so that logging a point twice leaves one point.
+        # A run that was made anew, since somebody deleted it, has to be told again.
+        (self._standings or {}).pop(trial.trial_id, None)
         at = run.info.start_time
-        metrics = [
-            *_final_metrics(trial, at),
-            *(_curve_metrics(curves, at) if curves is not None else []),
-        ]
+        metrics = trial_run.metrics(trial, curves, self._facts, at)
         for start in range(0, len(metrics), METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+        params = trial_run.params(trial, self._facts)
         self._client.log_batch(
             run_id,
-            params=[Param(name, str(value)) for name, value in _params(trial).items()],
-            tags=[RunTag(name, value) for name, value in self._tags(trial).items()],
+            params=[Param(name, str(value)) for name, value in params.items()],
+            tags=_run_tags(trial_run.tags(trial, self._facts)),
         )
         self._client.set_terminated(
             run_id,
@@ -202,144 +182,147 @@ class Projection:
         )
         return run_id
 
-    def project_summary(self, spec_text: str, verdict: Json | None, status: str) -> None:
+    def stand(self, wanted: Mapping[str, str], trials: Mapping[str, Trial]) -> None:
+        """Say by name and tag which runs stand out; those that did and do no more lose it.
+
+        Args:
+            wanted: See ``names.standings``.
+            trials: Ended search trials by id. One that has no run yet is left for the next time.
+        """
+        if self._standings is None:
+            marked = self._client.search_runs([self.experiment_id], f"tags.{STANDING_TAG} LIKE '%'")
+            self._standings = {
+                run.data.tags[TRIAL_TAG]: run.data.tags[STANDING_TAG] for run in marked
+            }
+        for trial_id in sorted(wanted.keys() | self._standings.keys()):
+            standing = wanted.get(trial_id)
+            if standing == self._standings.get(trial_id) or trial_id not in trials:
+                continue
+            run = self._find(TRIAL_TAG, trial_id)
+            if run is None:
+                continue
+            name = run_name(trials[trial_id], self._facts, standing)
+            self._client.update_run(run.info.run_id, name=name)
+            if standing is None:
+                self._client.delete_tag(run.info.run_id, STANDING_TAG)
+                del self._standings[trial_id]
+            else:
+                self._client.set_tag(run.info.run_id, STANDING_TAG, standing)
+                self._standings[trial_id] = standing
+
+    def project_search(self, baseline: Sequence[Trial], best: Trial | None, num_ended: int) -> None:
+        """The ceiling and the best trial so far, in the summary.
+
+        Args:
+            baseline: Baseline trials that have ended.
+            best: The best feasible search trial, if there is one.
+            num_ended: Search trials that have ended.
+        """
+        run = self._summary()
+        metrics = summary.search_metrics(
+            self._facts, baseline, best, run.info.start_time, num_ended
+        )
+        tags = {} if best is None else {"best": best.trial_id}
+        self._client.log_batch(run.info.run_id, metrics=metrics, tags=_run_tags(tags))
+
+    def project_summary(
+        self,
+        spec_text: str,
+        verdict: Json | None,
+        status: str,
+        *,
+        num_ended: int = 0,
+    ) -> None:
         """The summary run: the sweep file, and the verdict once there is one.
 
         Args:
             spec_text: The sweep file.
             verdict: The verdict, or None.
             status: MLflow's word: ``RUNNING``, ``FINISHED``, or ``KILLED`` for an interruption.
+            num_ended: Search trials that have ended.
         """
-        run = self._run(SUMMARY_TAG, self._sweep, "summary")
+        run = self._summary()
         run_id = str(run.info.run_id)
         self._client.log_text(run_id, spec_text, "sweep.yaml")
-        tags = {"sweep": self._sweep, **_version_tags(self._versions)}
+        tags = {
+            **trial_run.common_tags(self._facts),
+            "command": "monosweep run sweep.yaml",
+            NOTE: of_summary(self._facts, verdict),
+        }
         if verdict is not None:
-            tags |= {
-                "confirmed": _word(verdict["confirmed"]),
-                "mlflow.note.content": "\n\n".join([verdict["sentence"], *_front_note(verdict)]),
-            }
+            tags |= summary.verdict_tags(verdict)
             self._client.log_text(run_id, json.dumps(verdict, indent=2), "verdict.json")
-            self._client.log_batch(run_id, _verdict_metrics(verdict, run.info.start_time))
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            metrics = summary.verdict_metrics(verdict, run.info.start_time, num_ended)
+            self._client.log_batch(run_id, metrics)
+        self._client.log_batch(run_id, tags=_run_tags(tags))
         self._client.set_terminated(run_id, status)
 
+    def analyze(self) -> None:
+        """Keep the pages quick where MLflow's database is a file of ours; see ``database``."""
+        if self._artifacts is not None:
+            analyze(self._tracking_uri)
+
+    def shows(self, verdict: Json) -> bool:
+        """Whether all that belongs to a verdict is there; see ``has_shown``."""
+        return bool(self._summary().data.tags.get(SHOWN_TAG) == _digest(verdict))
+
+    def has_shown(self, verdict: Json, winner: "Network | None") -> None:
+        """Register the winner, the last of what belongs to a verdict, and say that all is there.
+
+        Args:
+            verdict: The verdict.
+            winner: A network with the winner's settings, or None; see ``registry``.
+        """
+        run = self._summary()
+        if winner is not None and verdict["winner"]:
+            trial_id = verdict["winner"]["trial"]
+            registry.register(self._client, run, self._sweep, winner, trial_id)
+        self._client.set_tag(run.info.run_id, SHOWN_TAG, _digest(verdict))
+
+    def attach(self, folder: Path) -> None:
+        """Files as artifacts of the summary, under the paths that they have below a folder.
+
+        MLflow shows HTML, images, Markdown, JSON and text beside the list of files; the same path
+        again replaces what is there.
+
+        Args:
+            folder: Of figures, tables and pages.
+        """
+        self._client.log_artifacts(self._summary().info.run_id, str(folder))
+
+    def attach_network(self, trial: Trial, network: "Network") -> None:
+        """A trained network as an artifact of its trial's run; see ``network_file``.
+
+        Args:
+            trial: A trial that has a run.
+            network: What its training, on its first seed, ended with.
+        """
+        run = self._find(TRIAL_TAG, trial.trial_id)
+        assert run is not None
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / network_file.NAME
+            path.write_bytes(network_file.as_bytes(network))
+            self._client.log_artifact(run.info.run_id, str(path))
+
+    def _summary(self) -> Run:
+        return self._run(SUMMARY_TAG, self._sweep, "summary")
+
     def _run(self, tag: str, value: str, name: str) -> Run:
+        found = self._find(tag, value)
+        if found is not None:
+            return found
+        return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
+
+    def _find(self, tag: str, value: str) -> Run | None:
         found = self._client.search_runs(
             [self.experiment_id], f"tags.`{tag}` = '{value}'", max_results=1
         )
-        if found:
-            return found[0]
-        return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
-
-    def _tags(self, trial: Trial) -> dict[str, str]:
-        assert trial.result is not None
-        result = trial.result
-        tags = {
-            "sweep": self._sweep,
-            "phase": trial.phase,
-            "state": result.state,
-            "cohort": trial.cohort_id,
-            "seeds": " ".join(str(seed) for seed in trial.seeds),
-            **_version_tags(self._versions),
-        }
-        if trial.phase == "search":
-            tags["feasible"] = _word(self._objective.is_feasible(result, trial.settings))
-        if trial.role is not None:
-            tags["role"] = trial.role
-        if trial.same_as is not None:
-            tags["same_as"] = trial.same_as
-        if result.reason is not None:
-            tags["reason"] = result.reason
-        return tags
+        return found[0] if found else None
 
 
-def _version_tags(versions: Mapping[str, str]) -> dict[str, str]:
-    return {f"version.{name}": value for name, value in versions.items()}
+def _digest(verdict: Json) -> str:
+    return sha256(json.dumps(verdict, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _word(value: bool) -> str:
-    return "true" if value else "false"
-
-
-# Short, so that a list of runs can be read.
-_SHORT = {"initial_bias": "bias", "bias_decay": "decay", "num_neurons": "k", "learning_rate": "lr"}
-
-
-def _run_name(trial: Trial) -> str:
-    shown = trial.params or {"num_neurons": trial.settings["num_neurons"]}
-    special = [
-        f"{_SHORT.get(name, name)} {value:.3g}"
-        if isinstance(value, float)
-        else f"{_SHORT.get(name, name)} {value}"
-        for name, value in shown.items()
-    ]
-    return " ".join([trial.trial_id, *filter(None, [trial.role]), *special])
-
-
-def _params(trial: Trial) -> dict[str, object]:
-    return {**trial.settings, "seeds": " ".join(str(seed) for seed in trial.seeds)}
-
-
-def _final_metrics(trial: Trial, at: int) -> list[Metric]:
-    assert trial.result is not None
-    result = trial.result
-    values: dict[str, float] = {"train_s": result.train_s}
-    if result.loss_ratio is not None:
-        values["loss_ratio"] = result.loss_ratio
-    # Params are strings and sort wrongly ("1e-05" after "10.0"): numbers are metrics too.
-    for name, value in trial.params.items():
-        if not isinstance(value, str):
-            values[f"param.{name}"] = float(value)
-    return [Metric(name, value, at, result.num_steps) for name, value in values.items()]
-
-
-def _curve_metrics(curves: pa.Table, at: int) -> list[Metric]:
-    """Curves as metrics over steps, the mean over the trial's replicates."""
-    names = [name for name in curves.column_names if name not in _CURVE_LABELS]
-    means = curves.group_by("step").aggregate([(name, "mean") for name in names])
-    return [
-        Metric(name, row[f"{name}_mean"], at, row["step"])
-        for row in means.sort_by("step").to_pylist()
-        for name in names
-    ]
-
-
-_CURVE_LABELS = ("trial_id", "replicate", "seed", "step")
-
-
-def _verdict_metrics(verdict: Json, at: int) -> list[Metric]:
-    margin = verdict["loss_margin"]
-    values: dict[str, float] = {} if margin is None else {"loss_margin": margin}
-    for name in ("loss_ratio", "gain"):
-        values |= {f"{name}.{end}": at for end, at in (verdict[name] or {}).items()}
-    for who in ("baseline", "winner"):
-        for name, value in (verdict[who] or {}).items():
-            if isinstance(value, Mapping) and "mean" in value:
-                values[f"{who}.{name}"] = value["mean"]
-    return [Metric(name, value, at, 0) for name, value in values.items()]
-
-
-def _front_note(verdict: Json) -> list[str]:
-    """The confirmed front as a table in Markdown, where there are several objectives."""
-    # Verdicts of the first versions name one objective only.
-    names = [goal["name"] for goal in verdict.get("objectives", ())]
-    if len(names) < 2:
-        return []
-    rows = [
-        ["", *(name.replace("_", " ") for name in names), "passes"],
-        ["---"] * (len(names) + 2),
-        *(
-            [row["trial"], *(_mean(row, name) for name in names), _word(row["passes"])]
-            for row in verdict["front"]
-        ),
-    ]
-    return ["\n".join(f"| {' | '.join(row)} |" for row in rows)]
-
-
-def _mean(row: Json, name: str) -> str:
-    """A number of a confirmed setting, with half of its interval; a dash if it has none."""
-    found = row.get(name)
-    if not isinstance(found, Mapping):
-        return "-" if found is None else str(found)
-    return f"{found['mean']:.4g} ± {(found['high'] - found['low']) / 2:.2g}"
+def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value) for name, value in tags.items()]

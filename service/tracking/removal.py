@@ -1,4 +1,4 @@
-"""Taking a sweep out of MLflow: its experiment, its runs, and their artifacts.
+"""Taking a sweep out of MLflow: its experiment, its runs, their artifacts, and its model.
 
 In a database that is ours to open all of it goes for good. A server deletes nothing for good: there
 the experiment gives up its name and goes to the trash, which ``mlflow gc`` on the server empties.
@@ -15,8 +15,10 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.errors import TrackingError
 from service.home import without_password
+from service.tracking import registry
 from service.tracking.database import MLFLOW_ERRORS, said_by
-from service.tracking.projection import RUNS_A_PAGE, SQLITE, experiment_name
+from service.tracking.projection import SQLITE
+from service.tracking.runs import RUNS_A_PAGE, experiment_name
 
 # Follows the name of an experiment in the trash of a server; no sweep's name has a bracket.
 _PUT_AWAY = " (deleted "
@@ -43,6 +45,7 @@ def remove(tracking_uri: str, sweep: str) -> None:
         return
     with answering(tracking_uri):
         client = MlflowClient(tracking_uri)
+        registry.remove(client, sweep)
         for experiment in _experiments(client, sweep):
             repository = get_artifact_repository(
                 experiment.artifact_location, tracking_uri=tracking_uri

@@ -33,16 +33,11 @@ from service.errors import (
 from service.home import Home
 from service.ledger import Ledger, release, tables, take
 from service.ledger.writing import Writer
-from service.objective import AT_MOST, MAXIMIZE, Goal, Limit, Objective
 from service.spec import Spec
 from service.status import status
 from service.storage import Storage
 from service.sweep import resume, run
-from service.tracking import Projection
-
-OBJECTIVE = Objective(
-    (Goal("monosemantic_per_feature", MAXIMIZE),), (Limit("loss_ratio", 1.5, AT_MOST),)
-)
+from service.tracking import Facts, Projection
 
 MakeSpec = Callable[..., Spec]
 
@@ -77,7 +72,9 @@ def test_nothing_of_a_deleted_sweep_is_left(interrupted: Ledger, home: Home) -> 
         delete(interrupted, "tiny", home)
 
 
-def test_its_neighbours_stay(interrupted: Ledger, home: Home) -> None:
+def test_its_neighbours_stay(
+    interrupted: Ledger, home: Home, make_facts: Callable[..., Facts]
+) -> None:
     """Also those whose names begin like its own."""
     for name in ("tiny2", "tin"):
         interrupted.create_sweep(name, spec_text="", settings={}, versions={}, num_trials=1)
@@ -86,7 +83,7 @@ def test_its_neighbours_stay(interrupted: Ledger, home: Home) -> None:
             writer.create_studies(["maximize"])
             release(interrupted.engine, lease)
         Storage(home.storage).write_bytes(f"results/{name}/x", b"x")
-        projection = Projection(home.tracking_uri, home.artifacts, name, OBJECTIVE, {})
+        projection = Projection(home.tracking_uri, home.artifacts, make_facts(name))
         projection.project_summary("", None, "KILLED")
     delete(interrupted, "tiny", home)
     assert interrupted.names() == ["tiny2", "tin"]
@@ -322,10 +319,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iter
 
 @pytest.mark.parametrize("stopped", ["nowhere", "before", "after"])
 def test_on_a_server_the_name_is_free_and_the_trash_has_the_rest(
-    interrupted: Ledger, home: Home, server: str, stopped: str
+    interrupted: Ledger,
+    home: Home,
+    server: str,
+    make_facts: Callable[..., Facts],
+    stopped: str,
 ) -> None:
     served = replace(home, tracking_uri=server)
-    projection = Projection(server, None, "tiny", OBJECTIVE, {})
+    projection = Projection(server, None, make_facts("tiny"))
     projection.project_trial(interrupted.trials("tiny")[0], None)
     projection.project_summary("a text", None, "KILLED")
     experiment_id = projection.experiment_id
@@ -348,5 +349,5 @@ def test_on_a_server_the_name_is_free_and_the_trash_has_the_rest(
     assert client.search_runs([experiment_id]) == []
     assert client.list_artifacts(summary.info.run_id) == []
     # Another sweep of the name begins with nothing.
-    assert Projection(server, None, "tiny", OBJECTIVE, {}).trial_ids() == set()
+    assert Projection(server, None, make_facts("tiny")).trial_ids() == set()
     client.delete_experiment(client.get_experiment_by_name("monosweep/tiny").experiment_id)

@@ -7,68 +7,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
-from service.cohort import Cohort, CohortTraining
 from service.errors import UserError
-from service.home import Home
-from service.ledger import Writer
-from service.opened import OpenSweep, open_sweep
-from service.planning import Resolved, training_settings
-from service.recorded import spec_of
+from service.opened import OpenSweep
 from service.reproduction import reproduce
 from service.reproduction_view import reproduction_view
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]
-Recorded = Callable[..., OpenSweep]
-RESOLVED = Resolved(
-    cohort_size=2,
-    max_concurrent=1,
-    sampler="tpe",
-    precision="float32",
-    device="cpu",
-    cpus=1,
-    gpus=0,
-)
+TrainSweep = Callable[..., OpenSweep]
 IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def recorded(home: Home, tiny_writer: Writer, record: Callable[..., None]) -> Recorded:
-    """The tiny sweep with trials that were really trained, side by side, and their curves."""
-
-    def trained(*trials: Trial, resolved: Resolved = RESOLVED) -> OpenSweep:
-        spec = spec_of(tiny_writer.ledger.sweep("tiny"))
-        tiny_writer.record_resolved(resolved.as_json(), [])
-        training = CohortTraining(
-            Cohort(
-                sweep="tiny",
-                cohort_id=f"{trials[0].phase}-0",
-                attempt=1,
-                trials=trials,
-                task=spec.task.model_dump(),
-                training=training_settings(spec, "float32", "cpu"),
-                num_threads=1,
-                storage=home.storage,
-                checkpoint_s=30.0,
-            )
-        )
-        while not training.is_finished:
-            training.advance(60.0)
-        training.close()
-        for trial, result in zip(trials, training.results(), strict=True):
-            record(tiny_writer, replace(trial, state=result.state, result=result))
-        return open_sweep("tiny", home)
-
-    return trained
 
 
 def words(found: Any) -> str:
@@ -76,9 +24,9 @@ def words(found: Any) -> str:
 
 
 def test_every_number_is_the_same_alone_and_in_company(
-    recorded: Recorded, make_trial: MakeTrial
+    train_sweep: TrainSweep, make_trial: MakeTrial
 ) -> None:
-    sweep = recorded(
+    sweep = train_sweep(
         make_trial("search", 0, settings=IN_SPACE, seeds=(0, 1)),
         make_trial("search", 1, settings={**IN_SPACE, "num_neurons": 96}),
     )
@@ -92,9 +40,9 @@ def test_every_number_is_the_same_alone_and_in_company(
 
 
 def test_a_number_that_differs_is_named(
-    recorded: Recorded, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+    train_sweep: TrainSweep, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = recorded(make_trial("search", 0, settings=IN_SPACE))
+    sweep = train_sweep(make_trial("search", 0, settings=IN_SPACE))
     curves = sweep.curves_of("0")
     loss = curves["loss"].to_numpy().copy()
     right = loss[3]
@@ -113,8 +61,10 @@ def test_a_number_that_differs_is_named(
     )
 
 
-def test_a_trial_that_diverged_does_so_again(recorded: Recorded, make_trial: MakeTrial) -> None:
-    sweep = recorded(
+def test_a_trial_that_diverged_does_so_again(
+    train_sweep: TrainSweep, make_trial: MakeTrial
+) -> None:
+    sweep = train_sweep(
         make_trial("baseline", 0, settings={"learning_rate": 30.0}),
     )
     assert sweep.trial("baseline/0").state == "failed"
@@ -123,9 +73,9 @@ def test_a_trial_that_diverged_does_so_again(recorded: Recorded, make_trial: Mak
 
 
 def test_other_versions_are_told(
-    recorded: Recorded, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+    train_sweep: TrainSweep, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = recorded(make_trial("search", 0, settings=IN_SPACE))
+    sweep = train_sweep(make_trial("search", 0, settings=IN_SPACE))
     sweep.record = replace(sweep.record, versions={"torch": "1.0", "storage": "elsewhere"})
     monkeypatch.setattr("service.reproduction.versions", lambda: {"torch": "2.0"})
     assert "Other versions than when the sweep was begun: torch 1.0 -> 2.0" in words(
@@ -134,11 +84,9 @@ def test_other_versions_are_told(
 
 
 def test_it_needs_the_hardware_of_then(
-    recorded: Recorded, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+    train_sweep: TrainSweep, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.reproduction.has_bfloat16_products", lambda: False)
-    sweep = recorded(
-        make_trial("search", 0, settings=IN_SPACE), resolved=replace(RESOLVED, precision="bfloat16")
-    )
+    sweep = train_sweep(make_trial("search", 0, settings=IN_SPACE), precision="bfloat16")
     with pytest.raises(UserError, match="must be trained again on a processor that has them"):
         reproduce(sweep, "0")

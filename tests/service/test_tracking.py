@@ -20,20 +20,16 @@ from sqlalchemy.exc import OperationalError
 
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
-from service.objective import AT_MOST, MAXIMIZE, Goal, Limit, Objective
 from service.spec import load_spec
 from service.storage import Storage, as_parquet
 from service.sweep import resume
-from service.tracking import Projection, Tracking, backlog
-from service.tracking.projection import SUMMARY_TAG, TRIAL_TAG
+from service.tracking import Facts, Projection, Tracking, backlog
+from service.tracking.runs import SUMMARY_TAG, TRIAL_TAG
 from service.trials import Point, Trial
 
 MakeTrial = Callable[..., Trial]
 
 # Port 9 is "discard", which nobody serves: refused at once.
-OBJECTIVE = Objective(
-    (Goal("monosemantic_per_feature", MAXIMIZE),), (Limit("loss_ratio", 1.02, AT_MOST),)
-)
 DEAD = "http://127.0.0.1:9"
 CURVES = pa.table(
     {
@@ -75,11 +71,14 @@ def sweep(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def projection(uri: str, folder: Path, sweep: str) -> Callable[..., Projection]:
+def projection(
+    uri: str, folder: Path, sweep: str, make_facts: Callable[..., Facts]
+) -> Callable[..., Projection]:
     """What each driver makes anew."""
 
     def make(at: str = uri) -> Projection:
-        return Projection(at, folder / "artifacts", sweep, OBJECTIVE, {"torch": "2.13"})
+        facts = make_facts(sweep, ("loss_margin: 0.5", "loss_margin: 0.02"))
+        return Projection(at, folder / "artifacts", facts)
 
     return make
 
@@ -124,7 +123,7 @@ def test_a_complete_trial_is_a_run_with_params_tags_and_curves(
     run_id = projection().project_trial(searched, CURVES)
     run = runs()["search/0"]
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
-    assert run.info.run_name == "search/0 bias -0.5 decay 0 k 64"
+    assert run.info.run_name == "search/0: bias -0.5 decay 0 k 64"
     assert run.data.params == {
         "num_neurons": "64",
         "nonlinearity": "relu",
@@ -133,6 +132,17 @@ def test_a_complete_trial_is_a_run_with_params_tags_and_curves(
         "bias_decay": "0.0",
         "l1": "0.0",
         "seeds": "5 6",
+        "task.kind": "feature_decoder",
+        "task.num_features": "64",
+        "task.num_inputs": "16",
+        "task.feature_density": "0.03125",
+        "task.feature_distribution": "uniform",
+        "training.num_steps": "256",
+        "training.batch_size": "32",
+        "training.optimizer": "lamb",
+        "training.schedule": "cycling_cosine",
+        "training.precision": "float32",
+        "training.device": "cpu",
     }
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
     assert tags == {
@@ -143,7 +153,10 @@ def test_a_complete_trial_is_a_run_with_params_tags_and_curves(
         "feasible": "true",
         "cohort": "search-0",
         "seeds": "5 6",
+        "device": "cpu",
+        "precision": "float32",
         "version.torch": "2.13",
+        "version.monosweep": "0.2",
     }
     assert "mlflow.parentRunId" not in run.data.tags
     # Means over the two replicates: (4 + 6) / 2 and (2 + 3) / 2; (1 + 3) / 2 and (2 + 4) / 2.
@@ -198,7 +211,7 @@ def test_trials_of_confirmation_have_a_role_and_are_neither_feasible_nor_not(
     run = runs()["confirmation/1"]
     assert run.data.tags["role"] == "search/3 at 64"
     assert "feasible" not in run.data.tags
-    assert run.info.run_name == "confirmation/1 search/3 at 64 k 64"
+    assert run.info.run_name == "confirmation/1 search/3 at 64: seed 0 lr 0.02 k 64"
 
 
 def test_projecting_twice_leaves_one_run_and_each_point_once(
@@ -302,9 +315,11 @@ def test_the_summary_runs_until_there_is_a_verdict(
     run = runs()["summary"]
     assert (run.info.run_id, run.info.status) == (open_run.info.run_id, "FINISHED")
     assert run.data.tags["confirmed"] == "true"
-    assert run.data.tags["mlflow.note.content"] == "search/0 wins."
+    assert run.data.tags["winner"] == "search/0"
+    assert run.data.tags["mlflow.note.content"].splitlines()[0] == "search/0 wins."
     assert run.data.metrics == {
         "loss_margin": 0.02,
+        "ceiling": 2.04,  # 2% above the baseline's
         "loss_ratio.mean": 0.99,
         "loss_ratio.low": 0.98,
         "loss_ratio.high": 1.0,
@@ -330,7 +345,7 @@ def test_the_summary_shows_the_front_of_several_objectives(projection: Any, runs
     several = {**VERDICT, "loss_margin": None, "objectives": objectives, "front": rows}
     projection().project_summary("name: s\n", several, "FINISHED")
     run = runs()["summary"]
-    assert run.data.tags["mlflow.note.content"].splitlines() == [
+    assert run.data.tags["mlflow.note.content"].splitlines()[:6] == [
         "search/0 wins.",
         "",
         "|  | loss | num neurons | passes |",
@@ -589,7 +604,7 @@ def test_a_verdict_that_an_outage_kept_from_mlflow_is_filled_in_by_resume(
     """MLflow went away after the last trial: every run is there but for the summary's verdict."""
     for trial in ended:
         writer.record_mlflow_run(trial.trial_id, "there already")
-    writer._update_sweep(settings=load_spec("quickstart").settings())
+    writer._update_sweep(settings=load_spec("quickstart").with_name(writer.sweep).settings())
     writer.begin_attempt("search-2")
     assert ended[0].result is not None
     last = replace(ended[0].result, trial_id="search/2", attempt=2)

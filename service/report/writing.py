@@ -1,0 +1,35 @@
+"""The page as a file."""
+
+from pathlib import Path
+
+from service.errors import UserError
+from service.home import Home
+from service.opened import OpenSweep
+from service.report.page import page
+
+
+def write_report(sweep: OpenSweep, home: Home, output: Path | None = None) -> Path:
+    """Write the whole page or none of it; where it is.
+
+    Args:
+        sweep: The sweep.
+        home: Where it is written unless told otherwise, as ``reports/NAME.html``.
+        output: Another file.
+
+    Raises:
+        UserError: If the file cannot be written.
+        StorageError: If curves or neurons that the ledger names are gone or damaged.
+        StorageAwayError: If the storage does not answer.
+    """
+    path = output or home.report(sweep.name)
+    html = page(sweep)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(html, encoding="utf-8")
+        return partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(
+            f"--output must be a file that can be written, found: {error}. Name another."
+        ) from error

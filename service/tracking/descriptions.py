@@ -1,0 +1,207 @@
+"""What MLflow's pages say in words: what one is looking at, how it was made, where to look next.
+
+Markdown, as MLflow renders it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from service.objective import LOSS_RATIO, Objective, in_words
+from service.tracking.facts import Facts
+from service.tracking.views import View
+from service.trials import Trial
+from service.verdict import Json
+
+NOTE = "mlflow.note.content"
+
+
+def of_experiment(facts: Facts, views: Sequence[View], experiment_id: str) -> str:
+    """What a sweep is, its ways to be looked at, and what its numbers mean.
+
+    Args:
+        facts: Of the sweep.
+        views: The views that it brings.
+        experiment_id: MLflow's, for links.
+    """
+    spec, task = facts.spec, facts.spec.task
+    links = [
+        f"{view.name} ([table]({view.link(experiment_id)}), "
+        f"[charts]({view.link(experiment_id, charts=True)}))"
+        for view in views
+    ]
+    return "\n\n".join(
+        [
+            # MLflow's page shows the first line until somebody unfolds the rest.
+            f"**Look at:** {' · '.join(links)}",
+            f"{spec.name} is a sweep over toy models of monosemanticity. It asks which settings of "
+            f"{_listed(in_words(name) for name in spec.space.varied)} bring the "
+            f"{_goals(facts.objective)}{_limits(facts.objective)}.",
+            f"Every run is one network or a few, trained from scratch: {task.num_features} sparse "
+            f"features seen through {task.num_inputs} inputs, task `{task.kind}`, "
+            f"{spec.training.num_steps} steps at batch size {spec.training.batch_size}. Runs of "
+            "the phase *baseline* have zero mean bias; those of the *search* are proposed one "
+            "after another; those of the *confirmation* train the best again, beside the baseline, "
+            "on seeds that the search never saw. The run *summary* has the verdict.",
+            "A filter to begin with: "
+            "`metrics.loss_ratio < 1.02 and tags.phase = 'search'`. The curves are at steps 1, 2, "
+            "4, ...: where a chart is not one of those behind *charts*, set its x-axis to *Log "
+            "scale*. Trials that stand out have the tag `standing`: `winner`, `finalist` or "
+            "`best so far`.",
+            _NUMBERS,
+        ]
+    )
+
+
+def of_trial(trial: Trial, facts: Facts) -> str:
+    """What a run is, what came of it, and how to make it again."""
+    return "\n\n".join(
+        [
+            f"{_what(trial, facts)} {_came(trial, facts)}",
+            f"To train {'it' if len(trial.seeds) == 1 else 'them'} again, bit for bit on one kind "
+            f"of processor, in Python with monosweep {facts.versions.get('monosweep', '')}:",
+            f"```python\n{again(trial, facts)}\n```",
+        ]
+    )
+
+
+def of_summary(facts: Facts, verdict: Json | None) -> str:
+    """The verdict, or what stands for it, and how to make the sweep again."""
+    said = [f"The sweep {facts.spec.name} has no verdict yet."]
+    if verdict is not None:
+        said = [verdict["sentence"], *_front_table(verdict)]
+    return "\n\n".join(
+        [
+            *said,
+            "To make the sweep again: download the artifact `sweep.yaml`, and "
+            "`monosweep run sweep.yaml --name ANOTHER`.",
+        ]
+    )
+
+
+def again(trial: Trial, facts: Facts) -> str:
+    """A Python program that trains a trial's networks and prints what became of them."""
+    members = [_call("Member", {"seed": seed, **trial.settings}, indent=4) for seed in trial.seeds]
+    return "\n".join(
+        [
+            "from trainers import Member, Task, TrainingSettings, advance, begin, outcomes",
+            "",
+            f"task = {_call('Task', facts.task)}",
+            f"training = {_call('TrainingSettings', facts.training)}",
+            "cohort = begin(task, training, [",
+            *(f"    {member}," for member in members),
+            "])",
+            "advance(cohort, training.num_steps)",
+            "for outcome in outcomes(cohort):",
+            "    print(outcome.evaluation)",
+        ]
+    )
+
+
+_NUMBERS = """\
+| metric | says |
+| --- | --- |
+| `loss` | squared error summed over outputs, on held-out samples |
+| `loss_ratio` | loss over the baseline's on the same seeds |
+| `monosemantic_per_feature` | neurons that answer to one feature only, over features; passes 1 \
+when two share a feature |
+| `feature_coverage` | features that have such a neuron, over features |
+| `concentration_per_feature` | a soft `monosemantic_per_feature`, which moves earlier |
+| `num_dead` | neurons that answer to no feature alone |
+| `param.*` | a swept setting as a number (MLflow sorts params as words) |"""
+
+
+def _goals(objective: Objective) -> str:
+    return _listed(
+        f"{'highest' if goal.direction == 'maximize' else 'lowest'} {goal.words}"
+        for goal in objective.goals
+    )
+
+
+def _limits(objective: Objective) -> str:
+    if not objective.limits:
+        return ""
+    return ", with " + _listed(
+        f"a loss {limit.words} {limit.bound:g} times the baseline's"
+        if limit.name == LOSS_RATIO
+        else f"{in_words(limit.name)} {limit.words} {limit.bound:g}"
+        for limit in objective.limits
+    )
+
+
+def _listed(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _what(trial: Trial, facts: Facts) -> str:
+    """Which trial it is, and of what."""
+    networks = "one network" if len(trial.seeds) == 1 else f"{len(trial.seeds)} networks"
+    of = f"of the sweep {facts.spec.name}"
+    match trial.phase:
+        case "baseline":
+            return f"Trial {trial.number} of the baseline {of}: {networks} with zero mean bias."
+        case "search":
+            return f"Trial {trial.number} of the search {of}: {networks} with settings it proposed."
+        case "confirmation":
+            of_whom = "the baseline" if trial.role == "baseline" else f"**{trial.role}**"
+            return (
+                f"Trial {trial.number} of the confirmation {of}: {of_whom} trained again on a seed "
+                "that the search never saw."
+            )
+
+
+def _came(trial: Trial, facts: Facts) -> str:
+    """What came of it, in a sentence."""
+    result = trial.result
+    assert result is not None
+    if result.state != "complete":
+        how = {"pruned": "It was stopped early", "failed": "It failed"}[result.state]
+        return f"{how}: {result.reason}."
+    names = dict.fromkeys(["loss", *(goal.name for goal in facts.objective.goals)])
+    found = [
+        f"{in_words(name)} {result.metrics[name]:.4g}" for name in names if name in result.metrics
+    ]
+    if result.loss_ratio is not None:
+        found[0] += f" ({result.loss_ratio:.4g} times the baseline's)"
+    same = f" Not trained: {result.reason}." if trial.same_as and result.reason else ""
+    kept = ""
+    if trial.phase == "search":
+        kept = (
+            ", within every limit" if facts.is_feasible(trial) else ", **not within every limit**"
+        )
+    return f"It ended with {_listed(found)}{kept}.{same}"
+
+
+def _call(name: str, arguments: Mapping[str, object], indent: int = 0) -> str:
+    """A call of Python's that fits a page."""
+    pad = " " * indent
+    lines = "".join(f"{pad}    {key}={value!r},\n" for key, value in arguments.items())
+    return f"{name}(\n{lines}{pad})"
+
+
+def _front_table(verdict: Json) -> list[str]:
+    """The confirmed front as a table, where there are several objectives."""
+    # Verdicts of the first versions name one objective only.
+    names = [goal["name"] for goal in verdict.get("objectives", ())]
+    if len(names) < 2:
+        return []
+    rows = [
+        ["", *(name.replace("_", " ") for name in names), "passes"],
+        ["---"] * (len(names) + 2),
+        *(
+            [
+                row["trial"],
+                *(_mean(row, name) for name in names),
+                "true" if row["passes"] else "false",
+            ]
+            for row in verdict["front"]
+        ),
+    ]
+    return ["\n".join(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _mean(row: Json, name: str) -> str:
+    """A number of a confirmed setting, with half of its interval; a dash if it has none."""
+    found = row.get(name)
+    if not isinstance(found, Mapping):
+        return "-" if found is None else str(found)
+    return f"{found['mean']:.4g} ± {(found['high'] - found['low']) / 2:.2g}"

@@ -1,0 +1,65 @@
+"""What MLflow shows beside a finished sweep's numbers is made once for each verdict."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from service.home import Home
+from service.ledger import Writer
+from service.opened import OpenSweep
+from service.showcase import Showcase
+from service.trials import Trial
+
+MakeTrial = Callable[..., Trial]
+IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
+
+
+@pytest.fixture
+def showcase(
+    home: Home,
+    tiny_writer: Writer,
+    train_sweep: Callable[..., OpenSweep],
+    make_trial: MakeTrial,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Showcase:
+    """Of a sweep with two confirmed networks, one of them of the finalist search/0."""
+    train_sweep(make_trial("search", 0, settings=IN_SPACE))
+    train_sweep(
+        make_trial("confirmation", 0, seeds=(7,), role="baseline"),
+        make_trial("confirmation", 1, settings=IN_SPACE, seeds=(7,), role="search/0"),
+    )
+    open_verdict = OpenSweep.best
+    monkeypatch.setattr(
+        OpenSweep, "best", lambda self: {**open_verdict(self), "finalists": [{"role": "search/0"}]}
+    )
+    return Showcase("tiny", home)
+
+
+def test_report_figures_and_tables_are_files(showcase: Showcase, tmp_path: Path) -> None:
+    folder = tmp_path / "shown"
+    folder.mkdir()
+    showcase.write(folder)
+    assert "<h1" in (folder / "report.html").read_text()
+    figures = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {"training", "timeline"} <= figures
+    assert pq.read_table(folder / "tables" / "trials.parquet").num_rows == 3
+    neurons = pq.read_table(folder / "tables" / "confirmed_neurons.parquet")
+    assert set(neurons["trial_id"].to_pylist()) == {"confirmation/0", "confirmation/1"}
+
+
+def test_only_finalists_networks_are_shown(showcase: Showcase) -> None:
+    ((trial, network),) = showcase.networks()
+    assert (trial.trial_id, network.member.seed) == ("confirmation/1", 7)
+
+
+def test_what_is_gone_is_left_out_with_a_word(
+    showcase: Showcase, home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in (Path(home.storage) / "results").rglob("*.safetensors"):
+        path.unlink()
+    with caplog.at_level(logging.WARNING):
+        assert list(showcase.networks()) == []
+    assert "MLflow does not get the network of confirmation/1" in caplog.text
