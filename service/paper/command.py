@@ -94,7 +94,7 @@ def _trained(
     batches: dict[str, ScaledBatch] = {name: scaled(BATCHES[name], scaling) for name in names}
     for each in batches.values():
         err.print(plan_view(each, is_here=address is None), highlight=False)
-    again = command(asked, scaling)
+    again = command(asked, scaling) if scaling != _usual(asked) else f"monosweep paper {asked}"
     return {
         name: trained(each, home_here(), address=address, again=again)
         for name, each in batches.items()

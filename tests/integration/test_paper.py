@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -43,10 +44,15 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return shell
 
 
-def test_a_batch_is_an_ordinary_sweep(shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def rows(shell: Shell) -> list[dict[str, Any]]:
+    """Its trials, as they were before it was shown."""
+    return shell.trials(NAME)
+
+
+def test_a_batch_is_an_ordinary_sweep(shell: Shell, rows: list[dict[str, Any]]) -> None:
     status = shell.json("status", NAME)
     assert (status["state"], status["trials"]["complete"]) == ("finished", 6)
-    rows = shell.trials(NAME)
     search = [row for row in rows if row["phase"] == "search"]
     assert sorted(row["params.learning_rate"] for row in search) == RATES
     assert {row["num_steps"] for row in search} == {64}
@@ -58,25 +64,25 @@ def test_a_batch_is_an_ordinary_sweep(shell: Shell) -> None:
     assert len(client.search_runs([experiment.experiment_id])) == len(rows) + 1
 
 
-def test_a_batch_that_is_there_is_shown_and_not_trained_again(shell: Shell) -> None:
-    before = shell.trials(NAME)
+def test_a_batch_that_is_there_is_shown_and_not_trained_again(
+    shell: Shell, rows: list[dict[str, Any]]
+) -> None:
     done = shell.run(*LR3)
     assert "starting workers" not in done.stderr
-    assert shell.trials(NAME) == before
+    assert shell.trials(NAME) == rows
     said = " ".join(done.stdout.split())
     assert "Size: 32 features, 4 inputs, 64 neurons, the paper's divided by 16." in said
     assert "Training: 64 steps (1/2048 of the paper's 131072)" in said
     assert "it is capped at 0.5 / 0.03" in said
     assert "at this size and budget:" in said
-    losses = [row["loss"] for row in before if row["phase"] == "search"]
-    for loss in losses:
+    for loss in [row["loss"] for row in rows if row["phase"] == "search"]:
         assert f"{loss:.4f}" in said
 
 
-def test_its_numbers_for_programs(shell: Shell) -> None:
+def test_its_numbers_for_programs(shell: Shell, rows: list[dict[str, Any]]) -> None:
     found = shell.json(*LR3)
     assert [point["settings"]["learning_rate"] for point in found["points"]] == RATES
-    by_id = {row["trial_id"]: row for row in shell.trials(NAME)}
+    by_id = {row["trial_id"]: row for row in rows}
     for point in found["points"]:
         row = by_id[point["trial_id"]]
         assert point["settings"]["learning_rate"] == row["params.learning_rate"]
