@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from rich.logging import RichHandler
 
 from service import upkeep
 from service.errors import AwayError, InterruptedSweepError, MonosweepError, UserError
-from service.home import without_password
+from service.home import Home, without_password
 from service.terminal import (
     AddressOption,
     JsonOption,
@@ -256,9 +257,25 @@ def ui(
     }
     if home.artifacts is not None:
         environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = home.artifacts.as_uri()
-    err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    here = f"http://127.0.0.1:{port}"
+    err.print(f"MLflow at {here} (Ctrl-C ends it)")
+    for sweep, place in _entrances(home).items():
+        err.print(f"  {sweep}: {here}/{place}", markup=False, highlight=False, soft_wrap=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
+
+
+# As many sweeps as a terminal shows at once.
+_MAX_LISTED = 20
+
+
+def _entrances(home: Home) -> dict[str, str]:
+    """Where MLflow shows the newest sweeps, whose pages are made quick if the database is ours."""
+    from service.tracking import analyze_if_free, entrances
+
+    if home.mlflow_db is not None:
+        analyze_if_free(home.tracking_uri)
+    return dict(islice(entrances(home.tracking_uri).items(), _MAX_LISTED))
 
 
 app.command()(upkeep.delete)
