@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,9 @@ from service.terminal import err, home_here, out
 
 if TYPE_CHECKING:
     from service.home import Home
+
+# As many sweeps as a terminal shows at once.
+_MAX_LISTED = 20
 
 
 def ui(
@@ -82,6 +86,18 @@ def _become_mlflow(home: "Home", port: int) -> None:
     }
     if home.artifacts is not None:
         environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = home.artifacts.as_uri()
-    err.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    here = f"http://127.0.0.1:{port}"
+    err.print(f"MLflow at {here} (Ctrl-C ends it)")
+    for sweep, place in _entrances(home).items():
+        err.print(f"  {sweep}: {here}/{place}", markup=False, highlight=False, soft_wrap=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
+
+
+def _entrances(home: "Home") -> dict[str, str]:
+    """Where MLflow shows the newest sweeps, whose pages are made quick if the database is ours."""
+    from service.tracking import analyze_if_free, entrances
+
+    if home.mlflow_db is not None:
+        analyze_if_free(home.tracking_uri)
+    return dict(islice(entrances(home.tracking_uri).items(), _MAX_LISTED))

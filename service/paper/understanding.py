@@ -108,8 +108,8 @@ def _costs_less(networks: Sequence[Understood]) -> Evidence:
         cases.append(without < other - CLEAR_SDS * spread)
         words.append(
             f"{one.batch}: loss {removal.loss[0]:.3f}, {without:.3f} without its "
-            f"{len(one.polysemantic.block.neurons)} polysemantic, {other:.3f} ± {spread:.3f} without as many "
-            "monosemantic"
+            f"{len(one.polysemantic.block.neurons)} polysemantic, "
+            f"{other:.3f} ± {spread:.3f} without as many monosemantic"
         )
     return Evidence(
         says="to remove them costs clearly less loss than to remove as many monosemantic ones",

@@ -11,8 +11,9 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from service.tracking.backlog import Tracking
+from service.tracking.database import analyze_if_free
 from service.tracking.facts import Facts
-from service.tracking.inspection import Shown, look, put_runs_away
+from service.tracking.inspection import Shown, entrances, look, put_runs_away
 from service.tracking.projection import Projection
 from service.tracking.removal import check_answers, remove
 from service.tracking.runs import doubled
@@ -22,8 +23,10 @@ __all__ = [
     "Projection",
     "Shown",
     "Tracking",
+    "analyze_if_free",
     "check_answers",
     "doubled",
+    "entrances",
     "look",
     "put_runs_away",
     "remove",

@@ -4,6 +4,7 @@ MLflow builds it by dozens of migrations, each of several commits on SQLite: a p
 killed among them leaves a file that MLflow can neither open nor mend.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from alembic.util.exc import CommandError
@@ -51,8 +52,9 @@ def make_database(path: Path, artifacts: Path) -> None:
 def analyze(url: str) -> None:
     """Have SQLite count what is in the tables, so that it asks them in the right order.
 
-    With 20,000 runs, ordering them by a metric took 23 s before and 0.5 s after. For a file of ours
-    only: what a server's database does is its owner's business.
+    With 5,000 runs of 100 points, ordering them by a metric took 4 to 5 s before and 0.2 to 0.5 s
+    after; a connection that was open before goes on as before. For a file of ours only: what a
+    server's database does is its owner's business.
 
     Args:
         url: Of MLflow's SQLite file, as SQLAlchemy writes it.
@@ -67,3 +69,9 @@ def analyze(url: str) -> None:
             connection.execute(text("PRAGMA optimize"))
     finally:
         engine.dispose()
+
+
+def analyze_if_free(url: str) -> None:
+    """The same where it is no more than a courtesy: a file that is busy or read-only stays."""
+    with suppress(SQLAlchemyError):
+        analyze(url)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from service.objective import LOSS_RATIO, Objective, in_words
 from service.tracking.facts import Facts
-from service.tracking.views import View
+from service.tracking.views import View, link
 from service.trials import Trial
 from service.verdict import Json
 
@@ -24,8 +24,8 @@ def of_experiment(facts: Facts, views: Sequence[View], experiment_id: str) -> st
     """
     spec, task = facts.spec, facts.spec.task
     links = [
-        f"{view.name} ([table]({view.link(experiment_id)}), "
-        f"[charts]({view.link(experiment_id, charts=True)}))"
+        f"{view.name} ([table]({link(view.key, experiment_id)}), "
+        f"[charts]({link(view.key, experiment_id, charts=True)}))"
         for view in views
     ]
     return "\n\n".join(

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from service.tracking.removal import answering, is_there
 from service.tracking.runs import all_runs, by_trial, experiment_name
+from service.tracking.views import FIRST_VIEW, link, tag_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,24 @@ def look(tracking_uri: str, sweep: str) -> Shown:
         found = all_runs(client, experiment.experiment_id)
     unended = frozenset(run.info.run_id for run in found if run.info.status == "RUNNING")
     return Shown(is_there=True, runs=by_trial(found), unended=unended)
+
+
+def entrances(tracking_uri: str) -> dict[str, str]:
+    """Where MLflow's pages show each sweep, newest first: the part of a URL that begins with ``#``.
+
+    Raises:
+        TrackingError: If MLflow does not answer.
+    """
+    with answering(tracking_uri):
+        found = MlflowClient(tracking_uri).search_experiments(
+            filter_string=f"name LIKE '{experiment_name('%')}'", order_by=["creation_time DESC"]
+        )
+    prefix = experiment_name("")
+    return {
+        experiment.name.removeprefix(prefix): link(FIRST_VIEW, experiment.experiment_id)
+        for experiment in found
+        if tag_of(FIRST_VIEW) in experiment.tags
+    }
 
 
 def put_runs_away(tracking_uri: str, run_ids: Sequence[str]) -> None:

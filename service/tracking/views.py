@@ -20,7 +20,8 @@ from search_spaces import Choice
 from service.objective import LOSS_RATIO, NUM_NEURONS, Goal, Objective
 from service.tracking.facts import Facts
 
-TAG = "mlflow.sharedViewState."
+# The one to begin with.
+FIRST_VIEW = "search"
 
 # The curves that say most, two beside each other: the paper's training plot, and the honest
 # companion of its second number.
@@ -28,6 +29,22 @@ CURVES = ("loss", "monosemantic_per_feature", "feature_coverage", "mean_bias")
 _RUN_NAME = "attributes.`Run Name`"
 # Runs that are charted at once; more are not told apart by colour.
 _CHARTED = "FIRST_20_RUNS"
+
+
+def tag_of(key: str) -> str:
+    """The experiment's tag that holds a view."""
+    return f"mlflow.sharedViewState.{key}"
+
+
+def link(key: str, experiment_id: str, *, charts: bool = False) -> str:
+    """Where MLflow shows a view, as a part of a URL that begins with ``#``."""
+    query = {
+        "viewStateShareKey": key,
+        "compareRunsMode": "CHART" if charts else "TABLE",
+        # Else MLflow offers pages for language models beside it.
+        "workflowType": "machine_learning",
+    }
+    return f"#/experiments/{experiment_id}/runs?{urlencode(query)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +77,7 @@ class View:
         """
         packed = base64.b64encode(zlib.compress(json.dumps(self._state()).encode(), 9)).decode()
         value = {"name": self.name, "createdAt": at, "updatedAt": at, "state": f"deflate;{packed}"}
-        return f"{TAG}{self.key}", json.dumps(value)
-
-    def link(self, experiment_id: str, *, charts: bool = False) -> str:
-        """Where MLflow shows it, as a part of a URL that begins with ``#``."""
-        query = {
-            "viewStateShareKey": self.key,
-            "compareRunsMode": "CHART" if charts else "TABLE",
-            # Else MLflow offers pages for language models beside it.
-            "workflowType": "machine_learning",
-        }
-        return f"#/experiments/{experiment_id}/runs?{urlencode(query)}"
+        return tag_of(self.key), json.dumps(value)
 
     def _state(self) -> dict[str, Any]:
         columns = [_quoted(column) for column in self.columns]
@@ -152,7 +159,7 @@ def views(facts: Facts) -> tuple[View, ...]:
     training = Section("Training", tuple(map(_over_steps, CURVES)))
     return (
         View(
-            key="search",
+            key=FIRST_VIEW,
             name="Search, best first",
             filter="tags.phase = 'search'",
             columns=(*columns, "tags.state", "tags.feasible"),

@@ -641,9 +641,9 @@ def test_ui_needs_a_free_port(monosweep: Call, home: Home) -> None:
         refused(monosweep("ui", "--port", port), f"port {port} must be free", "--port")
 
 
-def test_ui_is_mlflow_on_this_homes_runs_for_this_machine_only(monosweep: Call, home: Home) -> None:
-    home.path.mkdir()
-    (home.path / "mlflow.db").touch()
+def test_ui_is_mlflow_on_this_homes_runs_for_this_machine_only(
+    monosweep: Call, home: Home, interrupted: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
@@ -654,6 +654,9 @@ def test_ui_is_mlflow_on_this_homes_runs_for_this_machine_only(monosweep: Call, 
     # Every user of a machine can read command lines; the URI may hold a password.
     assert home.tracking_uri not in command
     assert uri == home.tracking_uri
+    # It says where each sweep is to be seen, by a view that the sweep brought.
+    shown = f"tiny: http://127.0.0.1:{port}/#/experiments/1/runs?viewStateShareKey=search"
+    assert shown in capsys.readouterr().err
 
 
 def test_a_deletion_says_what_is_gone(monosweep: Call, interrupted: Ledger, tmp_path: Path) -> None:

@@ -435,6 +435,35 @@ def test_a_trial_that_was_not_trained_shows_the_curves_of_the_one_that_it_is_the
     assert (run.data.tags["same_as"], run.data.tags["reason"]) == ("search/0", reason)
 
 
+def test_the_best_trial_stands_out_while_the_sweep_runs_and_the_winner_after_it(
+    ended: list[Trial], watch: Any, runs: Any, folder: Path
+) -> None:
+    first, second, _ = ended
+    assert first.result is not None
+    assert second.result is not None
+    values = {"loss": 1.0, "monosemantic_per_feature": 0.2}
+    first = replace(first, result=replace(first.result, metrics=values))
+    better = {**values, "monosemantic_per_feature": 0.4}
+    second = replace(second, result=replace(second.result, metrics=better))
+    (folder / "report").mkdir()
+    (folder / "report" / "report.html").write_text("a page")
+    with watch() as watcher:
+        for trial in (first, second):
+            watcher.trial_ended(trial)
+        watcher.attach(folder / "report")
+    found = runs()
+    assert "standing" not in found["search/0"].data.tags
+    assert found["search/1"].data.tags["standing"] == "best so far"
+    assert found["summary"].data.tags["best"] == "search/1"
+    with watch() as watcher:
+        watcher.fill_in([first, second])
+        watcher.finished(VERDICT)
+    found = runs()
+    assert found["search/0"].info.run_name.startswith("search/0 winner: ")
+    assert found["search/1"].info.run_name.startswith("search/1: ")
+    assert "standing" not in found["search/1"].data.tags
+
+
 def test_filling_in_makes_what_is_missing_and_leaves_the_rest(
     client: MlflowClient, writer: Writer, ended: list[Trial], watch: Any, runs: Any
 ) -> None:
