@@ -26,5 +26,8 @@ def report(
     # A large sweep is a million small objects, none of them garbage before the page is written: to
     # look for some again and again takes a third of the time.
     gc.disable()
-    path = write_report(open_sweep(name, home), home, output)
+    try:
+        path = write_report(open_sweep(name, home), home, output)
+    finally:
+        gc.enable()
     out.print(str(path), soft_wrap=True, markup=False, highlight=False)

@@ -166,19 +166,22 @@ def _settings(sweep: "OpenSweep") -> Draw | str:
 
 def _importance(sweep: "OpenSweep") -> Draw | str:
     complete = [trial for trial in _search(sweep) if trial.state == "complete"]
-    every = -(-len(complete) // MOST_JUDGED) or 1
-    judged = complete[::every]
-    is_shuffled = len(complete) <= MOST_SHUFFLED
-    targets = answers(sweep.spec, judged, NUM_SHUFFLES if is_shuffled else 0)
-    reasons = {target["target"]: target["reason"] for target in targets if target["reason"]}
-    if len(reasons) == len(targets):
-        return str(next(iter(reasons.values())))
+    judged = complete[:: -(-len(complete) // MOST_JUDGED) or 1]
+    told = answers(sweep.spec, judged, num_shuffles=0)
+    if not any(target["settings"] for target in told):
+        return str(told[0]["reason"])
+    return partial(_draw_importance, sweep, judged, len(complete))
+
+
+def _draw_importance(sweep: "OpenSweep", judged: list[Trial], num_complete: int) -> Picture:
     said = [small_print(sweep)]
-    if every > 1:
-        said.append(f"of {len(judged):,} of {len(complete):,} complete trials")
+    if len(judged) < num_complete:
+        said.append(f"of {len(judged):,} of {num_complete:,} complete trials")
+    is_shuffled = num_complete <= MOST_SHUFFLED
     if not is_shuffled:
         said.append(f"what may be by chance: monosweep importance {sweep.name}")
-    return partial(importance_figure, targets, "; ".join(said))
+    targets = answers(sweep.spec, judged, NUM_SHUFFLES if is_shuffled else 0)
+    return importance_figure(targets, "; ".join(said))
 
 
 def _training(sweep: "OpenSweep") -> Draw | str:

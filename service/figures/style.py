@@ -176,9 +176,15 @@ def key_mark(look: Look, label: str) -> Line2D:
     )
 
 
-def log_steps(axes: Axes) -> None:
-    """Steps of training along the x axis, on a log2 scale, in numbers that can be read."""
+def log_steps(axes: Axes, last: float) -> None:
+    """Steps of training along the x axis, on a log2 scale, in numbers that can be read.
+
+    Args:
+        axes: Where they go.
+        last: The largest step, at least 1.
+    """
     axes.set_xscale("log", base=2)
+    axes.set_xlim(0.8, 1.25 * last)
     axes.xaxis.set_major_locator(LogLocator(base=2, numticks=8))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))

@@ -51,6 +51,7 @@ def training_figure(lines: Sequence[Line], small_print: str) -> Picture:
             _draw(bias, line, "mean_bias")
             if line.is_main:
                 _draw(share, line, COVERAGE, is_companion=True)
+        last = max(float(np.max(numbers(line.curves, "step"))) for line in lines)
         values = np.concatenate([numbers(line.curves, "loss") for line in lines])
         values = values[np.isfinite(values) & (values > 0)]
         if values.size and values.max() > _WIDE * values.min():
@@ -62,7 +63,7 @@ def training_figure(lines: Sequence[Line], small_print: str) -> Picture:
             (share, "Monosemantic neurons", "for each feature; thin: coverage"),
             (bias, "Mean bias", "mean bias of the neurons"),
         ):
-            log_steps(axes)
+            log_steps(axes, last)
             axes.set_title(title, loc="left")
             axes.set_ylabel(label)
         figure.legend(handles=_keys(lines), loc="outside lower left", ncols=4)

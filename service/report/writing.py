@@ -23,13 +23,13 @@ def write_report(sweep: OpenSweep, home: Home, output: Path | None = None) -> Pa
     """
     path = output or home.report(sweep.name)
     html = page(sweep)
+    # One for all tries: what one of them left is written over by the next.
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(html, encoding="utf-8")
         return partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(
             f"--output must be a file that can be written, found: {error}. Name another."
         ) from error

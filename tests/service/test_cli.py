@@ -117,6 +117,7 @@ COMMANDS = (
     "best",
     "importance",
     "export",
+    "report",
     "validate",
     "schema",
     "paper",
@@ -141,6 +142,7 @@ def test_a_process_of_its_own_lists_the_commands_and_quickly(tmp_path: Path) -> 
         assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "ray", "mlflow", "optuna", "scipy", "pyarrow", "sqlalchemy"}
+    assert not imported & {"matplotlib", "jinja2"}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -178,6 +180,8 @@ def test_every_command_explains_itself(monosweep: Call, command: str) -> None:
         ["importance"],
         ["export"],
         ["export", "tiny"],
+        ["report"],
+        ["report", "tiny", "--output", "."],
         ["export", "--output", "x"],
         ["validate"],
         ["delete"],

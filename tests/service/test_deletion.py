@@ -72,6 +72,16 @@ def test_nothing_of_a_deleted_sweep_is_left(interrupted: Ledger, home: Home) -> 
         delete(interrupted, "tiny", home)
 
 
+def test_its_page_goes_with_it_and_others_stay(interrupted: Ledger, home: Home) -> None:
+    for name in ("tiny", "tiny2"):
+        home.report(name).parent.mkdir(exist_ok=True)
+        home.report(name).write_bytes(b"page")
+    with_page = extent(interrupted, interrupted.sweep("tiny"), home).num_bytes
+    delete(interrupted, "tiny", home)
+    assert [path.name for path in (home.path / "reports").iterdir()] == ["tiny2.html"]
+    assert with_page > len(b"page")
+
+
 def test_its_neighbours_stay(
     interrupted: Ledger, home: Home, make_facts: Callable[..., Facts]
 ) -> None:

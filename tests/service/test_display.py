@@ -130,6 +130,7 @@ def test_the_verdict_is_told_as_written_and_says_where_to_look() -> None:
     text = shown(verdict_view(verdict(row("search/1")), "sqlite:///h/mlflow.db"))
     assert "No winner. search/1: [its] loss is high." in text
     assert "monosweep ui  shows every run in MLflow (sqlite:///h/mlflow.db)" in text
+    assert "monosweep report tiny" in text
     assert "monosweep best tiny --json" in text
     assert "monosweep export tiny --output DIR" in text
 
