@@ -1,6 +1,7 @@
 """What each neuron answers when it is shown one feature alone, as a heat map."""
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
 
 from service.figures.picture import Picture
@@ -33,13 +34,13 @@ def activations_figure(responses: NDArray[np.floating], label: str, small_print:
             cmap="Greys",
             aspect="auto",
             interpolation="nearest",
-            vmin=0.0,
-            vmax=float(strength.max()) or 1.0,
+            # By the square root, so that faint answers are seen beside strong ones.
+            norm=PowerNorm(0.5, vmin=0.0, vmax=float(strength.max()) or 1.0),
         )
         axes.grid(visible=False)
         axes.set_xlabel(f"feature shown alone (of {num_features})")
         axes.set_ylabel(f"neuron, by its strongest feature (of {num_neurons})")
-        figure.colorbar(image, ax=axes, label="activation", shrink=0.7)
+        figure.colorbar(image, ax=axes, label="activation (shade: its square root)", shrink=0.7)
     dead = int(np.sum(strength == 0.0))
     answered = len(set(positive.argmax(axis=1)[strength > 0.0].tolist()))
     figure.finding = (

@@ -89,11 +89,17 @@ def rows_of(verdict: Json) -> list[Json]:
     return [verdict["baseline"], *finalists]
 
 
+def is_finalist(row: Json) -> bool:
+    """Whether a confirmed setting can win."""
+    # Verdicts of the first versions have nobody else beside the baseline.
+    return bool(row.get("is_finalist", row["role"] != BASELINE))
+
+
 def standing(row: Json, verdict: Json) -> str:
     """What became of a confirmed setting."""
     if verdict["winner"] and verdict["winner"]["role"] == row["role"]:
         return WINNER
-    if not row["is_finalist"]:
+    if not is_finalist(row):
         return REFERENCE if row["role"] == BASELINE else BESIDE
     return PASSES if row["passes"] else FAILS
 
@@ -146,7 +152,7 @@ def _keys(rows: Sequence[Json], verdict: Json) -> list[Line2D]:
 
 
 def _finding(verdict: Json) -> str:
-    finalists = [row for row in verdict["finalists"] if row["is_finalist"]]
+    finalists = [row for row in verdict["finalists"] if is_finalist(row)]
     passing = sum(row["passes"] for row in finalists)
     said = f"{passing} of {len(finalists)} finalists pass: surely within every limit, surely better"
     best = verdict["winner"]

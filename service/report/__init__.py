@@ -3,7 +3,7 @@
 Made from the ledger and the storage alone, at any time; the same sweep gives the same page.
 """
 
-from service.report.page import page
+from service.report.story import page
 from service.report.writing import write_report
 
 __all__ = ["page", "write_report"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from service.figures.confirmation import is_finalist
 from service.objective import NUM_NEURONS, TRAIN_S, in_words
 from service.opened import OpenSweep
 from service.report.words import interval, setting_words, short
@@ -44,7 +45,7 @@ def answer(sweep: OpenSweep) -> Answer:
         )
     if verdict["baseline"] is None:
         return Answer("none", "No winner", said, (), "")
-    finalists = [row for row in verdict["finalists"] if row["is_finalist"]]
+    finalists = [row for row in verdict["finalists"] if is_finalist(row)]
     count = "The one finalist was not" if len(finalists) == 1 else _none_of(len(finalists))
     sentence = f"{count} surely better than the baseline and surely within every limit."
     return Answer("none", "No winner", sentence, (), said)

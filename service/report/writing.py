@@ -5,7 +5,7 @@ from pathlib import Path
 from service.errors import UserError
 from service.home import Home
 from service.opened import OpenSweep
-from service.report.page import page
+from service.report.story import page
 
 
 def write_report(sweep: OpenSweep, home: Home, output: Path | None = None) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from large_sweep import large_sweep
@@ -227,6 +228,20 @@ def test_no_winner_says_what_is_missing(finished: OpenSweep) -> None:
     assert found.texts_of("h2")[0] == "No winner"
     assert "None of the 3 finalists was surely better" in " ".join(found.texts_of("p"))
     assert any("its gain may be as low as -1" in text for text in found.texts_of("li"))
+
+
+def test_a_verdict_of_the_first_versions_has_a_page(finished: OpenSweep) -> None:
+    younger = {"objectives", "num_confirmed", "limits", "is_finalist", "gains", "front", "enqueued"}
+
+    def without(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if name not in younger}
+
+    verdict = without(finished.best())
+    rows = [without(row) for row in verdict["finalists"]]
+    record = replace(finished.record, verdict={**verdict, "finalists": rows})
+    found = Page(page(with_record(finished, record)))
+    assert found.texts_of("h2")[:2] == ["A winner", "Confirmed on fresh seeds"]
+    assert "wins" in found.texts_of("td")
 
 
 def test_nothing_was_feasible(finished: OpenSweep) -> None:
