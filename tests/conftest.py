@@ -307,7 +307,7 @@ def _stop(writer: Writer, home: Home) -> None:
         storage=home.storage,
     )
     with pytest.raises(InterruptedSweepError):
-        _finished(spec, life, writer, tracking=None)  # type: ignore[arg-type]
+        _finished(life, writer, tracking=None, showcase=None)  # type: ignore[arg-type]
 
 
 def _checkpoint() -> bytes:
