@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from service.confirmation import BASELINE as BASELINE_ROLE
+from service.figures.activations import activations_figure
 from service.figures.columns import measure, states
 from service.figures.confirmation import confirmation_figure
 from service.figures.front import PER_FEATURE, front_figure
@@ -235,6 +236,29 @@ def _draw_neurons(sweep: "OpenSweep", firsts: list[tuple[str, Trial]]) -> Pictur
     return neurons_figure(networks, said)
 
 
+def _activations(sweep: "OpenSweep") -> Draw | str:
+    kept = [
+        (name, trial)
+        for name, trials in representatives(sweep)
+        for trial in trials[:1]
+        if trial.result is not None and trial.result.weights is not None
+    ]
+    if not kept:
+        return "no network of a confirmation was kept"
+    # The baseline comes first; whoever follows is the winner, or the first finalist.
+    return partial(_draw_activations, sweep, *kept[:2][-1])
+
+
+def _draw_activations(sweep: "OpenSweep", name: str, trial: Trial) -> Picture:
+    # torch takes seconds to import.
+    from trainers.interpretation import responses_of  # noqa: PLC0415
+
+    network = sweep.kept_networks(trial.trial_id)[0]
+    said = f"{small_print(sweep)}; one network, seed {trial.seeds[0]}"
+    # Of signed features the positive ones, as the paper shows them.
+    return activations_figure(responses_of(network).values[0], name, said)
+
+
 def _timeline(sweep: "OpenSweep") -> Draw | str:
     if not sweep.attempts.num_rows:
         return "no cohort was handed out yet"
@@ -248,5 +272,6 @@ _PLANS: Mapping[str, Callable[["OpenSweep"], Draw | str]] = {
     "importance": _importance,
     "training": _training,
     "neurons": _neurons,
+    "activations": _activations,
     "timeline": _timeline,
 }

@@ -70,7 +70,7 @@ def searched(sweep: OpenSweep) -> Section:
 
 def trained(sweep: OpenSweep) -> Section:
     """What training did to the networks."""
-    return _of_figures(sweep, "training", "What training did", "training", "neurons")
+    return _of_figures(sweep, "training", "What training did", "training", "neurons", "activations")
 
 
 def _of_figures(sweep: OpenSweep, anchor: str, heading: str, *names: str) -> Section:
