@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from service.objective import LOSS_RATIO, Objective, in_words
 from service.tracking.facts import Facts
-from service.tracking.views import View, link
+from service.tracking.views import FIRST_VIEW, View, link
 from service.trials import Trial
 from service.verdict import Json
 
@@ -23,6 +23,7 @@ def of_experiment(facts: Facts, views: Sequence[View], experiment_id: str) -> st
         experiment_id: MLflow's, for links.
     """
     spec, task = facts.spec, facts.spec.task
+    bound = facts.objective.max_loss_ratio or 1.0
     links = [
         f"{view.name} ([table]({link(view.key, experiment_id)}), "
         f"[charts]({link(view.key, experiment_id, charts=True)}))"
@@ -41,21 +42,22 @@ def of_experiment(facts: Facts, views: Sequence[View], experiment_id: str) -> st
             "the phase *baseline* have zero mean bias; those of the *search* are proposed one "
             "after another; those of the *confirmation* train the best again, beside the baseline, "
             "on seeds that the search never saw. The run *summary* has the verdict.",
-            "A filter to begin with: "
-            "`metrics.loss_ratio < 1.02 and tags.phase = 'search'`. The curves are at steps 1, 2, "
-            "4, ...: where a chart is not one of those behind *charts*, set its x-axis to *Log "
-            "scale*. Trials that stand out have the tag `standing`: `winner`, `finalist` or "
-            "`best so far`.",
+            f"A filter to begin with: `metrics.loss_ratio < {bound:g} and tags.phase = 'search'`. "
+            "The curves are at steps 1, 2, 4, ...: where a chart is not one of those behind "
+            "*charts*, set its x-axis to *Log scale*. Trials that stand out have the tag "
+            "`standing`: `winner`, `finalist` or `best so far`.",
             _NUMBERS,
         ]
     )
 
 
-def of_trial(trial: Trial, facts: Facts) -> str:
-    """What a run is, what came of it, and how to make it again."""
+def of_trial(trial: Trial, facts: Facts, experiment_id: str) -> str:
+    """What a run is, what came of it, where to look next, and how to make it again."""
+    view = "confirmation" if trial.phase == "confirmation" else FIRST_VIEW
     return "\n\n".join(
         [
             f"{_what(trial, facts)} {_came(trial, facts)}",
+            f"Look next: [its curves beside the others']({link(view, experiment_id, charts=True)})",
             f"To train {'it' if len(trial.seeds) == 1 else 'them'} again, bit for bit on one kind "
             f"of processor, in Python with monosweep {facts.versions.get('monosweep', '')}:",
             f"```python\n{again(trial, facts)}\n```",
@@ -63,14 +65,18 @@ def of_trial(trial: Trial, facts: Facts) -> str:
     )
 
 
-def of_summary(facts: Facts, verdict: Json | None) -> str:
-    """The verdict, or what stands for it, and how to make the sweep again."""
+def of_summary(facts: Facts, verdict: Json | None, experiment_id: str) -> str:
+    """The verdict, or what stands for it, where to look next, and how to make the sweep again."""
     said = [f"The sweep {facts.spec.name} has no verdict yet."]
     if verdict is not None:
         said = [verdict["sentence"], *_front_table(verdict)]
+    search = link(FIRST_VIEW, experiment_id)
+    confirmation = link("confirmation", experiment_id, charts=True)
     return "\n\n".join(
         [
             *said,
+            f"Look next: [the search, best first]({search}), [the finalists beside the baseline]"
+            f"({confirmation}), and this run's artifacts.",
             "To make the sweep again: download the artifact `sweep.yaml`, and "
             "`monosweep run sweep.yaml --name ANOTHER`.",
         ]

@@ -173,7 +173,7 @@ class Projection:
         self._client.log_batch(
             run_id,
             params=[Param(name, str(value)) for name, value in params.items()],
-            tags=_run_tags(trial_run.tags(trial, self._facts)),
+            tags=_run_tags(trial_run.tags(trial, self._facts, self.experiment_id)),
         )
         self._client.set_terminated(
             run_id,
@@ -247,7 +247,7 @@ class Projection:
         tags = {
             **trial_run.common_tags(self._facts),
             "command": "monosweep run sweep.yaml",
-            NOTE: of_summary(self._facts, verdict),
+            NOTE: of_summary(self._facts, verdict, self.experiment_id),
         }
         if verdict is not None:
             tags |= summary.verdict_tags(verdict)

@@ -34,8 +34,14 @@ def metrics(trial: Trial, curves: pa.Table | None, facts: Facts, at: int) -> lis
     return sorted(found, key=lambda metric: metric.key != facts.objective.first.name)
 
 
-def tags(trial: Trial, facts: Facts) -> dict[str, str]:
-    """What a run is filtered by, and what it says to people."""
+def tags(trial: Trial, facts: Facts, experiment_id: str) -> dict[str, str]:
+    """What a run is filtered by, and what it says to people.
+
+    Args:
+        trial: An ended trial.
+        facts: Of its sweep.
+        experiment_id: MLflow's, for links.
+    """
     assert trial.result is not None
     result = trial.result
     optional = {
@@ -51,7 +57,7 @@ def tags(trial: Trial, facts: Facts) -> dict[str, str]:
         "cohort": trial.cohort_id,
         "seeds": _seeds(trial),
         **{name: value for name, value in optional.items() if value is not None},
-        NOTE: of_trial(trial, facts),
+        NOTE: of_trial(trial, facts, experiment_id),
     }
 
 

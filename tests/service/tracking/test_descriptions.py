@@ -8,13 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from service.tracking import Facts
-from service.tracking.descriptions import of_experiment, of_summary, of_trial
+from service.tracking import Facts, descriptions
+from service.tracking.descriptions import of_experiment, of_summary
 from service.tracking.views import views
 from service.trials import Trial
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 
 MakeTrial = Callable[..., Trial]
+
+
+def of_trial(trial: Trial, facts: Facts) -> str:
+    return descriptions.of_trial(trial, facts, "7")
 
 
 @pytest.fixture
@@ -49,6 +53,7 @@ def test_a_trial_says_what_it_is_and_what_came_of_it(facts: Facts, make_trial: M
     assert "It failed: diverged: loss 99 at step 64." in of_trial(failed, facts)
     again = make_trial("confirmation", 2, role="search/13", **found)
     assert "**search/13** trained again on a seed" in of_trial(again, facts)
+    assert "(#/experiments/7/runs?viewStateShareKey=confirmation&" in of_trial(again, facts)
 
 
 def test_the_program_of_a_description_trains_the_same_network_again(
@@ -77,5 +82,5 @@ def test_a_trial_of_the_same_point_says_that_it_was_not_trained(
 
 
 def test_the_summary_says_how_to_make_the_sweep_again(facts: Facts) -> None:
-    assert of_summary(facts, None).startswith("The sweep told has no verdict yet.")
-    assert "monosweep run sweep.yaml" in of_summary(facts, {"sentence": "search/0 wins."})
+    assert of_summary(facts, None, "7").startswith("The sweep told has no verdict yet.")
+    assert "monosweep run sweep.yaml" in of_summary(facts, {"sentence": "search/0 wins."}, "7")
