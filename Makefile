@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-durability bench-search bench-gpu bench-equivalence record chaos damage outages check format clean
+.PHONY: help sweep test bench bench-training bench-durability bench-search bench-pages bench-gpu bench-equivalence record chaos damage outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench-search: $(VENV)/.installed  ## training steps until a good setting is foun
 
 record: $(VENV)/.installed  ## train what is missing of the recorded trainings (five hours of a core for all)
 	$(BIN)/python tests/benchmarks/record.py
+
+bench-pages: $(VENV)/.installed  ## how long pages of 5,000 trials take to open; needs Chromium
+	$(BIN)/python tests/benchmarks/bench_pages.py
 
 bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA
 from service.errors import UserError
 from service.home import Home
 from service.ledger import Attempt, Ledger, SweepRecord
@@ -21,14 +22,7 @@ from service.objective import Objective, objective_of
 from service.recorded import spec_of, verdict_of
 from service.spec import Spec
 from service.storage import Storage
-from service.tables import (
-    CURVES_SCHEMA,
-    NEURONS_SCHEMA,
-    attempts_table,
-    gathered,
-    reading,
-    trials_table,
-)
+from service.tables import attempts_table, gathered, reading, trials_table
 from service.trials import PHASES, Trial
 from service.verdict import Json
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from service.columns import ATTEMPTS_SCHEMA, CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA
 from service.errors import StorageAwayError, StorageError, UserError
 from service.front import front
 from service.ledger import Attempt, Ledger
@@ -15,80 +16,6 @@ from service.spec import Spec
 from service.storage import Storage
 from service.trials import Trial
 from trainers.names import METRICS
-
-TRIALS_SCHEMA = pa.schema(
-    [
-        ("trial_id", pa.string()),
-        ("number", pa.int64()),
-        ("phase", pa.string()),
-        ("role", pa.string()),
-        ("same_as", pa.string()),
-        ("state", pa.string()),
-        ("reason", pa.string()),
-        ("cohort_id", pa.string()),
-        ("attempts", pa.int64()),
-        ("num_replicates", pa.int64()),
-        ("seeds", pa.list_(pa.int64())),
-        ("params.initial_bias", pa.float64()),
-        ("params.bias_decay", pa.float64()),
-        ("params.learning_rate", pa.float64()),
-        ("params.num_neurons", pa.int64()),
-        ("params.nonlinearity", pa.string()),
-        ("params.l1", pa.float64()),
-        ("loss", pa.float64()),
-        ("loss_ratio", pa.float64()),
-        ("feasible", pa.bool_()),
-        ("on_front", pa.bool_()),
-        ("monosemantic_per_feature", pa.float64()),
-        ("monosemantic_per_feature_published", pa.float64()),
-        ("monosemantic_per_neuron", pa.float64()),
-        ("feature_coverage", pa.float64()),
-        ("concentration_per_feature", pa.float64()),
-        ("num_dead", pa.float64()),
-        ("mean_bias", pa.float64()),
-        ("num_steps", pa.int64()),
-        ("train_s", pa.float64()),
-        ("mlflow_run_id", pa.string()),
-    ]
-)
-
-CURVES_SCHEMA = pa.schema(
-    [
-        ("trial_id", pa.string()),
-        ("replicate", pa.int32()),
-        ("seed", pa.int64()),
-        ("step", pa.int64()),
-        *((name, pa.float64()) for name in METRICS),
-    ]
-)
-
-NEURONS_SCHEMA = pa.schema(
-    [
-        ("trial_id", pa.string()),
-        ("replicate", pa.int32()),
-        ("seed", pa.int64()),
-        ("neuron", pa.int64()),
-        ("bias", pa.float64()),
-        ("concentration", pa.float64()),
-        ("feature", pa.int64()),
-        ("strength", pa.float64()),
-        ("kind", pa.string()),
-    ]
-)
-
-
-# A row for each execution of a cohort, by when it was started.
-ATTEMPTS_SCHEMA = pa.schema(
-    [
-        ("cohort_id", pa.string()),
-        ("attempt", pa.int64()),
-        ("worker", pa.string()),
-        ("first_step", pa.int64()),
-        ("started_at", pa.timestamp("us", tz="UTC")),
-        ("ended_at", pa.timestamp("us", tz="UTC")),
-        ("outcome", pa.string()),
-    ]
-)
 
 
 def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[Path]:

@@ -6,12 +6,12 @@ from itertools import product
 
 import pyarrow as pa
 
+from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA
 from service.home import Home
 from service.opened import OpenSweep, open_sweep
 from service.paper.notes import notes
 from service.paper.scaling import ScaledBatch
 from service.paper.sweep_files import BatchSweep
-from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA
 from service.trials import Trial
 from service.verdict import Json
 

@@ -19,6 +19,7 @@ from optuna.storages._rdb import models
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA
 from service.confirmation import candidates
 from service.findings import findings
 from service.front import finalists
@@ -30,7 +31,6 @@ from service.objective import objective_of
 from service.search import distributions
 from service.spec import Spec, parse_spec
 from service.storage import Storage
-from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA
 from service.trials import PHASES, Result, Trial
 from service.verdict import verdict, with_end
 from trainers.names import METRICS

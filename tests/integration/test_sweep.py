@@ -10,8 +10,8 @@ import pytest
 from mlflow import MlflowClient
 from shell import LONGER, Shell, numbers, wait_until, write_spec
 
+from service.columns import TRIALS_SCHEMA
 from service.ledger import Ledger
-from service.tables import TRIALS_SCHEMA
 
 
 def test_status_counts_every_trial(finished: Shell) -> None:

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from service.columns import CURVES_SCHEMA
 from service.errors import UserError
 from service.home import Home
 from service.ledger import Writer
 from service.opened import open_sweep
 from service.storage import Storage
-from service.tables import CURVES_SCHEMA
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA
 from service.ledger import Writer
 from service.objective import AT_MOST, MAXIMIZE, MINIMIZE, Goal, Limit, Objective
 from service.spec import Spec
 from service.storage import Storage, as_parquet
-from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA, export, trials_table
+from service.tables import export, trials_table
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA
 from service.figures import activations_figure
 from service.figures.neurons import Network, neurons_figure
 from service.figures.style import BASELINE, CANDIDATES, OTHER
 from service.figures.training import Line, training_figure
-from service.tables import CURVES_SCHEMA, NEURONS_SCHEMA
 from trainers.names import METRICS
 
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from search_spaces.paper import BATCHES
+from service.columns import NEURONS_SCHEMA
 from service.paper.result import BatchResult, PointResult
 from service.paper.scaling import Scaling, scaled
-from service.tables import NEURONS_SCHEMA
 
 MakePoint = Callable[..., PointResult]
 MakeResult = Callable[..., BatchResult]

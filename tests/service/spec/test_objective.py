@@ -191,7 +191,7 @@ def test_several_mistakes_are_told_at_once():
 
 
 def test_every_number_that_is_reported_can_be_named():
-    from service.tables import TRIALS_SCHEMA
+    from service.columns import TRIALS_SCHEMA
 
     assert set(NUMBERS) - {"num_neurons"} < set(TRIALS_SCHEMA.names)
     for name in NUMBERS:

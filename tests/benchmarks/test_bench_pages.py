@@ -1,0 +1,34 @@
+"""The benchmark of pages, on a small sweep; how long they take is not asserted."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+pytest.importorskip("playwright", reason="no playwright: make test installs it")
+
+import bench_pages
+
+
+def test_each_page_is_waited_for(tmp_path: Path) -> None:
+    chromium = bench_pages.executable()
+    if chromium is None:
+        pytest.skip("no browser: apt-get install chromium fonts-dejavu-core")
+    rows = bench_pages.measure(tmp_path, 40, chromium)
+    assert [row["case"] for row in rows] == [
+        "40 trials: report written",
+        "40 trials: report opened",
+        "40 trials: list of runs opened",
+        "40 trials: list sorted by a metric",
+    ]
+    assert all(row["ours"] > 0 for row in rows)
+
+
+def test_without_a_browser_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_pages, "executable", lambda: None)
+    assert bench_pages.main([]) == 2
+    assert "needs a browser" in capsys.readouterr().err
