@@ -8,6 +8,7 @@ the recipe of a negative bias that decays must work wherever on the grid.
 from collections.abc import Callable, Mapping
 
 from service.paper import rules
+from service.paper.bias_rules import useful_bias
 from service.paper.judgement import Evidence, Judgement, held_in
 from service.paper.result import BatchResult, PointResult
 from service.paper.sweep_files import grid_words
@@ -63,14 +64,15 @@ def negative_bias_is_best(result: BatchResult) -> Judgement:
 
 
 def _cost_of_best(points: list[PointResult], result: BatchResult) -> Evidence:
-    """What the most monosemantic network's loss is beside the baseline's, at its learning rate."""
-    complete = [point for point in points if point.is_complete]
-    against = f"the zero-bias network's at learning rate {result.baseline_rate:g}"
-    if not complete:
-        return rules.no_cost([], against)
-    best = rules.most_monosemantic(complete)
+    """What the loss of the best negative bias is beside the baseline's, at its learning rate.
+
+    A bias that brings no monosemantic neurons is not tested: that it costs nothing says nothing.
+    """
+    best = useful_bias(points)
+    where = [] if best is None else [(f"initial bias {best.number('initial_bias'):g}", best)]
     return rules.no_cost(
-        [(f"initial bias {best.number('initial_bias'):g}", best.loss_ratio)], against
+        [(words, point.loss_ratio) for words, point in where],
+        f"the zero-bias network's at learning rate {result.baseline_rate:g}",
     )
 
 

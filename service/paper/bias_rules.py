@@ -4,7 +4,7 @@ Fixed in the same way as ``rules``.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -80,14 +80,15 @@ def _over(medians: Sequence[float]) -> str:
     )
 
 
-def useful_bias(result: BatchResult) -> PointResult | None:
+def useful_bias(points: Iterable[PointResult]) -> PointResult | None:
     """The point of a bias grid that is the most monosemantic; None where no bias is useful.
 
     A bias is useful if it is negative and clearly more neurons are monosemantic than none.
     """
-    if not result.complete:
+    complete = [point for point in points if point.is_complete]
+    if not complete:
         return None
-    best = most_monosemantic(result.complete)
+    best = most_monosemantic(complete)
     is_useful = best.monosemantic >= CLEARLY_MORE and best.number("initial_bias") < 0.0
     return best if is_useful else None
 
@@ -102,7 +103,7 @@ def useful_bias_goes_with_root(results: Sequence[BatchResult]) -> Evidence:
         "the most monosemantic initial bias goes with the feature density to the power of "
         f"{ROOT - NEAR_ROOT} to {ROOT + NEAR_ROOT}"
     )
-    useful = [(result, useful_bias(result)) for result in results]
+    useful = [(result, useful_bias(result.points)) for result in results]
     each = "; ".join(f"{_density(result)}: {_words(result, best)}" for result, best in useful)
     seen = [best for _, best in useful if best is not None]
     if len(seen) < ENOUGH_DENSITIES:

@@ -1,7 +1,7 @@
 """The rules that decide what held, each with its number.
 
-They were fixed before anything was trained and are the same at every size and budget: a rule that
-is moved until a claim holds says nothing.
+They are the same at every size and budget, and none was ever moved so that a claim would hold: such
+a rule says nothing.
 """
 
 from collections.abc import Sequence
@@ -61,12 +61,13 @@ def very_different(points: Sequence[PointResult]) -> Evidence:
 
 
 def rises_with(points: Sequence[PointResult], name: str, *, falls: bool = False) -> Evidence:
-    """Monosemanticity rises with a setting, or falls."""
+    """Monosemanticity rises with a setting, or falls, by more than noise."""
     complete = [point for point in points if point.is_complete]
     way, sign = ("falls", -1.0) if falls else ("rises", 1.0)
     says = (
         f"{FEATURE} {way} with the {grid_words(name)} "
-        f"(rank correlation at {'most' if falls else 'least'} {sign * RISES:+})"
+        f"(rank correlation at {'most' if falls else 'least'} {sign * RISES:+}, over a range of at "
+        f"least {CLEARLY_MORE})"
     )
     if len(complete) < 3:
         return _too_few(says, points)
@@ -77,7 +78,7 @@ def rises_with(points: Sequence[PointResult], name: str, *, falls: bool = False)
         says=says,
         measured=f"rank correlation with the {grid_words(name)} {correlation:+.2f} "
         f"({_each(complete, name)})",
-        verdict=held_in([sign * correlation >= RISES]),
+        verdict=held_in([sign * correlation >= RISES and max(found) - min(found) >= CLEARLY_MORE]),
     )
 
 

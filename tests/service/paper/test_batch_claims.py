@@ -67,6 +67,12 @@ def test_a_negative_bias_that_is_best(make_point, make_result, ratio, verdict):
     assert "0.80 at -0.8 against 0.10 at 0.1 (learning rate 0.003)" in judgement.sentence
 
 
+def test_a_bias_that_brings_nothing_is_not_praised_for_costing_nothing(make_point, make_result):
+    judgement = judged(make_result("B1", [make_point(0.0, initial_bias=bias) for bias in BIASES]))
+    assert [piece.verdict for piece in judgement.evidence] == ["not held", "not tested"]
+    assert judgement.verdict == "not held"
+
+
 def test_two_grids_are_judged_at_each_rate(make_point, make_result):
     points = [
         make_point(0.8 if bias == (-0.8 if rate < 0.02 else 0.1) else 0.1, initial_bias=bias,

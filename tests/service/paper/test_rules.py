@@ -37,6 +37,9 @@ def test_half_a_neuron_a_feature_is_very_different(make_point, most, verdict):
         ((0.1, 0.0, 0.3, 0.2), "not held", "not held"),
         ((0.3, 0.2, 0.1, 0.0), "not held", "held"),
         ((0.0, 0.0, 0.0, 0.0), "not held", "not held"),
+        # by less than two seeds differ
+        ((0.0, 0.01, 0.05, 0.09), "not held", "not held"),
+        ((0.11, 0.05, 0.02, 0.0), "not held", "held"),
         ((0.0, 0.1, None, None), "not tested", "not tested"),
     ],
 )
@@ -219,7 +222,5 @@ def test_the_power_is_measured(make_point, make_result):
 def test_a_bias_that_brings_nothing_or_is_not_negative_is_no_useful_one(
     make_point, make_result, bias, value
 ):
-    assert (
-        useful_bias(bias_batch(make_point, make_result, "B1", 1 / 16, best=bias, value=value))
-        is None
-    )
+    result = bias_batch(make_point, make_result, "B1", 1 / 16, best=bias, value=value)
+    assert useful_bias(result.points) is None
