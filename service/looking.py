@@ -25,6 +25,7 @@ def watch(name: NameArgument) -> None:
 
     ledger = ledger_here()
     found = follow(ledger, name, err)
+    ledger.sweep(name).check_is_kept()
     if found["state"] == "failed":
         raise SweepFailedError(found["failure"])
     if found["state"] == "finished":

@@ -79,13 +79,16 @@ def reproduce(sweep: OpenSweep, trial_id: str, on_step: OnStep = lambda _: None)
         on_step: Told now and then how many steps are done.
 
     Raises:
-        UserError: If there is no such trial, it has not ended, or this machine cannot train it.
+        UserError: If there is no such trial, it has not ended or was never trained, or this machine
+            cannot train it.
         StorageError: If its curves are gone or damaged.
         StorageAwayError: If the storage does not answer.
     """
     trial = sweep.trial(trial_id)
     recorded = sweep.curves_of(trial.trial_id)
     assert trial.result is not None
+    if not recorded.num_rows:
+        raise UserError(_without_curves(trial))
     assert sweep.record.resolved is not None
     resolved = Resolved(**sweep.record.resolved)
     _check_can_train(resolved)
@@ -115,6 +118,20 @@ def reproduce(sweep: OpenSweep, trial_id: str, on_step: OnStep = lambda _: None)
         differences=tuple(one for one in differences if one is not None),
         changed=_changed(sweep.record.versions),
         networks=tuple(one for one in networks if one is not None),
+    )
+
+
+def _without_curves(trial: Trial) -> str:
+    """Why there is nothing that a second training could be compared with."""
+    if trial.same_as is not None:
+        return (
+            f"a trial must have been trained to be trained again, found that {trial.trial_id} has "
+            f"the result of {trial.same_as}. Do it with that one, where it is kept."
+        )
+    reason = trial.result.reason if trial.result else None
+    return (
+        "a trial must have curves to be compared with, found none of "
+        f"{trial.trial_id} ({trial.state}{f': {reason}' if reason else ''}). Name another."
     )
 
 

@@ -5,7 +5,7 @@ that a sweep has something to show in.
 """
 
 from service.figures.activations import activations_figure
-from service.figures.gallery import Gallery, figures_of
+from service.figures.gallery import Gallery
 from service.figures.picture import Picture, as_png, as_svg
 
-__all__ = ["Gallery", "Picture", "activations_figure", "as_png", "as_svg", "figures_of"]
+__all__ = ["Gallery", "Picture", "activations_figure", "as_png", "as_svg"]

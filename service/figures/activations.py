@@ -8,7 +8,9 @@ from service.figures.picture import Picture
 from service.figures.style import house_style
 
 
-def activations_figure(responses: NDArray[np.floating], label: str, small_print: str) -> Picture:
+def activations_figure(
+    responses: NDArray[np.floating], dead_below: float, label: str, small_print: str
+) -> Picture:
     """Single-feature activations, neurons sorted so that those for one feature make a diagonal.
 
     Neurons are sorted by the feature that they answer to most, those that answer to nothing last;
@@ -16,6 +18,7 @@ def activations_figure(responses: NDArray[np.floating], label: str, small_print:
 
     Args:
         responses: Each neuron's response to each feature alone at value 1. Shape ``[k, N]``.
+        dead_below: A neuron that answers to nothing by more is dead.
         label: The network's name.
         small_print: Which sweep it is of.
 
@@ -24,7 +27,8 @@ def activations_figure(responses: NDArray[np.floating], label: str, small_print:
     positive = np.maximum(np.asarray(responses, dtype=np.float64), 0.0)
     strength, total = positive.max(axis=1), positive.sum(axis=1)
     concentration = strength / (1e-10 + total)
-    order = np.lexsort((-concentration, positive.argmax(axis=1), strength == 0.0))
+    is_dead = strength <= dead_below
+    order = np.lexsort((-concentration, positive.argmax(axis=1), is_dead))
     num_neurons, num_features = positive.shape
     figure = Picture(f"What each neuron of {label} answers to", small_print, 6.4, 6.4)
     with house_style():
@@ -41,8 +45,8 @@ def activations_figure(responses: NDArray[np.floating], label: str, small_print:
         axes.set_xlabel(f"feature shown alone (of {num_features})")
         axes.set_ylabel(f"neuron, by its strongest feature (of {num_neurons})")
         figure.colorbar(image, ax=axes, label="activation (shade: its square root)", shrink=0.7)
-    dead = int(np.sum(strength == 0.0))
-    answered = len(set(positive.argmax(axis=1)[strength > 0.0].tolist()))
+    dead = int(np.sum(is_dead))
+    answered = len(set(positive.argmax(axis=1)[~is_dead].tolist()))
     figure.finding = (
         f"{num_neurons - dead} of {num_neurons} neurons answer to a feature, {dead} to none; "
         f"{answered} of {num_features} features are the strongest of some neuron."

@@ -61,3 +61,17 @@ def limits(values: Floats, must_show: Sequence[float] = ()) -> tuple[float, floa
     ends = [float(inside.min()), float(inside.max()), *must_show]
     room = 0.06 * (max(ends) - min(ends)) or 0.05 * abs(ends[0]) or 0.05
     return min(ends) - room, max(ends) + room
+
+
+def beyond(values: Floats, ends: tuple[float, float]) -> NDArray[np.bool_]:
+    """Which values lie beyond an axis's ends, and are drawn there."""
+    low, high = ends
+    return (values < low) | (values > high)
+
+
+def with_note(small_print: str, num_beyond: int) -> str:
+    """Small print that says so where marks are drawn at an axis's end instead of beyond it."""
+    if not num_beyond:
+        return small_print
+    marks = "1 mark" if num_beyond == 1 else f"{num_beyond:,} marks"
+    return f"{small_print}; of trials beyond an axis, {marks} at its end"

@@ -11,7 +11,16 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from service.figures.columns import Floats, Words, limits, measure, states, words
+from service.figures.columns import (
+    Floats,
+    Words,
+    beyond,
+    limits,
+    measure,
+    states,
+    with_note,
+    words,
+)
 from service.figures.picture import Picture
 from service.figures.style import (
     BLACK,
@@ -65,16 +74,16 @@ def front_figure(trials: pa.Table, max_loss_ratio: float | None, small_print: st
     """
     points = _complete(trials)
     on_front = _on_front(points)
-    figure = Picture("Loss, monosemanticity and width: the Pareto front", small_print, 8.0, 4.8)
+    must_show = [1.0] if max_loss_ratio is None else [1.0, max_loss_ratio]
+    x_ends = limits(points.ratio, [*must_show, *points.ratio[on_front]])
+    y_ends = limits(points.share, points.share[on_front].tolist())
+    num_beyond = int(np.sum(beyond(points.ratio, x_ends) | beyond(points.share, y_ends)))
+    said = with_note(small_print, num_beyond)
+    figure = Picture("Loss, monosemanticity and width: the Pareto front", said, 8.0, 4.8)
     with house_style():
         axes = figure.subplots()
-        must_show = [1.0] if max_loss_ratio is None else [1.0, max_loss_ratio]
-        draw = _drawer(
-            axes,
-            Normalize(points.width.min(), max(points.width.max(), points.width.min() + 1)),
-            limits(points.ratio, [*must_show, *points.ratio[on_front]]),
-            limits(points.share, points.share[on_front].tolist()),
-        )
+        widths = Normalize(points.width.min(), max(points.width.max(), points.width.min() + 1))
+        draw = _drawer(axes, widths, x_ends, y_ends)
         draw(points.at(~points.is_feasible), "infeasible")
         draw(points.at(points.is_feasible & ~on_front), "feasible")
         front = draw(points.at(on_front), "on the front")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from matplotlib.figure import Figure
 
 from service.confirmation import BASELINE as BASELINE_ROLE
 from service.figures.activations import activations_figure
@@ -74,11 +73,6 @@ class Gallery(Mapping[str, Picture]):
         return f"<figures: {', '.join(self) or 'none'}{absent}>"
 
 
-def figures_of(sweep: "OpenSweep") -> dict[str, Figure]:
-    """All figures of a sweep that there is something to show in, by name (a file's stem)."""
-    return dict(Gallery(sweep))
-
-
 def small_print(sweep: "OpenSweep") -> str:
     """Which sweep a figure is of, and of what size."""
     task, training = sweep.spec.task, sweep.spec.training
@@ -119,7 +113,9 @@ def representatives(sweep: "OpenSweep") -> list[tuple[str, list[Trial]]]:
     found = [(BASELINE_ROLE, mine)] if mine else []
     best_so_far = next(filter(_has_tables, ranked(_search(sweep), sweep.objective)), None)
     if best_so_far is not None:
-        found.append((f"{best_so_far.trial_id} (best so far)", [best_so_far]))
+        is_over = sweep.state == "finished"
+        label = "best of the search" if is_over else "best so far"
+        found.append((f"{best_so_far.trial_id} ({label})", [best_so_far]))
     return found
 
 
@@ -133,6 +129,8 @@ def _search(sweep: "OpenSweep") -> list[Trial]:
 
 def _confirmation(sweep: "OpenSweep") -> Draw | str:
     verdict = sweep.record.verdict
+    if sweep.spec.confirmation is None:
+        return "the sweep file asks for no confirmation"
     if verdict is None:
         return "there is no verdict yet"
     if verdict["baseline"] is None or not verdict["finalists"]:
@@ -255,8 +253,10 @@ def _draw_activations(sweep: "OpenSweep", name: str, trial: Trial) -> Picture:
 
     network = sweep.kept_networks(trial.trial_id)[0]
     said = f"{small_print(sweep)}; one network, seed {trial.seeds[0]}"
-    # Of signed features the positive ones, as the paper shows them.
-    return activations_figure(responses_of(network).values[0], name, said)
+    if len(responses_of(network).signs) > 1:
+        said += "; features shown at +1 only, as in the paper"
+    threshold = network.nonlinearity.dead_below
+    return activations_figure(responses_of(network).values[0], threshold, name, said)
 
 
 def _timeline(sweep: "OpenSweep") -> Draw | str:

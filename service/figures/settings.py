@@ -9,7 +9,18 @@ from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 
 from search_spaces import Choice, Float, Int, Space
-from service.figures.columns import STATES, Floats, Words, limits, measure, numbers, states, words
+from service.figures.columns import (
+    STATES,
+    Floats,
+    Words,
+    beyond,
+    limits,
+    measure,
+    numbers,
+    states,
+    with_note,
+    words,
+)
 from service.figures.picture import Picture
 from service.figures.style import (
     TRIALS,
@@ -53,10 +64,13 @@ def settings_figure(
     strip = [state for state in ("stopped", "failed") if (what == state).any()]
     num_columns = min(len(varied), PER_BAND)
     num_bands = -(-len(varied) // num_columns)
+    ends = {name: _ends(name, trials, what, bounds) for name in shown}
+    is_beyond = [beyond(measure(trials, name), ends[name]) for name in shown]
+    num_beyond = int(np.sum(np.any(is_beyond, axis=0) & np.isin(what, ("feasible", "infeasible"))))
     rows = [1.9] * len(shown) + [0.22 + 0.12 * len(strip)] * bool(strip)
     figure = Picture(
         f"{_capital(in_words(shown[0]))} against each setting",
-        small_print,
+        with_note(small_print, num_beyond),
         1.0 + 2.9 * num_columns,
         1.0 + num_bands * (sum(rows) + 0.5),
     )
@@ -64,7 +78,6 @@ def settings_figure(
         grid = GridSpec(
             num_bands * len(rows), num_columns, figure=figure, height_ratios=rows * num_bands
         )
-        ends = {name: _ends(name, trials, what, bounds) for name in shown}
         for place, setting in enumerate(varied):
             band, column = divmod(place, num_columns)
             panels = _panels(figure, grid, band * len(rows), column, len(rows))

@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 
 from service import follow as following
-from service.errors import LedgerAwayError
+from service.errors import LedgerAwayError, SweepDeletingError
 from service.follow import follow
+from service.home import Home
 from service.ledger import Writer, release
+from service.looking import watch
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]
@@ -72,3 +74,13 @@ def test_on_a_terminal_it_is_drawn_in_place(tiny_writer: Writer) -> None:
 
     follow(tiny_writer.ledger, "tiny", terminal, pause=left)
     assert "running, phase baseline" in terminal.file.getvalue()
+
+
+def test_watching_a_sweep_that_is_being_deleted_says_so(
+    tiny_writer: Writer, monkeypatch: pytest.MonkeyPatch, home: Home
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_HOME", str(home.path))
+    tiny_writer.begin_deletion()
+    release(tiny_writer.ledger.engine, tiny_writer._lease)
+    with pytest.raises(SweepDeletingError, match="monosweep delete tiny"):
+        watch("tiny")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from service.errors import UserError
+from service.ledger import Writer
 from service.opened import OpenSweep
 from service.reproduction import reproduce
 from service.reproduction_view import reproduction_view
@@ -90,3 +91,24 @@ def test_it_needs_the_hardware_of_then(
     sweep = train_sweep(make_trial("search", 0, settings=IN_SPACE), precision="bfloat16")
     with pytest.raises(UserError, match="must be trained again on a processor that has them"):
         reproduce(sweep, "0")
+
+
+def test_what_was_never_trained_cannot_be_trained_again(
+    train_sweep: TrainSweep,
+    make_trial: MakeTrial,
+    tiny_writer: Writer,
+    record: Callable[..., None],
+) -> None:
+    """It lost its worker again and again, or has the result of another sweep's trial."""
+    record(
+        tiny_writer,
+        make_trial("search", 0, settings=IN_SPACE, state="failed", reason="it killed its worker"),
+        make_trial("search", 1, settings=IN_SPACE, loss=1.0),
+    )
+    sweep = train_sweep(make_trial("baseline", 0))
+    with pytest.raises(UserError, match=r"none of search/0 \(failed: it killed its worker\)"):
+        reproduce(sweep, "0")
+    taken = replace(sweep.trial("1"), same_as="search/3 of other")
+    sweep._by_id["search/1"] = taken
+    with pytest.raises(UserError, match="search/1 has the result of search/3 of other"):
+        reproduce(sweep, "1")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from matplotlib.figure import Figure
 
-from service.figures import Gallery, as_svg, figures_of
+from service.figures import Gallery, as_svg
 from service.figures.confirmation import confirmation_figure
 from service.figures.importance import importance_figure
 from service.home import Home
@@ -22,7 +22,7 @@ ALL = ["confirmation", "front", "settings", "importance", "training", "neurons",
 
 
 def test_a_finished_sweep_has_all_of_them_in_order(finished: OpenSweep) -> None:
-    found = figures_of(finished)
+    found = finished.figures
     assert list(found) == ALL
     assert all(isinstance(figure, Figure) for figure in found.values())
     # Its networks were drawn, not trained.
@@ -66,7 +66,7 @@ def test_one_trial(tiny_writer: Writer, home: Home, make_trial: MakeTrial, recor
             mean_bias=0.0,
         ),
     )
-    found = figures_of(open_sweep("tiny", home))
+    found = open_sweep("tiny", home).figures
     assert list(found) == ["front", "settings", "timeline"]
     assert all(as_svg(figure) for figure in found.values())
 

@@ -113,7 +113,7 @@ def test_neurons_from_the_most_concentrated_to_the_dead() -> None:
 
 def test_activations_make_a_diagonal_and_the_dead_come_last() -> None:
     responses = np.array([[0.0, 0.0, 3.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.5, 2.0, 0.5]])
-    figure = activations_figure(responses, "search/3", "small")
+    figure = activations_figure(responses, 0.0, "search/3", "small")
     axes = figure.axes[0]
     shown = axes.images[0].get_array()
     assert np.asarray(shown).tolist() == [

@@ -307,7 +307,7 @@ def test_lost_tables_are_said_to_be_lost(home: Home) -> None:
     large_sweep(home, 9, "lost")
     for path in (home.path / "results" / "lost").rglob("curves-*"):
         path.unlink()
-    with pytest.raises(StorageError, match="the storage must hold every cohort's tables"):
+    with pytest.raises(StorageError, match="must hold every file that the ledger names"):
         page(open_sweep("lost", home))
 
 
