@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from service.cohort_queue import last_line
 from service.ledger import ABANDONED, RECORDED
 from service.objective import baseline_rate
 from service.opened import OpenSweep
@@ -144,7 +145,7 @@ def _reasons(trials: Iterable[Trial]) -> tuple[list[tuple[str, str, int, str]], 
 
 def _deaths(sweep: OpenSweep) -> list[tuple[str, int]]:
     outcomes = Counter(
-        outcome.strip().splitlines()[-1]
+        last_line(outcome)
         for outcome in sweep.attempts["outcome"].to_pylist()
         if outcome and outcome.strip() and outcome not in (RECORDED, ABANDONED)
     )
