@@ -80,4 +80,4 @@ def _of_figures(sweep: OpenSweep, anchor: str, heading: str, *names: str) -> Sec
 
 
 def _figures(sweep: OpenSweep, *names: str) -> list[object]:
-    return [shown(name, sweep.figures[name]) for name in names if name in sweep.figures]
+    return [shown(sweep.figures, name) for name in names if name in sweep.figures]
