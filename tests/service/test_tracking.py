@@ -562,6 +562,46 @@ def test_to_draw_uses_up_no_patience(
     assert client.search_registered_models(f"name = 'monosweep-{writer.sweep}'") == []
 
 
+@pytest.mark.parametrize(
+    ("winner", "is_attached", "is_registered", "expected"),
+    [
+        (None, True, True, (0, 1)),
+        ({"trial": "search/0"}, True, True, (1, 1)),
+        # A run that a user deleted, and somebody else's model of the same name.
+        ({"trial": "search/0"}, False, True, (2, 2)),
+        ({"trial": "search/0"}, True, False, (2, 2)),
+    ],
+    ids=["no-winner", "all", "no-run", "foreign"],
+)
+def test_once_shown(
+    *,
+    watch: Any,
+    make_trial: MakeTrial,
+    monkeypatch: pytest.MonkeyPatch,
+    winner: Any,
+    is_attached: bool,
+    is_registered: bool,
+    expected: tuple[int, int],
+) -> None:
+    """A winner is registered where there is one; what lacks something is shown again."""
+    trial = make_trial("confirmation", 1, role="search/0", loss=1.0)
+    registered: list[str] = []
+    drawn: list[None] = []
+
+    def register(_: Projection, trial_id: str, network: object) -> bool:
+        registered.append(trial_id)
+        return is_registered
+
+    monkeypatch.setattr(Projection, "attach_network", lambda *_: is_attached)
+    monkeypatch.setattr(Projection, "register", register)
+    monkeypatch.setattr(SlowShowcase, "networks", lambda _: iter([(trial, object())]))
+    monkeypatch.setattr(SlowShowcase, "write", lambda *_: drawn.append(None))
+    for _ in range(2):
+        with watch() as watcher:
+            watcher.finished({**VERDICT, "winner": winner}, SlowShowcase())
+    assert (len(registered), len(drawn)) == expected
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_sweep_that_was_lost_while_it_was_drawn_is_not_shown(
     *, client: MlflowClient, ledger: Ledger, writer: Writer, watch: Any, runs: Any
