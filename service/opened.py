@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA
-from service.errors import UserError
+from service.errors import StorageError, UserError
 from service.home import Home
 from service.ledger import Attempt, Ledger, SweepRecord
 from service.objective import Objective, objective_of
@@ -146,16 +146,20 @@ class OpenSweep:
 
         Raises:
             UserError: If there is no such trial.
-            StorageError: If they are gone or damaged.
+            StorageError: If they are gone, damaged, or a later version's.
             StorageAwayError: If the storage does not answer.
         """
-        from trainers import networks_from_bytes  # noqa: PLC0415 - torch takes seconds
+        from trainers import EnvelopeError, networks_from_bytes  # noqa: PLC0415 - torch is slow
 
         result = self.trial(trial_id).result
         if result is None or result.weights is None:
             return ()
         with reading():
-            return networks_from_bytes(self._storage.read_file(result.weights))
+            data = self._storage.read_file(result.weights)
+        try:
+            return networks_from_bytes(data)
+        except EnvelopeError as error:
+            raise StorageError(f"{error} ({result.weights})") from error
 
     def trial(self, trial_id: str) -> Trial:
         """A trial by its id; a bare number means search.

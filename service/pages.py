@@ -69,6 +69,8 @@ def _open_dashboard(home: "Home", port: int) -> None:
         [sys.executable, "-m", "service.dashboard", str(port)],
         stdin=subprocess.PIPE,
         env={**os.environ, "MONOSWEEP_LEDGER_URL": home.ledger_url},
+        # Ctrl-C is for MLflow; this one would tell of it by a traceback.
+        start_new_session=True,
     )
     assert child.stdin is not None
     # MLflow takes this process over, and the pipe with it.
@@ -78,11 +80,12 @@ def _open_dashboard(home: "Home", port: int) -> None:
 def _become_mlflow(home: "Home", port: int) -> None:
     # By the environment, not the command line, which every user of the machine can read.
     environment = {
-        "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
         # Its helper processes run jobs that nothing here asks for.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **os.environ,
+        # Last: the links that are told here are of this home, whatever else a user serves.
+        "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
     }
     if home.artifacts is not None:
         environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = home.artifacts.as_uri()

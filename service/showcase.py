@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from service.errors import StorageAwayError, StorageError
 from service.home import Home
 from service.opened import OpenSweep, open_sweep
+from service.standing import is_finalist
 from service.tables import write_tables
 from service.trials import Trial
 
@@ -24,6 +25,9 @@ class Showcase:
 
     What cannot be read is left out with a word: the sweep has its verdict, whatever MLflow shows.
 
+    Attributes:
+        is_whole: Whether nothing was left out so far.
+
     Args:
         name: A sweep that has a verdict.
         home: Where it was written.
@@ -32,6 +36,7 @@ class Showcase:
     def __init__(self, name: str, home: Home) -> None:
         self._name = name
         self._home = home
+        self.is_whole = True
 
     @cached_property
     def _sweep(self) -> OpenSweep:
@@ -45,32 +50,38 @@ class Showcase:
             StorageAwayError: If the storage does not.
         """
         # Seconds of imports, and only a finished sweep needs them.
-        from service.figures import as_svg  # noqa: PLC0415
         from service.report import page  # noqa: PLC0415
 
+        self.is_whole = True
         sweep = self._sweep
-        with _going_on(f"MLflow does not get all of {self._name}'s figures"):
+        with self._going_on("the report"):
             (folder / "report.html").write_text(page(sweep), encoding="utf-8")
-            figures = folder / "figures"
-            figures.mkdir()
-            for name, picture in sweep.figures.items():
-                (figures / f"{name}.svg").write_bytes(as_svg(picture))
+        figures, tables = folder / "figures", folder / "tables"
+        figures.mkdir()
+        for name in sweep.figures:
+            with self._going_on(f"the figure {name}"):
+                (figures / f"{name}.svg").write_bytes(sweep.figures.svg(name))
+        write_tables({"trials": sweep.trials}, tables)
+        with self._going_on("the confirmed networks' neurons"):
             confirmed = [trial.trial_id for trial in self._confirmed]
-            tables = {"trials": sweep.trials, "confirmed_neurons": sweep.neurons_of(*confirmed)}
-            write_tables(tables, folder / "tables")
+            write_tables({"confirmed_neurons": sweep.neurons_of(*confirmed)}, tables)
 
     def networks(self) -> Iterator[tuple[Trial, "Network"]]:
         """The networks of finalists, each with the confirmation trial whose it is.
 
+        Not those of others that were confirmed beside them, which cannot win.
+
         Raises:
             StorageAwayError: If the storage does not answer.
         """
-        roles = {row["role"] for row in self._sweep.best()["finalists"]}
+        roles = {row["role"] for row in self._sweep.best()["finalists"] if is_finalist(row)}
         for trial in self._confirmed:
-            if trial.role in roles:
-                with _going_on(f"MLflow does not get the network of {trial.trial_id}"):
-                    kept = self._sweep.kept_networks(trial.trial_id)
-                    yield from ((trial, network) for network in kept[:1])
+            if trial.role not in roles:
+                continue
+            kept: tuple[Network, ...] = ()
+            with self._going_on(f"the network of {trial.trial_id}"):
+                kept = self._sweep.kept_networks(trial.trial_id)
+            yield from ((trial, network) for network in kept[:1])
 
     @property
     def _confirmed(self) -> list[Trial]:
@@ -80,13 +91,13 @@ class Showcase:
             if trial.phase == "confirmation" and trial.state == "complete"
         ]
 
-
-@contextmanager
-def _going_on(what: str) -> Iterator[None]:
-    """Say that a file is gone or damaged, and go on; a storage that is away is tried again."""
-    try:
-        yield
-    except StorageAwayError:
-        raise
-    except StorageError as error:
-        logger.warning("%s: %s", what, error)
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """Say that a file is gone or damaged, and go on; a storage that is away is tried again."""
+        try:
+            yield
+        except StorageAwayError:
+            raise
+        except StorageError as error:
+            self.is_whole = False
+            logger.warning("MLflow does not get %s of %s: %s", what, self._name, error)

@@ -93,6 +93,7 @@ def _make_facts(name: str, *replaced: tuple[str, str]) -> Any:
         versions={"monosweep": "0.2", "torch": "2.13"},
         precision="float32",
         device="cpu",
+        cpus=1,
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from service.confirmation import BASELINE
 from service.figures.picture import Picture
 from service.figures.style import (
     BLACK,
@@ -18,11 +17,19 @@ from service.figures.style import (
     limit_line,
 )
 from service.objective import LOSS_RATIO, in_words
+from service.standing import (
+    BESIDE,
+    FAILS,
+    PASSES,
+    REFERENCE,
+    WINNER,
+    is_finalist,
+    rows_of,
+    standing,
+)
 
 Json = Mapping[str, Any]
 
-WINNER, PASSES, FAILS = "wins", "passes", "does not pass"
-REFERENCE, BESIDE = "baseline", "cannot win"
 _LOOKS = {
     WINNER: (BLUE, "*", True),
     PASSES: (BLUE, "o", True),
@@ -81,27 +88,6 @@ _LABELS = {
     "monosemantic_per_feature": "neurons for each feature",
     "monosemantic_per_neuron": "of all neurons",
 }
-
-
-def rows_of(verdict: Json) -> list[Json]:
-    """The confirmed settings: the baseline, the winner, the others."""
-    finalists = sorted(verdict["finalists"], key=lambda row: standing(row, verdict) != WINNER)
-    return [verdict["baseline"], *finalists]
-
-
-def is_finalist(row: Json) -> bool:
-    """Whether a confirmed setting can win."""
-    # Verdicts of the first versions have nobody else beside the baseline.
-    return bool(row.get("is_finalist", row["role"] != BASELINE))
-
-
-def standing(row: Json, verdict: Json) -> str:
-    """What became of a confirmed setting."""
-    if verdict["winner"] and verdict["winner"]["role"] == row["role"]:
-        return WINNER
-    if not is_finalist(row):
-        return REFERENCE if row["role"] == BASELINE else BESIDE
-    return PASSES if row["passes"] else FAILS
 
 
 def _label(row: Json) -> str:

@@ -15,7 +15,7 @@ from service.figures.confirmation import confirmation_figure
 from service.figures.front import PER_FEATURE, front_figure
 from service.figures.importance import importance_figure
 from service.figures.neurons import Network, neurons_figure
-from service.figures.picture import Picture
+from service.figures.picture import Picture, as_svg
 from service.figures.settings import settings_figure
 from service.figures.style import BASELINE, CANDIDATES, OTHER
 from service.figures.timeline import timeline_figure
@@ -54,6 +54,7 @@ class Gallery(Mapping[str, Picture]):
         }
         self._draws = {name: plan for name, plan in planned.items() if not isinstance(plan, str)}
         self._drawn: dict[str, Picture] = {}
+        self._svgs: dict[str, bytes] = {}
 
     def __getitem__(self, name: str) -> Picture:
         if name in self.absent:
@@ -61,6 +62,12 @@ class Gallery(Mapping[str, Picture]):
         if name not in self._drawn:
             self._drawn[name] = self._draws[name]()
         return self._drawn[name]
+
+    def svg(self, name: str) -> bytes:
+        """A figure as an SVG document, made when it is first asked for; see ``as_svg``."""
+        if name not in self._svgs:
+            self._svgs[name] = as_svg(self[name])
+        return self._svgs[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._draws)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from service.figures.confirmation import is_finalist
 from service.objective import NUM_NEURONS, TRAIN_S, in_words
 from service.opened import OpenSweep
 from service.report.words import interval, setting_words, short
+from service.standing import is_finalist
 from service.status import best_so_far
 from service.trials import ENDED
 from service.verdict import Json

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.figures.confirmation import rows_of, standing
 from service.objective import LOSS_RATIO, NUM_NEURONS, in_words
 from service.opened import OpenSweep
 from service.report.figure import shown
 from service.report.section import Section, rendered
 from service.report.words import interval, short
+from service.standing import rows_of, standing
 
 # Settings of which every confirmed row has a column; the others only where they differ.
 _ALWAYS = ("initial_bias", "bias_decay")
@@ -80,4 +80,4 @@ def _of_figures(sweep: OpenSweep, anchor: str, heading: str, *names: str) -> Sec
 
 
 def _figures(sweep: OpenSweep, *names: str) -> list[object]:
-    return [shown(name, sweep.figures[name]) for name in names if name in sweep.figures]
+    return [shown(sweep.figures, name) for name in names if name in sweep.figures]

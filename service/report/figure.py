@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from service.figures import Picture, as_svg
+from service.figures import Gallery
 
 # Where an SVG names its parts, or points at them.
 _NAMES = re.compile(r'( id="|url\(#|href="#)')
@@ -30,9 +30,10 @@ class Shown:
     svg: Markup
 
 
-def shown(name: str, picture: Picture) -> Shown:
+def shown(figures: Gallery, name: str) -> Shown:
     """A figure, drawn. Its parts are named so that no other figure's are called alike."""
-    svg = _PROLOGUE.sub("", as_svg(picture).decode())
+    picture = figures[name]
+    svg = _PROLOGUE.sub("", figures.svg(name).decode())
     svg = _NAMES.sub(rf"\g<1>{name}-", svg)
     label = Markup.escape(f"{picture.heading}. {picture.finding}")
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

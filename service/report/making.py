@@ -26,9 +26,7 @@ def made(sweep: OpenSweep) -> Section:
         num_more_reasons=num_more,
         deaths=_deaths(sweep),
         spec_text=sweep.record.spec_text,
-        figures=[shown("timeline", sweep.figures["timeline"])]
-        if "timeline" in sweep.figures
-        else [],
+        figures=[shown(sweep.figures, "timeline")] if "timeline" in sweep.figures else [],
     )
     return Section("made", "How it was made", body)
 

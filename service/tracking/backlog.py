@@ -4,7 +4,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,6 +75,8 @@ class Tracking(Watcher):
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._given_up = threading.Event()
+        # Set while the thread asks nothing of MLflow.
+        self._is_at_work_here = threading.Event()
         self._put_off: list[Callable[[], None]] = []
         self._outage = Outage()
         self._last_success = time.monotonic()
@@ -89,7 +92,9 @@ class Tracking(Watcher):
         self._tasks.put(self._projection.analyze)
         self._tasks.put(None)
         self._last_success = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - self._last_success < PATIENCE_S:
+        while self._thread.is_alive() and (
+            self._is_at_work_here.is_set() or time.monotonic() - self._last_success < PATIENCE_S
+        ):
             self._thread.join(0.2)
         self._given_up.set()
         if self._thread.is_alive() or not self._tasks.empty() or self._put_off:
@@ -189,20 +194,39 @@ class Tracking(Watcher):
             self._tell_standings()
 
     def _show(self, showcase: "Showcase", verdict: Json) -> None:
-        """Files for the summary, networks for the finalists' runs, and the winner as a model."""
+        """Files for the summary, networks for the finalists' runs, and the winner as a model.
+
+        What could not be shown now, another ``resume`` shows.
+        """
         if self._projection.shows(verdict):
             return
         with TemporaryDirectory() as folder:
-            showcase.write(Path(folder))
-            # To draw takes a while in which MLflow was not asked for anything.
-            self._last_success = time.monotonic()
+            with self._asking_nothing_of_mlflow():
+                showcase.write(Path(folder))
+            # To draw takes a while, in which the sweep may have become another driver's.
+            self._writer.check_lease()
             self._projection.attach(Path(folder))
-        winner = None
+        winner, is_whole = None, True
         for trial, network in showcase.networks():
-            self._projection.attach_network(trial, network)
+            is_whole &= self._projection.attach_network(trial, network)
+            self._last_success = time.monotonic()
             if winner is None and verdict["winner"] and trial.role == verdict["winner"]["trial"]:
                 winner = network
-        self._projection.has_shown(verdict, winner)
+        if winner is not None:
+            is_whole &= self._projection.register(verdict["winner"]["trial"], winner)
+        if is_whole and showcase.is_whole:
+            self._projection.has_shown(verdict)
+
+    @contextmanager
+    def _asking_nothing_of_mlflow(self) -> Iterator[None]:
+        """Patience with MLflow is not used up by what takes long here."""
+        began = time.monotonic()
+        self._is_at_work_here.set()
+        try:
+            yield
+            self._last_success += time.monotonic() - began
+        finally:
+            self._is_at_work_here.clear()
 
     def _project(self, trial: Trial) -> None:
         # Before anything is made: the sweep may be another driver's by now, or deleted.

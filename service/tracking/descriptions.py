@@ -59,7 +59,8 @@ def of_trial(trial: Trial, facts: Facts, experiment_id: str) -> str:
             f"{_what(trial, facts)} {_came(trial, facts)}",
             f"Look next: [its curves beside the others']({link(view, experiment_id, charts=True)})",
             f"To train {'it' if len(trial.seeds) == 1 else 'them'} again, bit for bit on one kind "
-            f"of processor, in Python with monosweep {facts.versions.get('monosweep', '')}:",
+            f"of processor: `monosweep reproduce {facts.spec.name} {trial.trial_id}`, or in Python "
+            f"with monosweep {facts.versions.get('monosweep', '')}:",
             f"```python\n{again(trial, facts)}\n```",
         ]
     )
@@ -85,16 +86,17 @@ def of_summary(facts: Facts, verdict: Json | None, experiment_id: str) -> str:
 
 def again(trial: Trial, facts: Facts) -> str:
     """A Python program that trains a trial's networks and prints what became of them."""
-    members = [_call("Member", {"seed": seed, **trial.settings}, indent=4) for seed in trial.seeds]
     return "\n".join(
         [
+            "import torch",
             "from trainers import Member, Task, TrainingSettings, advance, begin, outcomes",
             "",
+            f"torch.set_num_threads({facts.cpus})",
             f"task = {_call('Task', facts.task)}",
             f"training = {_call('TrainingSettings', facts.training)}",
-            "cohort = begin(task, training, [",
-            *(f"    {member}," for member in members),
-            "])",
+            f"settings = {_call('dict', trial.settings)}",
+            f"seeds = {list(trial.seeds)}",
+            "cohort = begin(task, training, [Member(seed=seed, **settings) for seed in seeds])",
             "advance(cohort, training.num_steps)",
             "for outcome in outcomes(cohort):",
             "    print(outcome.evaluation)",
@@ -177,11 +179,10 @@ def _came(trial: Trial, facts: Facts) -> str:
     return f"It ended with {_listed(found)}{kept}.{same}"
 
 
-def _call(name: str, arguments: Mapping[str, object], indent: int = 0) -> str:
+def _call(name: str, arguments: Mapping[str, object]) -> str:
     """A call of Python's that fits a page."""
-    pad = " " * indent
-    lines = "".join(f"{pad}    {key}={value!r},\n" for key, value in arguments.items())
-    return f"{name}(\n{lines}{pad})"
+    lines = "".join(f"    {key}={value!r},\n" for key, value in arguments.items())
+    return f"{name}(\n{lines})"
 
 
 def _front_table(verdict: Json) -> list[str]:

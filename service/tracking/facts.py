@@ -21,12 +21,14 @@ class Facts:
         versions: Versions of what changes numbers.
         precision: Of the matrix products; the file's own word before it is settled.
         device: ``cpu`` or ``cuda``.
+        cpus: Of a cohort: the threads that torch has.
     """
 
     spec: Spec
     versions: Mapping[str, str]
     precision: str
     device: str
+    cpus: int
 
     @classmethod
     def of(cls, record: SweepRecord) -> "Facts":
@@ -38,6 +40,7 @@ class Facts:
             versions=record.versions,
             precision=settled.get("precision", spec.training.precision),
             device=settled.get("device", "cuda" if spec.compute.gpus else "cpu"),
+            cpus=settled.get("cpus", spec.compute.cpus),
         )
 
     @cached_property

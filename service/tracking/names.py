@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from service.standing import is_finalist
 from service.tracking.facts import Facts
 from service.trials import Trial
 from service.verdict import Json
@@ -36,7 +37,7 @@ def standings(best: Trial | None, verdict: Json | None) -> dict[str, str]:
     """
     if verdict is None:
         return {} if best is None else {best.trial_id: BEST_SO_FAR}
-    found = {row["role"]: FINALIST for row in verdict.get("finalists", ()) if row["is_finalist"]}
+    found = {row["role"]: FINALIST for row in verdict.get("finalists", ()) if is_finalist(row)}
     if verdict["winner"]:
         found[verdict["winner"]["trial"]] = WINNER
     return found

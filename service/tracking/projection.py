@@ -266,18 +266,22 @@ class Projection:
         """Whether all that belongs to a verdict is there; see ``has_shown``."""
         return bool(self._summary().data.tags.get(SHOWN_TAG) == _digest(verdict))
 
-    def has_shown(self, verdict: Json, winner: "Network | None") -> None:
-        """Register the winner, the last of what belongs to a verdict, and say that all is there.
+    def register(self, trial_id: str, winner: "Network") -> bool:
+        """Register the winner as a model; see ``registry``.
 
         Args:
-            verdict: The verdict.
-            winner: A network with the winner's settings, or None; see ``registry``.
+            trial_id: The search trial that won.
+            winner: A network with its settings.
+
+        Returns:
+            Whether it is registered.
         """
-        run = self._summary()
-        if winner is not None and verdict["winner"]:
-            trial_id = verdict["winner"]["trial"]
-            registry.register(self._client, run, self._sweep, winner, trial_id)
-        self._client.set_tag(run.info.run_id, SHOWN_TAG, _digest(verdict))
+        found = registry.register(self._client, self._summary(), self._sweep, winner, trial_id)
+        return found is not None
+
+    def has_shown(self, verdict: Json) -> None:
+        """Say that all that belongs to a verdict is there, so that it is not made again."""
+        self._client.set_tag(self._summary().info.run_id, SHOWN_TAG, _digest(verdict))
 
     def attach(self, folder: Path) -> None:
         """Files as artifacts of the summary, under the paths that they have below a folder.
@@ -290,19 +294,25 @@ class Projection:
         """
         self._client.log_artifacts(self._summary().info.run_id, str(folder))
 
-    def attach_network(self, trial: Trial, network: "Network") -> None:
+    def attach_network(self, trial: Trial, network: "Network") -> bool:
         """A trained network as an artifact of its trial's run; see ``network_file``.
 
         Args:
-            trial: A trial that has a run.
+            trial: A trial; a run that somebody deleted is left to the next ``resume``, which
+                makes it anew.
             network: What its training, on its first seed, ended with.
+
+        Returns:
+            Whether it has a run.
         """
         run = self._find(TRIAL_TAG, trial.trial_id)
-        assert run is not None
+        if run is None:
+            return False
         with TemporaryDirectory() as folder:
             path = Path(folder) / network_file.NAME
             path.write_bytes(network_file.as_bytes(network))
             self._client.log_artifact(run.info.run_id, str(path))
+        return True
 
     def _summary(self) -> Run:
         return self._run(SUMMARY_TAG, self._sweep, "summary")

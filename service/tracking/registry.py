@@ -3,6 +3,7 @@
 ``models:/monosweep-NAME@winner`` is the one of the newest verdict.
 """
 
+import logging
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,13 +25,17 @@ _SCRIPT = Path(__file__).with_name("model.py")
 _NEEDS = ("mlflow", "numpy", "safetensors")
 _EXAMPLES = 3
 
+logger = logging.getLogger("monosweep")
+
 
 def model_name(sweep: str) -> str:
     """What the registry calls a sweep's winner."""
     return f"monosweep-{sweep}"
 
 
-def register(client: MlflowClient, run: Run, sweep: str, network: "Network", trial_id: str) -> str:
+def register(
+    client: MlflowClient, run: Run, sweep: str, network: "Network", trial_id: str
+) -> str | None:
     """Make a network the sweep's registered winner, once however often it is asked for.
 
     Args:
@@ -41,11 +46,21 @@ def register(client: MlflowClient, run: Run, sweep: str, network: "Network", tri
         trial_id: The search trial that won.
 
     Returns:
-        Its version in the registry.
+        Its version in the registry; None where somebody else's model has that name, which is left
+        as it is.
     """
     name = model_name(sweep)
     digest = network_file.digest(network)
-    if not client.search_registered_models(f"name = '{name}'"):
+    there = client.search_registered_models(f"name = '{name}'")
+    if any(found.tags.get(SWEEP_TAG) != sweep for found in there):
+        logger.warning(
+            "the winner is not registered: the registered model %s in MLflow must be one that "
+            "monosweep made for the sweep, found another. Rename it, and: monosweep resume %s",
+            name,
+            sweep,
+        )
+        return None
+    if not there:
         description = f"Winners of the sweep {sweep}, a version for each verdict's."
         client.create_registered_model(name, {SWEEP_TAG: sweep}, description)
     known = [

@@ -6,6 +6,7 @@ from mlflow.entities import Metric
 
 from service.status import baseline_so_far
 from service.tracking.facts import Facts
+from service.tracking.trial_run import word
 from service.trials import Trial
 from service.verdict import Json
 
@@ -55,7 +56,7 @@ def verdict_metrics(verdict: Json, at: int, step: int) -> list[Metric]:
 
 def verdict_tags(verdict: Json) -> dict[str, str]:
     """Whether there is a winner, who it is, and what it was set to."""
-    found = {"confirmed": "true" if verdict["confirmed"] else "false", "winner": "none"}
+    found = {"confirmed": word(verdict["confirmed"]), "winner": "none"}
     if verdict["winner"]:
         found["winner"] = verdict["winner"]["trial"]
         settings = verdict["winner"].get("params", {})

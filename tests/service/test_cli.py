@@ -646,8 +646,14 @@ def test_ui_needs_a_free_port(monosweep: Call, home: Home) -> None:
 
 
 def test_ui_is_mlflow_on_this_homes_runs_for_this_machine_only(
-    monosweep: Call, home: Home, interrupted: Ledger, capsys: pytest.CaptureFixture[str]
+    monosweep: Call,
+    home: Home,
+    interrupted: Ledger,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Of a server that the user has beside it.
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "sqlite:////elsewhere/mlflow.db")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from service.columns import CURVES_SCHEMA
-from service.errors import UserError
+from service.errors import StorageError, UserError
 from service.home import Home
 from service.ledger import Writer
 from service.opened import open_sweep
 from service.storage import Storage
 from service.trials import Trial
+from trainers.networks import NETWORKS
 
 MakeTrial = Callable[..., Trial]
 IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
@@ -76,3 +77,32 @@ def test_a_trial_that_has_none_is_refused(home: Home, trial_id: str, message: st
 def test_a_sweep_that_is_not_there_is_refused(home: Home, tiny_writer: Writer) -> None:
     with pytest.raises(UserError, match="'nowhere' in the ledger, found only: tiny"):
         open_sweep("nowhere", home)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            replace(NETWORKS, format_version=NETWORKS.format_version + 1).seal([], {}),
+            r"must be at most 1, found 2\. Install a later monosweep\. \(results/kept\)",
+        ),
+        (b"nothing of ours", "must be a safetensors file"),
+        (NETWORKS.seal([], {})[:-9], "must be whole"),
+    ],
+    ids=["later", "another", "cut short"],
+)
+def test_networks_that_cannot_be_read_are_an_error_of_the_storage(
+    *,
+    home: Home,
+    tiny_writer: Writer,
+    make_trial: MakeTrial,
+    record: Callable[..., None],
+    data: bytes,
+    message: str,
+) -> None:
+    Storage(home.storage).write_bytes("results/kept", data)
+    trial = make_trial("confirmation", 0, role="baseline", loss=0.5)
+    assert trial.result is not None
+    record(tiny_writer, replace(trial, result=replace(trial.result, weights="results/kept")))
+    with pytest.raises(StorageError, match=message):
+        open_sweep("tiny", home).kept_networks("confirmation/0")

@@ -25,16 +25,19 @@ def showcase(
     make_trial: MakeTrial,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Showcase:
-    """Of a sweep with two confirmed networks, one of them of the finalist search/0."""
+    """Of a sweep with three confirmed networks, one of them of the finalist search/0."""
     train_sweep(make_trial("search", 0, settings=IN_SPACE))
     train_sweep(
         make_trial("confirmation", 0, seeds=(7,), role="baseline"),
         make_trial("confirmation", 1, settings=IN_SPACE, seeds=(7,), role="search/0"),
+        make_trial("confirmation", 2, settings=IN_SPACE, seeds=(7,), role="search/0 at 64"),
     )
     open_verdict = OpenSweep.best
-    monkeypatch.setattr(
-        OpenSweep, "best", lambda self: {**open_verdict(self), "finalists": [{"role": "search/0"}]}
-    )
+    rows = [
+        {"role": "search/0", "is_finalist": True},
+        {"role": "search/0 at 64", "is_finalist": False},
+    ]
+    monkeypatch.setattr(OpenSweep, "best", lambda self: {**open_verdict(self), "finalists": rows})
     return Showcase("tiny", home)
 
 
@@ -45,9 +48,10 @@ def test_report_figures_and_tables_are_files(showcase: Showcase, tmp_path: Path)
     assert "<h1" in (folder / "report.html").read_text()
     figures = {path.stem for path in (folder / "figures").glob("*.svg")}
     assert {"training", "timeline"} <= figures
-    assert pq.read_table(folder / "tables" / "trials.parquet").num_rows == 3
+    assert pq.read_table(folder / "tables" / "trials.parquet").num_rows == 4
     neurons = pq.read_table(folder / "tables" / "confirmed_neurons.parquet")
-    assert set(neurons["trial_id"].to_pylist()) == {"confirmation/0", "confirmation/1"}
+    assert set(neurons["trial_id"].to_pylist()) == {f"confirmation/{n}" for n in range(3)}
+    assert showcase.is_whole
 
 
 def test_only_finalists_networks_are_shown(showcase: Showcase) -> None:
@@ -62,4 +66,21 @@ def test_what_is_gone_is_left_out_with_a_word(
         path.unlink()
     with caplog.at_level(logging.WARNING):
         assert list(showcase.networks()) == []
-    assert "MLflow does not get the network of confirmation/1" in caplog.text
+    assert "MLflow does not get the network of confirmation/1 of tiny" in caplog.text
+    assert not showcase.is_whole
+
+
+def test_one_file_that_is_gone_takes_no_other_along(
+    showcase: Showcase, home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in (Path(home.storage) / "results").rglob("curves*"):
+        path.unlink()
+    showcase.write(tmp_path)
+    figures = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
+    assert "timeline" in figures
+    assert "training" not in figures
+    tables = {path.stem for path in (tmp_path / "tables").iterdir()}
+    assert tables == {"trials", "confirmed_neurons"}
+    for what in ("the report", "the figure training"):
+        assert f"MLflow does not get {what} of tiny" in caplog.text
+    assert not showcase.is_whole

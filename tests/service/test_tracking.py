@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
+from service.showcase import Showcase
 from service.spec import load_spec
 from service.storage import Storage, as_parquet
 from service.sweep import resume
@@ -436,7 +437,7 @@ def test_a_trial_that_was_not_trained_shows_the_curves_of_the_one_that_it_is_the
 
 
 def test_the_best_trial_stands_out_while_the_sweep_runs_and_the_winner_after_it(
-    ended: list[Trial], watch: Any, runs: Any, folder: Path
+    ended: list[Trial], watch: Any, runs: Any
 ) -> None:
     first, second, _ = ended
     assert first.result is not None
@@ -445,12 +446,9 @@ def test_the_best_trial_stands_out_while_the_sweep_runs_and_the_winner_after_it(
     first = replace(first, result=replace(first.result, metrics=values))
     better = {**values, "monosemantic_per_feature": 0.4}
     second = replace(second, result=replace(second.result, metrics=better))
-    (folder / "report").mkdir()
-    (folder / "report" / "report.html").write_text("a page")
     with watch() as watcher:
         for trial in (first, second):
             watcher.trial_ended(trial)
-        watcher.attach(folder / "report")
     found = runs()
     assert "standing" not in found["search/0"].data.tags
     assert found["search/1"].data.tags["standing"] == "best so far"
@@ -516,6 +514,102 @@ def test_an_outage_holds_nothing_up_and_is_filled_in_later(
     assert None not in marks(writer)[:2]
     assert found["search/0"].data.metrics["loss"] == 2.5
     assert "monosweep resume" not in caplog.text.split("monosweep resume", 1)[1]
+
+
+class SlowShowcase(Showcase):
+    """Draws for longer than MLflow is waited for, and has no networks.
+
+    Args:
+        drawn: Called when it has drawn.
+        is_whole: Whether it has all that it should show.
+    """
+
+    def __init__(self, drawn: Callable[[], None] = lambda: None, *, is_whole: bool = True) -> None:
+        self._drawn = drawn
+        self.is_whole = is_whole
+
+    def write(self, folder: Path) -> None:
+        time.sleep(3 * backlog.PATIENCE_S)
+        (folder / "report.html").write_text("a page")
+        self._drawn()
+
+    def networks(self) -> Iterator[Any]:
+        return iter(())
+
+
+def shown(client: MlflowClient, summary: Run) -> set[str]:
+    return {file.path for file in client.list_artifacts(summary.info.run_id)}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_to_draw_uses_up_no_patience(
+    *,
+    client: MlflowClient,
+    writer: Writer,
+    watch: Any,
+    runs: Any,
+    caplog: pytest.LogCaptureFixture,
+    is_whole: bool,
+) -> None:
+    drawn: list[None] = []
+    for _ in range(2):
+        with watch() as watcher:
+            watcher.finished(VERDICT, SlowShowcase(lambda: drawn.append(None), is_whole=is_whole))
+        assert "report.html" in shown(client, runs()["summary"])
+    assert len(drawn) == (1 if is_whole else 2)
+    assert "Not every run is in MLflow" not in caplog.text
+    assert client.search_registered_models(f"name = 'monosweep-{writer.sweep}'") == []
+
+
+@pytest.mark.parametrize(
+    ("winner", "is_attached", "is_registered", "expected"),
+    [
+        (None, True, True, (0, 1)),
+        ({"trial": "search/0"}, True, True, (1, 1)),
+        # A run that a user deleted, and somebody else's model of the same name.
+        ({"trial": "search/0"}, False, True, (2, 2)),
+        ({"trial": "search/0"}, True, False, (2, 2)),
+    ],
+    ids=["no-winner", "all", "no-run", "foreign"],
+)
+def test_once_shown(
+    *,
+    watch: Any,
+    make_trial: MakeTrial,
+    monkeypatch: pytest.MonkeyPatch,
+    winner: Any,
+    is_attached: bool,
+    is_registered: bool,
+    expected: tuple[int, int],
+) -> None:
+    """A winner is registered where there is one; what lacks something is shown again."""
+    trial = make_trial("confirmation", 1, role="search/0", loss=1.0)
+    registered: list[str] = []
+    drawn: list[None] = []
+
+    def register(_: Projection, trial_id: str, network: object) -> bool:
+        registered.append(trial_id)
+        return is_registered
+
+    monkeypatch.setattr(Projection, "attach_network", lambda *_: is_attached)
+    monkeypatch.setattr(Projection, "register", register)
+    monkeypatch.setattr(SlowShowcase, "networks", lambda _: iter([(trial, object())]))
+    monkeypatch.setattr(SlowShowcase, "write", lambda *_: drawn.append(None))
+    for _ in range(2):
+        with watch() as watcher:
+            watcher.finished({**VERDICT, "winner": winner}, SlowShowcase())
+    assert (len(registered), len(drawn)) == expected
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_sweep_that_was_lost_while_it_was_drawn_is_not_shown(
+    *, client: MlflowClient, ledger: Ledger, writer: Writer, watch: Any, runs: Any
+) -> None:
+    with watch() as watcher:
+        lost = SlowShowcase(lambda: release(ledger.engine, writer._lease))
+        watcher.finished(VERDICT, lost)
+    assert "report.html" not in shown(client, runs()["summary"])
 
 
 @pytest.mark.usefixtures("impatient")
@@ -639,8 +733,9 @@ def test_a_verdict_that_an_outage_kept_from_mlflow_is_filled_in_by_resume(
     last = replace(ended[0].result, trial_id="search/2", attempt=2)
     writer.record_results("search-2", 2, [last])
     writer.record_mlflow_run("search/2", "there already")
-    writer.finish(VERDICT)
+    verdict = {**VERDICT, "baseline": None, "winner": None, "finalists": []}
+    writer.finish(verdict)
     release(writer.ledger.engine, writer._lease)
     home = Home(path=folder, ledger_url=writer.ledger.url, tracking_uri=uri, storage=str(folder))
-    assert resume(writer.sweep, home) == VERDICT
+    assert resume(writer.sweep, home) == verdict
     assert runs()["summary"].data.tags["confirmed"] == "true"

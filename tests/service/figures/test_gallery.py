@@ -153,3 +153,10 @@ def test_an_open_sweep_shows_itself(finished: OpenSweep) -> None:
     said = OpenSweep(record, [], [], finished._storage)._repr_html_()
     assert "&lt;b&gt;5 &amp; 6&lt;/b&gt;" in said
     assert "no trials yet" in said
+
+
+def test_a_figure_is_made_an_svg_once(finished: OpenSweep) -> None:
+    figures = Gallery(finished)
+    first = figures.svg("timeline")
+    assert first == as_svg(Gallery(finished)["timeline"])
+    assert figures.svg("timeline") is first

@@ -3,10 +3,11 @@
 import contextlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import torch
 
 from service.tracking import Facts, descriptions
 from service.tracking.descriptions import of_experiment, of_summary
@@ -56,10 +57,20 @@ def test_a_trial_says_what_it_is_and_what_came_of_it(facts: Facts, make_trial: M
     assert "(#/experiments/7/runs?viewStateShareKey=confirmation&" in of_trial(again, facts)
 
 
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Torch's threads, as they were."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_the_program_of_a_description_trains_the_same_network_again(
     facts: Facts, make_trial: MakeTrial
 ) -> None:
     """The numbers that it prints are those of a cohort in which it had a neighbour."""
+    torch.set_num_threads(facts.cpus)
     settings = {"initial_bias": -0.1 / 3, "bias_decay": 1e-7, "num_neurons": 65}
     trial = make_trial("search", 3, settings=settings, seeds=(3, 4), loss_ratio=1.0, loss=1.0)
     task = Task(kind="feature_decoder", num_features=64, num_inputs=16, feature_density=0.03125)
@@ -68,9 +79,22 @@ def test_the_program_of_a_description_trains_the_same_network_again(
     cohort = advance(begin(task, training, members), 256)
     expected = [str(outcome.evaluation) for outcome in outcomes(cohort)[1:]]
     (program,) = re.findall(r"```python\n(.*?)```", of_trial(trial, facts), re.DOTALL)
+    torch.set_num_threads(facts.cpus + 1)
     with contextlib.redirect_stdout(io.StringIO()) as said:
         exec(program, {})
+    assert torch.get_num_threads() == facts.cpus
     assert said.getvalue().splitlines() == expected
+
+
+def test_a_description_of_many_replicates_is_not_cut_off(
+    facts: Facts, make_trial: MakeTrial
+) -> None:
+    settings = {"initial_bias": -0.12345678901234567, "bias_decay": 1.2345678901234567e-07}
+    seeds = tuple(range(2**31 - 32, 2**31))
+    trial = make_trial("search", 1234, settings=settings, seeds=seeds, loss_ratio=1.0, loss=1.0)
+    told = of_trial(trial, facts)
+    assert len(told) <= 8000  # what MLflow keeps of a tag
+    assert told.index("`monosweep reproduce told search/1234`") < told.index("```python")
 
 
 def test_a_trial_of_the_same_point_says_that_it_was_not_trained(

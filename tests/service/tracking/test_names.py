@@ -69,5 +69,8 @@ def test_the_best_stands_out_until_the_verdict_says_who_does(make_trial: MakeTri
     ]
     verdict = {"winner": {"trial": "search/7"}, "finalists": finalists}
     assert standings(best, verdict) == {"search/4": "finalist", "search/7": "winner"}
+    # As the first versions wrote them, which confirmed nobody but finalists.
+    early = {"winner": None, "finalists": [{"role": "search/4", "passes": False}]}
+    assert standings(best, early) == {"search/4": "finalist"}
     no_winner = {**verdict, "winner": None}
     assert set(standings(best, no_winner).values()) == {"finalist"}

@@ -153,13 +153,17 @@ def test_a_network_is_a_file_that_safetensors_alone_reads(
     trial = make_trial("confirmation", 0, role="search/3", seeds=(7,), loss=1.0)
     projection = make()
     run_id = projection.project_trial(trial, None)
-    projection.attach_network(trial, network)
+    assert projection.attach_network(trial, network)
     path = client.download_artifacts(run_id, "network.safetensors", str(tmp_path))
     with safe_open(path, framework="numpy") as file:
         assert sorted(file.keys()) == ["bias", "decoder", "encoder", "projection"]
         assert file.get_tensor("projection").shape == (5, 12)
         np.testing.assert_array_equal(file.get_tensor("encoder"), network.encoder)
         assert file.metadata()["nonlinearity"] == "relu"
+    # A user may delete the run; nothing is made that has a network and no numbers.
+    client.delete_run(run_id)
+    assert not projection.attach_network(trial, network)
+    assert by_name(client) == {}
 
 
 def test_what_a_user_made_of_description_and_views_stays(

@@ -70,7 +70,7 @@ def project(
     uri, artifacts = store
     projection = Projection(uri, artifacts, facts)
     projection.project_summary("name: s\n", verdict, "FINISHED")
-    projection.has_shown(verdict, winner)
+    projection.register(verdict["winner"]["trial"], winner)
     return MlflowClient(uri)
 
 
@@ -158,9 +158,17 @@ def test_another_verdict_is_another_version_and_deletion_takes_all(
     assert {f"monosweep-other-{seed}-{store[1] is None}" for seed in (0, 1)} <= left
 
 
-def test_no_winner_registers_nothing(
-    store: tuple[str, Path | None], make_facts: Callable[..., Facts]
+def test_a_model_of_that_name_that_is_not_ours_is_left_as_it_is(
+    store: tuple[str, Path | None],
+    make_facts: Callable[..., Facts],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    verdict = {**VERDICT, "confirmed": False, "winner": None}
-    client = project(store, make_facts("none"), trained("feature_decoder", "relu"), verdict)
-    assert client.search_registered_models("name = 'monosweep-none'") == []
+    MlflowClient(store[0]).create_registered_model("monosweep-foreign", {"owner": "ada"})
+    client = project(store, make_facts("foreign"), trained("feature_decoder", "relu"))
+    assert client.search_model_versions("name = 'monosweep-foreign'") == []
+    assert client.get_registered_model("monosweep-foreign").aliases == {}
+    assert "the winner is not registered" in caplog.text
+    client.rename_registered_model("monosweep-foreign", "ada")
+    client = project(store, make_facts("foreign"), trained("feature_decoder", "relu"))
+    (version,) = client.search_model_versions("name = 'monosweep-foreign'")
+    assert client.get_registered_model("monosweep-foreign").aliases == {"winner": version.version}
