@@ -156,15 +156,17 @@ def _judgement_lines(title: str, judgement: Judgement) -> list[RenderableType]:
     return [
         Text.assemble((title, "bold"), f": {judgement.statement}"),
         Text.assemble(
-            (verdict.capitalize(), f"bold {_STYLES[verdict]}"), " at this size and budget:"
+            (judgement.in_words, f"bold {_STYLES[verdict]}"), " at this size and budget:"
         ),
         *(line for piece in judgement.evidence for line in _evidence_lines(piece)),
     ]
 
 
 def _evidence_lines(piece: Evidence) -> list[RenderableType]:
+    beside = "beside the claim, not counted: " if piece.is_note else ""
+    said = Text.assemble(beside, (piece.verdict, _STYLES[piece.verdict]), f": {piece.says}")
     return [
-        _indented(Text.assemble((piece.verdict, _STYLES[piece.verdict]), f": {piece.says}"), 2),
+        _indented(said, 2),
         _indented(piece.measured, 4),
     ]
 
