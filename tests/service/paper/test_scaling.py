@@ -87,5 +87,5 @@ def test_options_are_those_that_are_not_usual():
     assert SMALL.options(Scaling()) == (("--scale", 2), ("--steps", 8192), ("--batch-size", 256))
     assert Scaling(num_seeds=3).options(Scaling()) == (("--seeds", 3),)
     # The paper's own must be asked for where something else is usual.
-    papers = (("--scale", 1), ("--steps", 131072), ("--batch-size", 1024))
+    papers = (("--scale", 1), ("--steps", 131072), ("--batch-size", 8192))
     assert Scaling().options(SMALL) == papers
