@@ -130,28 +130,40 @@ def _trained(
 
 def _show_batch(result: "BatchResult", as_json: bool) -> None:
     from service.paper.batch_claims import judged
+    from service.paper.figure import write_figures
     from service.paper.view import batch_view
 
-    judgement = judged(result)
+    judgement, figures = judged(result), write_figures(result, home_here())
     if as_json:
-        print_json({**result.as_json(), "claim": judgement.as_json()})
+        print_json(
+            {
+                **result.as_json(),
+                "claim": judgement.as_json(),
+                "figures": [str(path) for path in figures],
+            }
+        )
     else:
-        out.print(batch_view(result, judgement), highlight=False)
+        out.print(batch_view(result, judgement, figures), highlight=False, crop=False)
 
 
 def _show_claims(results: "dict[str, BatchResult]", as_json: bool) -> None:
     from service.paper.claims import UNDERSTOOD, Found, judged
+    from service.paper.figure import write_figures
     from service.paper.understanding import understood
     from service.paper.view import claims_view
 
     networks = understood((results[name] for name in UNDERSTOOD), home_here())
     claims = judged(Found(results, networks))
+    figures = {name: write_figures(result, home_here()) for name, result in results.items()}
     if as_json:
         print_json(
             {
                 "claims": [claim.as_json() for claim in claims],
-                "batches": [result.as_json() for result in results.values()],
+                "batches": [
+                    {**result.as_json(), "figures": [str(path) for path in figures[name]]}
+                    for name, result in results.items()
+                ],
             }
         )
     else:
-        out.print(claims_view(claims, results.values()), highlight=False)
+        out.print(claims_view(claims, results.values(), figures), highlight=False, crop=False)

@@ -1,6 +1,7 @@
 """What is printed of the claims."""
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from by_hand import one_each, pairs, understood_by_hand
@@ -13,7 +14,7 @@ from service.paper.view import claims_view
 
 def printed(view):
     console = Console(file=StringIO(), width=100)
-    console.print(view, highlight=False)
+    console.print(view, highlight=False, crop=False)
     return " ".join(console.file.getvalue().split())
 
 
@@ -41,7 +42,8 @@ def test_the_fourth_claim_is_judged_from_its_networks(found):
 
 
 def test_claims_are_printed_with_evidence_and_what_does_not_count(found):
-    said = printed(claims_view(judged(found), found.batches.values()))
+    figures = {name: [Path(f"/home/reports/{'long-' * 30}{name}.svg")] for name in found.batches}
+    said = printed(claims_view(judged(found), found.batches.values(), figures))
     for number in (1, 2, 3, 4):
         assert f"Claim {number}: " in said
     assert "Not tested at this size and budget: not tested: the losses lie within 5%" in said
@@ -51,4 +53,6 @@ def test_claims_are_printed_with_evidence_and_what_does_not_count(found):
     assert "LR3: 32 polysemantic, 48 monosemantic; K1: 8 polysemantic, 48 monosemantic" in said
     assert "beside the claim, not counted: held" in said
     assert "It stands on paper-LR1, paper-LR3, paper-K1." in said
+    for (path,) in figures.values():
+        assert f"Figure: {path} " in said
     assert said.count("The paper's batch ") == len(BATCHES_OF_CLAIMS)
