@@ -20,6 +20,8 @@ from service.paper.sweep_files import grid_words, name_of
 _WIDE = 10.0
 # Room beside its ends, as a factor.
 _BESIDE = 1.2
+# Room above the largest number, as a factor.
+_ABOVE = 1.1
 _LOOKS = (*CANDIDATES, BASELINE)
 # From dark to not too light for a thin line.
 _RAMP, _LIGHTEST = colormaps["viridis"], 0.85
@@ -55,8 +57,10 @@ def batch_figure(result: BatchResult) -> Picture:
         share.set_ylabel("monosemantic neurons\nfor each feature")
         loss.set_ylabel("held-out loss: squared error,\nsummed over outputs")
         loss.set_xlabel(grid_words(axis))
-        share.set_ylim(bottom=0.0)
-        loss.set_ylim(bottom=0.0)
+        for axes, metric in ((share, PER_FEATURE), (loss, "loss")):
+            # From zero, so that nearly the same looks so.
+            most = max((point.metrics[metric] for point in result.complete), default=0.0)
+            axes.set_ylim(0.0, _ABOVE * most or 1.0)
         # Where all of the grid is, the points that failed included.
         values = sorted(point.number(axis) for point in result.points)
         if values[0] > 0.0 and values[-1] >= _WIDE * values[0]:
@@ -92,7 +96,13 @@ def curves_figure(result: BatchResult) -> Picture | None:
         for place in (places[value],)
         if point.curves.num_rows
     ]
-    return training_figure(lines, _small_print(result)) if lines else None
+    if not lines:
+        return None
+    figure = training_figure(lines, _small_print(result))
+    # Of so many lines each is drawn alone, without its coverage.
+    figure.axes[1].set_ylabel("for each feature")
+    figure.finding = f"Curves of {len(lines)} points, by their {grid_words(name)}."
+    return figure
 
 
 def write_figures(result: BatchResult, home: Home) -> list[Path]:

@@ -1,7 +1,10 @@
 """The command's options, and the command that goes on with what it trains."""
 
+import json
+
 import pytest
 
+from search_spaces.paper import BATCHES
 from service.errors import InterruptedSweepError, UserError
 from service.paper import command
 from service.paper.claims import CLAIMS_SCALING
@@ -60,3 +63,22 @@ def test_a_command_says_what_is_not_usual_for_it():
 def test_options_without_a_batch_are_refused(options, found):
     with pytest.raises(UserError, match=found):
         command.paper(None, **options)
+
+
+@pytest.fixture
+def trained_to(monkeypatch, tmp_path, make_point, make_result):
+    """The batch LR1 is there already; its home."""
+    monkeypatch.setenv("MONOSWEEP_HOME", str(tmp_path))
+    points = [make_point(0.5, learning_rate=rate) for rate in BATCHES["LR1"].learning_rate]
+    result = make_result("LR1", points)
+    monkeypatch.setattr("service.paper.training.trained", lambda *_, **__: result)
+    return tmp_path
+
+
+def test_a_batch_ends_in_its_figure(trained_to, capsys):
+    path = trained_to / "reports" / "paper-LR1-scale2-steps8192-batch256.svg"
+    command.paper("LR1", scale=2, steps=8192, batch_size=256)
+    assert f"Figure: {path}\n" in capsys.readouterr().out
+    assert path.is_file()
+    command.paper("LR1", scale=2, steps=8192, batch_size=256, as_json=True)
+    assert json.loads(capsys.readouterr().out)["figures"] == [str(path)]

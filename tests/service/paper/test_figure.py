@@ -68,6 +68,8 @@ def test_a_line_over_what_varies_with_the_loss_below(batch_of, name, scale, labe
         assert list(line.get_xdata()) == list(grid)
     assert list(mono.get_ydata()) == [index / 100 for index in range(len(grid))]
     assert set(below.get_ydata()) == {0.5}
+    # From zero, and no mark at the edge.
+    assert loss.get_ylim() == pytest.approx((0.0, 0.55))
 
 
 def test_of_two_grids_a_line_for_each_rate(batch_of):
@@ -95,6 +97,8 @@ def test_curves_of_every_point(batch_of, name, num_lines):
     loss, share, _ = figure.axes
     assert len(loss.get_lines()) == len(share.get_lines()) == num_lines
     assert loss.get_xscale() == "log"
+    assert share.get_ylabel() == "for each feature"
+    assert figure.finding == f"Curves of {num_lines} points, by their learning rate."
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
         f"learning rate {rate:g}" for rate in BATCHES[name].learning_rate
