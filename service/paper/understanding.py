@@ -1,10 +1,10 @@
 """The rules about what is left over: whether the polysemantic neurons can be understood.
 
 They are the same at every size and budget, and each piece of evidence states its own. Unlike those
-of ``rules`` not all of them were fixed before anything was trained: that neurons are told apart by
-how diffuse they are is no word of the paper's, and was chosen after trained networks had been
-looked at. What is found of the diffuse ones is therefore a note beside the claim, which does not
-count.
+of ``rules`` they were not all fixed before anything was trained. What "few" and "low rank" mean was
+written down only after networks had been looked into. And that neurons are told apart by how
+diffuse they are is no word of the paper's, and was chosen after that too: what is found of the
+diffuse ones is therefore a note beside the claim, which does not count.
 
 Networks are looked into that few sweeps keep: those of a batch's most monosemantic points, trained
 again to the same bits.

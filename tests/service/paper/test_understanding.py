@@ -51,12 +51,14 @@ def test_the_numbers_that_decide_are_told_with_their_rule(corrected):
 
 
 def test_of_low_rank_is_up_to_half_of_what_could_be():
-    half, more = (
-        understood_by_hand("LR3", one_each(0.9, times=3), pairs(0.1, rank)) for rank in (8, 9)
+    # Each direction in two pairs, so that there are 16 neurons and 36.
+    low, more = (
+        understood_by_hand("LR3", one_each(0.9, times=3), *[pairs(0.05, rank)] * 2)
+        for rank in (4, 9)
     )
-    # Rounding of weights moves the effective rank of equal singular values a little below 8.
-    assert judged(half)["rank"].verdict == "held"
-    assert "effective rank 8.0 of at most 16 (0.500 of it)" in judged(half)["rank"].measured
+    # Not half itself: rounding of weights may move an effective rank by a hair.
+    assert judged(low)["rank"].verdict == "held"
+    assert "effective rank 4.0 of at most 16 (0.250 of it)" in judged(low)["rank"].measured
     assert judged(more)["rank"].verdict == "not held"
 
 
