@@ -116,6 +116,10 @@ class Home:
         """A sweep's page."""
         return self.path / "reports" / f"{name}.html"
 
+    def figure(self, name: str) -> Path:
+        """A figure of a batch of the paper's."""
+        return self.path / "reports" / f"{name}.svg"
+
     @property
     def tune(self) -> Path:
         """Ray Tune's own folder; nothing in it is ever read."""

@@ -54,7 +54,7 @@ def negative_bias_is_best(result: BatchResult) -> Judgement:
         + (", at every learning rate" if len(found) > 1 else ""),
         measured=f"{rules.FEATURE} "
         + ", ".join(f"{words} (learning rate {rate:g})" for rate, (_, words) in found.items()),
-        verdict=held_in([holds for holds, _ in found.values()]),
+        verdict=held_in([holds for holds, _ in found.values() if holds is not None]),
     )
     return Judgement(
         statement="The most monosemantic network starts at a negative mean bias, at no cost in "

@@ -1,7 +1,7 @@
 """The paper's claims, each judged from a few of its batches at one size and budget."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.paper import rules
 from service.paper.bias_rules import biases_tell, useful_bias_goes_with_root
@@ -81,24 +81,27 @@ def _of_the_loss(found: Found) -> tuple[Evidence, ...]:
 def _of_the_bias(found: Found) -> tuple[Evidence, ...]:
     results = found.batches
     without, with_bias = results["LR1"].points, results["LR3"].points
-    ratios = [
-        (
-            f"learning rate {mine.number('learning_rate'):g}",
-            mine.loss / theirs.loss if mine.is_complete and theirs.is_complete else None,
-        )
+    pairs = [
+        (f"learning rate {mine.number('learning_rate'):g}", mine, theirs)
         for mine, theirs in zip(with_bias, without, strict=True)
     ]
+    ratios = [
+        (where, mine.loss / theirs.loss if mine.is_complete else None)
+        for where, mine, theirs in pairs
+        if theirs.is_complete
+    ]
+    missing = [where for where, _, theirs in pairs if not theirs.is_complete]
     return (
         *biases_tell([*without, *with_bias]),
         rules.highly_monosemantic_at_every(with_bias, "learning_rate"),
-        rules.no_cost(ratios, "that without a bias at the same rate"),
+        rules.no_cost(ratios, "that without a bias at the same rate", missing=missing),
         useful_bias_goes_with_root([results[name] for name in _BIAS_GRIDS]),
     )
 
 
 def _of_the_width(found: Found) -> tuple[Evidence, ...]:
     return tuple(
-        Evidence(says=f"{name}: {piece.says}", measured=piece.measured, verdict=piece.verdict)
+        replace(piece, says=f"{name}: {piece.says}")
         for name in ("K0", "K1")
         for points in (found.batches[name].points,)
         for piece in (

@@ -101,13 +101,16 @@ def highly_monosemantic_at_every(points: Sequence[PointResult], name: str) -> Ev
     )
 
 
-def no_cost(ratios: Sequence[tuple[str, float | None]], against: str) -> Evidence:
+def no_cost(
+    ratios: Sequence[tuple[str, float | None]], against: str, *, missing: Sequence[str] = ()
+) -> Evidence:
     """Losses are no higher than others.
 
     Args:
-        ratios: Where, in words, and the loss there over the other's; None where one of them is not
-            known, since a network failed.
+        ratios: Where, in words, and the loss there over the other's; None where it is not known,
+            since the network there failed.
         against: Whose the others are.
+        missing: Where, in words, the other one failed: nothing can be held beside it.
     """
     cases = [ratio is not None and ratio <= 1.0 + NO_COST for _, ratio in ratios]
     each = ", ".join(
@@ -116,7 +119,8 @@ def no_cost(ratios: Sequence[tuple[str, float | None]], against: str) -> Evidenc
     )
     return Evidence(
         says=f"a loss of at most {1.0 + NO_COST} times {against}",
-        measured=f"loss {each}" if ratios else f"no loss to hold beside {against}",
+        measured=(f"loss {each}" if ratios else f"no loss to hold beside {against}")
+        + (f"; not tested at {', '.join(missing)}, where the other failed" if missing else ""),
         verdict=held_in(cases),
     )
 
@@ -133,16 +137,17 @@ def no_cost_beside_baseline(
     return no_cost(ratios, f"the zero-bias network's at learning rate {baseline_rate:g}")
 
 
-def negative_is_best(points: Sequence[PointResult]) -> tuple[bool, str]:
+def negative_is_best(points: Sequence[PointResult]) -> tuple[bool | None, str]:
     """Whether the most monosemantic network starts at a negative bias, and the numbers.
 
     It must have clearly more monosemantic neurons than any that starts at a bias of 0 or above.
+    None where there are not both to compare.
     """
     complete = [point for point in points if point.is_complete]
     negative = [point for point in complete if point.number("initial_bias") < 0.0]
     others = [point for point in complete if point.number("initial_bias") >= 0.0]
     if not negative or not others:
-        return False, f"too few points trained to the end{_failed(points)}"
+        return None, f"too few points trained to the end{_failed(points)}"
     best, beside = most_monosemantic(negative), most_monosemantic(others)
     words = (
         f"{best.monosemantic:.2f} at {best.number('initial_bias'):g} against "

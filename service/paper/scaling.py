@@ -27,16 +27,23 @@ class Scaling:
     batch_size: int = BATCH_SIZE
     num_seeds: int = 1
 
-    @property
-    def options(self) -> tuple[tuple[str, int], ...]:
-        """Options of the command that ask for what is not the paper's: name and value."""
+    def options(self, usual: "Scaling") -> tuple[tuple[str, int], ...]:
+        """Options of the command that ask for it: name and value.
+
+        Args:
+            usual: What the command trains without options, which goes without saying.
+        """
         asked = (
-            ("--scale", self.scale, 1),
-            ("--steps", self.num_steps, NUM_STEPS),
-            ("--batch-size", self.batch_size, BATCH_SIZE),
-            ("--seeds", self.num_seeds, 1),
+            ("--scale", self.scale, usual.scale),
+            ("--steps", self.num_steps, usual.num_steps),
+            ("--batch-size", self.batch_size, usual.batch_size),
+            ("--seeds", self.num_seeds, usual.num_seeds),
         )
-        return tuple((name, value) for name, value, paper in asked if value != paper)
+        return tuple((name, value) for name, value, without in asked if value != without)
+
+
+# What a batch is trained at where nothing else is asked for.
+PAPERS_OWN = Scaling()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from math import prod
 
 from search_spaces.paper import Batch
 from service.paper.notes import listed, notes
-from service.paper.scaling import ScaledBatch, Scaling
+from service.paper.scaling import PAPERS_OWN, ScaledBatch, Scaling
 from service.spec import Spec, parse_spec
 from service.spec.yaml_values import flow
 
@@ -41,9 +41,15 @@ class BatchSweep:
         return parse_spec(self.text, origin="the sweep file of a batch")
 
 
-def command(name: str, scaling: Scaling) -> str:
-    """The command that trains a batch, goes on with it, or shows it."""
-    options = (f" {option} {value}" for option, value in scaling.options)
+def command(name: str, scaling: Scaling, usual: Scaling = PAPERS_OWN) -> str:
+    """The command that trains a batch, goes on with it, or shows it.
+
+    Args:
+        name: The batch's name, or another that the command takes.
+        scaling: How it is to be trained.
+        usual: How the command trains what is so named without options.
+    """
+    options = (f" {option} {value}" for option, value in scaling.options(usual))
     return f"monosweep paper {name}{''.join(options)}"
 
 
@@ -97,7 +103,7 @@ def _text(scaled: ScaledBatch, density: float, suffix: str) -> str:
             *_comment("Jermyn, Schiefer and Hubinger 2022, arXiv:2211.09169, table 1."),
             f"# To train it, go on with it or see it: {command(batch.name, scaling)}",
             "",
-            f"name: {_name(batch, scaling)}{suffix}",
+            f"name: {name_of(scaled)}{suffix}",
             *(f"{key}: {flow(value)}" for key, value in parts.items()),
             "",
             "# Every point of the grid once, each to its end.",
@@ -116,11 +122,12 @@ def _text(scaled: ScaledBatch, density: float, suffix: str) -> str:
     )
 
 
-def _name(batch: Batch, scaling: Scaling) -> str:
+def name_of(scaled: ScaledBatch) -> str:
     """``paper-LR1-scale2-steps8192-batch256``: what is the paper's own goes without saying."""
     short = {"--batch-size": "batch"}
-    options = (f"-{short.get(name, name[2:])}{value}" for name, value in scaling.options)
-    return f"paper-{batch.name}{''.join(options)}"
+    options = scaled.scaling.options(PAPERS_OWN)
+    asked = "".join(f"-{short.get(name, name[2:])}{value}" for name, value in options)
+    return f"paper-{scaled.batch.name}{asked}"
 
 
 def _own(batch: Batch, name: str, otherwise: float) -> float:

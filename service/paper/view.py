@@ -1,6 +1,7 @@
 """What ``monosweep paper`` prints for people."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -89,22 +90,34 @@ def plan_view(scaled: ScaledBatch, *, is_here: bool) -> Group:
     return Group(_title(scaled), *_notes(scaled), _indented(f"Trained: {planned}.", 2))
 
 
-def batch_view(result: BatchResult, judgement: Judgement) -> Group:
-    """The points of a batch, and whether its claim held."""
+def batch_view(result: BatchResult, judgement: Judgement, figures: Sequence[Path]) -> Group:
+    """The points of a batch, where its figures are, and whether its claim held."""
     return Group(
         _title(result.scaled),
         *_notes(result.scaled),
         _table(result),
+        *_figures(figures),
         *_judgement_lines("Claim", judgement),
         _stands_on(result.sweeps),
     )
 
 
-def claims_view(claims: Sequence[JudgedClaim], results: Iterable[BatchResult]) -> Group:
-    """Each claim, its evidence, and whether it held at this size and budget."""
+def claims_view(
+    claims: Sequence[JudgedClaim],
+    results: Iterable[BatchResult],
+    figures: Mapping[str, Sequence[Path]],
+) -> Group:
+    """Each claim, its evidence, and whether it held at this size and budget.
+
+    Args:
+        claims: The claims.
+        results: The batches that they are judged from.
+        figures: Where each batch's are, by its name.
+    """
     parts: list[RenderableType] = []
     for result in results:
         parts += [_title(result.scaled), *_notes(result.scaled), _table(result)]
+        parts += _figures(figures[result.name])
     for judged in claims:
         parts += _judgement_lines(f"Claim {judged.claim.number}", judged.judgement)
         parts += [_stands_on(judged.sweeps), Text()]
@@ -138,6 +151,11 @@ def _table(result: BatchResult) -> Table:
     return table
 
 
+def _figures(paths: Sequence[Path]) -> list[Text]:
+    """A line for each, whole: a path that is broken over lines cannot be copied."""
+    return [Text(f"  Figure: {path}", no_wrap=True, overflow="ignore") for path in paths]
+
+
 def _numbers(point: PointResult) -> list[str]:
     if not point.is_complete:
         return ["failed", "-", "-", "-", "-"]
@@ -156,15 +174,17 @@ def _judgement_lines(title: str, judgement: Judgement) -> list[RenderableType]:
     return [
         Text.assemble((title, "bold"), f": {judgement.statement}"),
         Text.assemble(
-            (verdict.capitalize(), f"bold {_STYLES[verdict]}"), " at this size and budget:"
+            (judgement.in_words, f"bold {_STYLES[verdict]}"), " at this size and budget:"
         ),
         *(line for piece in judgement.evidence for line in _evidence_lines(piece)),
     ]
 
 
 def _evidence_lines(piece: Evidence) -> list[RenderableType]:
+    beside = "beside the claim, not counted: " if piece.is_note else ""
+    said = Text.assemble(beside, (piece.verdict, _STYLES[piece.verdict]), f": {piece.says}")
     return [
-        _indented(Text.assemble((piece.verdict, _STYLES[piece.verdict]), f": {piece.says}"), 2),
+        _indented(said, 2),
         _indented(piece.measured, 4),
     ]
 

@@ -269,6 +269,7 @@ def test_paper_lists_the_batches_and_what_they_vary(monosweep: Call) -> None:
         (("LR1", "--steps", "1"), "--steps must be from 2 to"),
         (("LR1", "--batch-size", "0"), "--batch-size must be from 1 to"),
         (("LR1", "--seeds", "0"), "--seeds must be from 1 to"),
+        (("--scale", "2"), "options must come with a BATCH that they are for, found --scale"),
     ],
 )
 def test_paper_refuses_what_it_cannot_train(

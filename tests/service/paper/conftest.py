@@ -1,6 +1,8 @@
 """Batches whose results are made by hand."""
 
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +12,9 @@ from search_spaces.paper import BATCHES
 from service.columns import NEURONS_SCHEMA
 from service.paper.result import BatchResult, PointResult
 from service.paper.scaling import Scaling, scaled
+
+# Networks by hand, shared by several tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
 MakePoint = Callable[..., PointResult]
 MakeResult = Callable[..., BatchResult]

@@ -84,6 +84,20 @@ def test_two_grids_are_judged_at_each_rate(make_point, make_result):
     assert [piece.verdict for piece in judgement.evidence] == ["held in part", "held"]
 
 
+def test_a_rate_at_which_too_little_was_trained_refutes_nothing(make_point, make_result):
+    points = [
+        make_point((0.8 if bias == -0.8 else 0.1) if rate < 0.02 else None, initial_bias=bias,
+                   learning_rate=rate)
+        for rate in RATES
+        for bias in BIASES
+    ]  # fmt: skip
+    best = judged(make_result("G3", points, baseline_rate=0.01)).evidence[0]
+    assert best.verdict == "held"
+    assert "too few points trained to the end; 11 of 11 points failed (learning rate 0.03)" in (
+        best.measured
+    )
+
+
 @pytest.mark.parametrize(("falls", "verdict"), [(True, "held"), (False, "not held")])
 def test_one_bias_for_many_densities(make_point, make_result, falls, verdict):
     densities = BATCHES["E1"].feature_density

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from search_spaces.paper import BATCHES
 from service.paper.claims import BATCHES_OF_CLAIMS, CLAIMS, CLAIMS_SCALING, Found, judged
 from service.paper.scaling import scaled
@@ -60,6 +62,19 @@ def test_a_rate_that_fails_is_not_at_no_cost(make_point, make_result):
     second = judged(results_of(make_point, make_result, lever))[1]
     assert "failed at learning rate 0.03" in second.judgement.sentence
     assert second.judgement.verdict == "held in part"
+
+
+def test_a_rate_whose_zero_bias_network_failed_is_not_judged(make_point, make_result):
+    found = results_of(make_point, make_result, dict.fromkeys(RATES, (0.5, 0.9)))
+    first = found.batches["LR1"]
+    points = tuple(
+        make_point(None, learning_rate=0.03) if point.number("learning_rate") == 0.03 else point
+        for point in first.points
+    )
+    batches = {**found.batches, "LR1": replace(first, points=points)}
+    cost = judged(Found(batches, ()))[1].judgement.evidence[3]
+    assert cost.verdict == "held"
+    assert cost.measured.endswith("; not tested at learning rate 0.03, where the other failed")
 
 
 def test_for_programs(make_point, make_result):

@@ -93,6 +93,15 @@ def test_costs_are_told_where_they_are():
     assert found.says == "a loss of at most 1.02 times another's"
 
 
+def test_what_has_nothing_beside_it_is_told_and_not_judged():
+    found = rules.no_cost([("rate 1", 1.0)], "another's", missing=["rate 2", "rate 3"])
+    assert found.verdict == "held"
+    assert found.measured == (
+        "loss 1.000 times at rate 1; not tested at rate 2, rate 3, where the other failed"
+    )
+    assert rules.no_cost([], "another's", missing=["rate 2"]).verdict == "not tested"
+
+
 def test_the_baseline_says_nothing_of_other_learning_rates(make_point):
     points = [
         make_point(0.5, loss_ratio=1.01, learning_rate=0.01),
@@ -110,12 +119,13 @@ def test_the_baseline_says_nothing_of_other_learning_rates(make_point):
         ({-1.0: 0.59, 0.1: 0.5}, False),
         ({-2.0: 0.0, -1.0: 0.4, 0.1: 0.0, 1.0: 0.5}, False),
         ({-1.0: 0.0, 0.1: 0.0}, False),
-        ({-1.0: None, 0.1: 0.0}, False),
+        ({-1.0: None, 0.1: 0.0}, None),
+        ({-1.0: 0.9, 0.1: None}, None),
     ],
 )
 def test_a_negative_bias_is_best_where_it_is_clearly_so(make_point, by_bias, holds):
     points = [make_point(found, initial_bias=bias) for bias, found in by_bias.items()]
-    assert rules.negative_is_best(points)[0] == holds
+    assert rules.negative_is_best(points)[0] is holds
 
 
 def test_of_equal_points_the_smallest_bias_is_best(make_point):

@@ -81,7 +81,11 @@ def test_what_cannot_be_is_refused(name, asked, message):
         batch_of(name, **asked)
 
 
-def test_options_are_those_that_are_not_the_papers():
-    assert Scaling().options == ()
-    assert SMALL.options == (("--scale", 2), ("--steps", 8192), ("--batch-size", 256))
-    assert Scaling(num_seeds=3).options == (("--seeds", 3),)
+def test_options_are_those_that_are_not_usual():
+    assert Scaling().options(Scaling()) == ()
+    assert SMALL.options(SMALL) == ()
+    assert SMALL.options(Scaling()) == (("--scale", 2), ("--steps", 8192), ("--batch-size", 256))
+    assert Scaling(num_seeds=3).options(Scaling()) == (("--seeds", 3),)
+    # The paper's own must be asked for where something else is usual.
+    papers = (("--scale", 1), ("--steps", 131072), ("--batch-size", 8192))
+    assert Scaling().options(SMALL) == papers
