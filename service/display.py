@@ -13,6 +13,7 @@ from service.estimate import Estimate
 from service.home import without_password
 from service.planning import Resolved
 from service.trials import PHASES, TITLES
+from service.wording import listed
 
 Json = Mapping[str, Any]
 
@@ -276,9 +277,7 @@ def _budgets(search: Json) -> list[Text]:
         "patience": "{} trials in a row without a better one",
     }
     given = [text.format(search[name]) for name, text in words.items() if search[name] is not None]
-    *first, last = given or [""]
-    listed = f"{', '.join(first)} or {last}" if first else last
-    return [Text(f"search     ends sooner after {listed}")] if given else []
+    return [Text(f"search     ends sooner after {listed(given, 'or')}")] if given else []
 
 
 def _stopping(rungs: Sequence[int]) -> str:

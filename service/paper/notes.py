@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from search_spaces.paper import BATCH_SIZE, NUM_STEPS, Batch
 from service.paper.scaling import ScaledBatch, Scaling, decays, largest_decay
+from service.wording import listed
 
 # With fewer inputs hardly any neuron becomes monosemantic, whatever the settings.
 INPUTS_THAT_SHOW = 16
@@ -22,7 +23,7 @@ def notes(scaled: ScaledBatch) -> tuple[str, ...]:
 
 
 def _size(original: Batch, batch: Batch, scale: int) -> Iterator[str]:
-    neurons = listed(batch.values("num_neurons"))
+    neurons = listed_numbers(batch.values("num_neurons"))
     sizes = f"{batch.num_features} features, {batch.num_inputs} inputs, {neurons} neurons"
     if scale == 1:
         yield f"Size: {sizes}, the paper's own."
@@ -57,10 +58,9 @@ def _length(scaling: Scaling) -> Iterator[str]:
         )
 
 
-def listed(values: Sequence[float]) -> str:
+def listed_numbers(values: Sequence[float]) -> str:
     """``0.001, 0.003 and 0.005``."""
-    *first, last = (f"{value:.4g}" for value in values)
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed(f"{value:.4g}" for value in values)
 
 
 def _seeds(num_seeds: int) -> str:
@@ -82,19 +82,19 @@ def _bias_decay(original: Batch, scaling: Scaling) -> Iterator[str]:
         return
     adjusted = decays(original, scaling.num_steps)
     longer = NUM_STEPS / scaling.num_steps
-    product = f"{listed(papers)} times {longer:.6g}"
+    product = f"{listed_numbers(papers)} times {longer:.6g}"
     alike = f"as much in all over {'fewer' if longer > 1.0 else 'more'} steps as the paper's"
     capped = [
         paper for paper, decay in zip(papers, adjusted, strict=True) if decay < paper * longer
     ]
     if not capped:
-        yield f"Bias decay: {listed(adjusted)}, the paper's {product}, which pulls {alike}."
+        yield f"Bias decay: {listed_numbers(adjusted)}, the paper's {product}, which pulls {alike}."
         return
     most, rate = largest_decay(original), max(original.values("learning_rate"))
     yield (
-        f"Bias decay: {listed(adjusted)}. The paper's {product} would pull {alike}, but it is "
-        f"capped at {most * rate:g} / {rate:g} = {most:.4g}, so that bias decay times the learning "
-        f"rate stays below 1: {listed(capped)} pulls less here than in the paper."
+        f"Bias decay: {listed_numbers(adjusted)}. The paper's {product} would pull {alike}, but it "
+        f"is capped at {most * rate:g} / {rate:g} = {most:.4g}, so that bias decay times the learning "
+        f"rate stays below 1: {listed_numbers(capped)} pulls less here than in the paper."
     )
     num_same = len(adjusted) - len(set(adjusted))
     if num_same:

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from search_spaces.paper import Batch
-from service.paper.notes import listed, notes
+from service.paper.notes import listed_numbers, notes
 from service.paper.scaling import PAPERS_OWN, ScaledBatch, Scaling
 from service.spec import Spec, parse_spec
 from service.spec.yaml_values import flow
@@ -145,7 +145,9 @@ def _space(batch: Batch) -> Mapping[str, object]:
 
 
 def _varied(batch: Batch) -> str:
-    return " and ".join(f"{grid_words(name)} {listed(grid)}" for name, grid in batch.grids.items())
+    return " and ".join(
+        f"{grid_words(name)} {listed_numbers(grid)}" for name, grid in batch.grids.items()
+    )
 
 
 _WORDS = {"num_neurons": "neurons", "l1": "L1 penalty", "initial_bias": "initial mean bias"}

@@ -13,7 +13,7 @@ from search_spaces.paper import BATCHES, Batch
 from service.estimate import estimate
 from service.paper.claims import JudgedClaim
 from service.paper.judgement import Evidence, Held, Judgement
-from service.paper.notes import listed, notes
+from service.paper.notes import listed_numbers, notes
 from service.paper.result import BatchResult, PointResult
 from service.paper.scaling import ScaledBatch
 from service.paper.sweep_files import grid_words, sweeps_of
@@ -126,7 +126,7 @@ def claims_view(
 
 def _title(scaled: ScaledBatch) -> Text:
     varied = " and ".join(
-        f"{grid_words(name)} {listed(grid)}" for name, grid in scaled.batch.grids.items()
+        f"{grid_words(name)} {listed_numbers(grid)}" for name, grid in scaled.batch.grids.items()
     )
     return Text.assemble((f"The paper's batch {scaled.batch.name}", "bold"), f": {varied}")
 

@@ -9,8 +9,9 @@ from service.objective import baseline_rate
 from service.opened import OpenSweep
 from service.report.figure import shown
 from service.report.section import Section, rendered
-from service.report.words import listed, moment, short, span
+from service.report.words import moment, short, span
 from service.trials import PHASES, Trial
+from service.wording import listed
 
 MOST_REASONS = 12
 _NUM_NAMED = 3

@@ -1,8 +1,8 @@
 """What a sweep asks, in words, from its file."""
 
 from service.objective import LOSS_RATIO, NUM_NEURONS, Goal, Objective, in_words, objective_of
-from service.report.words import listed
 from service.spec import Spec
+from service.wording import listed
 
 
 def question(spec: Spec) -> str:

@@ -49,8 +49,3 @@ def setting_words(params: Mapping[str, object]) -> str:
         f"{value} neurons" if name == NUM_NEURONS else f"{in_words(name)} {short(value)}"
         for name, value in params.items()
     )
-
-
-def listed(words: list[str], last: str = "and") -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

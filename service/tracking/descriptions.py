@@ -3,13 +3,14 @@
 Markdown, as MLflow renders it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from service.objective import LOSS_RATIO, Objective, in_words
 from service.tracking.facts import Facts
 from service.tracking.views import FIRST_VIEW, View, link
 from service.trials import Trial
 from service.verdict import Json
+from service.wording import listed
 
 NOTE = "mlflow.note.content"
 
@@ -34,7 +35,7 @@ def of_experiment(facts: Facts, views: Sequence[View], experiment_id: str) -> st
             # MLflow's page shows the first line until somebody unfolds the rest.
             f"**Look at:** {' · '.join(links)}",
             f"{spec.name} is a sweep over toy models of monosemanticity. It asks which settings of "
-            f"{_listed(in_words(name) for name in spec.space.varied)} bring the "
+            f"{listed(in_words(name) for name in spec.space.varied)} bring the "
             f"{_goals(facts.objective)}{_limits(facts.objective)}.",
             f"Every run is one network or a few, trained from scratch: {task.num_features} sparse "
             f"features seen through {task.num_inputs} inputs, task `{task.kind}`, "
@@ -118,7 +119,7 @@ when two share a feature |
 
 
 def _goals(objective: Objective) -> str:
-    return _listed(
+    return listed(
         f"{'highest' if goal.direction == 'maximize' else 'lowest'} {goal.words}"
         for goal in objective.goals
     )
@@ -127,17 +128,12 @@ def _goals(objective: Objective) -> str:
 def _limits(objective: Objective) -> str:
     if not objective.limits:
         return ""
-    return ", with " + _listed(
+    return ", with " + listed(
         f"a loss {limit.words} {limit.bound:g} times the baseline's"
         if limit.name == LOSS_RATIO
         else f"{in_words(limit.name)} {limit.words} {limit.bound:g}"
         for limit in objective.limits
     )
-
-
-def _listed(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _what(trial: Trial, facts: Facts) -> str:
@@ -176,7 +172,7 @@ def _came(trial: Trial, facts: Facts) -> str:
         kept = (
             ", within every limit" if facts.is_feasible(trial) else ", **not within every limit**"
         )
-    return f"It ended with {_listed(found)}{kept}.{same}"
+    return f"It ended with {listed(found)}{kept}.{same}"
 
 
 def _call(name: str, arguments: Mapping[str, object]) -> str:

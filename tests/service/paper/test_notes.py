@@ -1,7 +1,7 @@
 import pytest
 
 from search_spaces.paper import BATCHES
-from service.paper.notes import listed, notes
+from service.paper.notes import listed_numbers, notes
 from service.paper.scaling import Scaling, scaled
 
 
@@ -61,5 +61,5 @@ def test_effects_that_are_not_there_are_not_told_of():
 
 
 def test_a_list_for_people():
-    assert listed([0.5]) == "0.5"
-    assert listed([0.001, 2048, 1e-7]) == "0.001, 2048 and 1e-07"
+    assert listed_numbers([0.5]) == "0.5"
+    assert listed_numbers([0.001, 2048, 1e-7]) == "0.001, 2048 and 1e-07"
