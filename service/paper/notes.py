@@ -93,8 +93,8 @@ def _bias_decay(original: Batch, scaling: Scaling) -> Iterator[str]:
     most, rate = largest_decay(original), max(original.values("learning_rate"))
     yield (
         f"Bias decay: {listed_numbers(adjusted)}. The paper's {product} would pull {alike}, but it "
-        f"is capped at {most * rate:g} / {rate:g} = {most:.4g}, so that bias decay times the learning "
-        f"rate stays below 1: {listed_numbers(capped)} pulls less here than in the paper."
+        f"is capped at {most * rate:g} / {rate:g} = {most:.4g}, so that bias decay times the "
+        f"learning rate stays below 1: {listed_numbers(capped)} pulls less here than in the paper."
     )
     num_same = len(adjusted) - len(set(adjusted))
     if num_same:
