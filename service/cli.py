@@ -240,7 +240,7 @@ def main() -> None:
         handlers=[RichHandler(console=err, show_time=False, show_path=False, show_level=False)],
     )
     try:
-        app()
+        app(prog_name="monosweep")
     except MonosweepError as error:
         style = "yellow" if isinstance(error, InterruptedSweepError) else "red"
         said = without_password(str(error))

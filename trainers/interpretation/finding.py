@@ -197,8 +197,7 @@ def _where_better(removal: Removal) -> str:
 
 def _conclusion(found: Interpretation) -> str:
     whole, diffuse = found.polysemantic, found.diffuse
-    like = whole.block.likeness
-    is_defined = like is not None or not whole.block.spectrum.rank
+    is_defined = whole.block.likeness is not None or not whole.block.spectrum.rank
     if not is_defined or len(whole.block.neurons) < FEW_NEURONS:
         return "Whether they are a correction that is the same for every feature stays open."
     if is_correction(whole):
@@ -206,11 +205,14 @@ def _conclusion(found: Interpretation) -> str:
     if is_correction(diffuse):
         others = "the polysemantic neurons as a whole are none"
         return f"{_so(diffuse, 'the diffuse neurons')}; {others}."
-    if like is not None and _is_like(like) and _is_same(like):
-        return (
-            "So the polysemantic neurons treat all features much alike, but too much of what the "
-            "network does is lost without them to call them a correction."
-        )
+    for part, who in ((whole, "the polysemantic neurons"), (diffuse, "the diffuse neurons")):
+        like = part.block.likeness
+        if like is not None and _is_like(like) and _is_same(like):
+            return (
+                f"So {who} treat all features much alike, but too much of what the network does is "
+                f"lost without them (more than {1 - KEPT_FROM:.0%} of what it gains over answering "
+                "zero) to call them a correction."
+            )
     return "So these are not neurons that add a correction which is the same for every feature."
 
 

@@ -112,7 +112,7 @@ def test_what_the_network_stands_on_is_no_correction(by_hand, pairs):
     assert not is_correction(found.polysemantic)
     words = finding_of(found)
     assert "There are no monosemantic neurons to remove for comparison." in words
-    assert words.endswith("is lost without them to call them a correction.")
+    assert words.endswith("gains over answering zero) to call them a correction.")
 
 
 def test_neurons_for_features_of_their_own_are_no_correction(by_hand, rows, directions, one_each):
