@@ -88,7 +88,7 @@ def test_mlflow_shows_one_flat_run_a_trial_and_a_summary(finished: Shell) -> Non
     summary = by_trial[None]
     assert summary.info.run_name == "summary"
     names = {artifact.path for artifact in client.list_artifacts(summary.info.run_id)}
-    assert names == {"sweep.yaml", "verdict.json"}
+    assert names == {"sweep.yaml", "verdict.json", "report.html", "figures", "tables"}
 
 
 def test_runs_can_be_filtered_as_people_filter(finished: Shell) -> None:
