@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from service import follow as following
+from service.commands.looking import watch
 from service.errors import LedgerAwayError, SweepDeletingError
 from service.follow import follow
 from service.home import Home
 from service.ledger import Writer, release
-from service.looking import watch
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from search_spaces.paper import BATCHES
+from service.commands import paper as command
 from service.errors import InterruptedSweepError, UserError
-from service.paper import command
 from service.paper.claims import CLAIMS_SCALING
 from service.paper.scaling import Scaling
 from service.paper.sweep_files import command as command_of

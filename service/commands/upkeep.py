@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.errors import InterruptedSweepError, MonosweepError, UserError
-from service.terminal import (
+from service.commands.terminal import (
     JsonOption,
     NameArgument,
     err,
@@ -15,6 +14,7 @@ from service.terminal import (
     out,
     print_json,
 )
+from service.errors import InterruptedSweepError, MonosweepError, UserError
 
 if TYPE_CHECKING:
     from service.deletion import Extent

@@ -6,8 +6,16 @@ from typing import Annotated
 
 import typer
 
+from service.commands.terminal import (
+    JsonOption,
+    NameArgument,
+    err,
+    home_here,
+    ledger_here,
+    out,
+    print_json,
+)
 from service.errors import InterruptedSweepError, MonosweepError, SweepFailedError
-from service.terminal import JsonOption, NameArgument, err, home_here, ledger_here, out, print_json
 
 TrialArgument = Annotated[
     str,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.terminal import AddressOption, JsonOption, err, home_here, out, print_json
 from service.errors import UserError
-from service.terminal import AddressOption, JsonOption, err, home_here, out, print_json
 
 if TYPE_CHECKING:
     from service.paper.result import BatchResult

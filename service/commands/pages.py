@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.terminal import err, home_here, out
 from service.errors import UserError
 from service.home import without_password
-from service.terminal import err, home_here, out
 
 if TYPE_CHECKING:
     from service.home import Home

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import NameArgument, home_here, ledger_here, out
+from service.commands.terminal import NameArgument, home_here, ledger_here, out
 
 
 def report(

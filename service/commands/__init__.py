@@ -1,0 +1,1 @@
+"""What each command does: reads its words, calls the rest of the service, shows what came of it."""
