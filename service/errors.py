@@ -62,6 +62,14 @@ class SweepExistsError(UserError):
     """A sweep of this name is already in the ledger."""
 
 
+class KeyReusedError(UserError):
+    """An idempotency key was used for another submission before."""
+
+
+class TokenError(UserError):
+    """A token cannot be made or revoked as asked."""
+
+
 class SweepNotFoundError(UserError):
     """No sweep of this name is in the ledger."""
 

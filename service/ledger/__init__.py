@@ -1,8 +1,10 @@
 """The ledger: the durable truth of a sweep, in one relational database."""
 
+from service.ledger import audit, queue, tokens
 from service.ledger.history import in_order_of_end, seconds_at_work
 from service.ledger.lease import Lease, Renewal, being_deleted, held, release, take
 from service.ledger.reading import Attempt, Ledger, SweepRecord, unfinished
+from service.ledger.sweep_row import NewSweep
 from service.ledger.tables import ABANDONED, RECORDED
 from service.ledger.writing import Writer
 
@@ -12,14 +14,18 @@ __all__ = [
     "Attempt",
     "Lease",
     "Ledger",
+    "NewSweep",
     "Renewal",
     "SweepRecord",
     "Writer",
+    "audit",
     "being_deleted",
     "held",
     "in_order_of_end",
+    "queue",
     "release",
     "seconds_at_work",
     "take",
+    "tokens",
     "unfinished",
 ]

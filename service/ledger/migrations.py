@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table
 
 from service.ledger.checksums import add_checksums
 
-VERSION = 8
+VERSION = 9
 _FIRST_WITH_CHECKSUMS = 4
 _STATEMENTS: Mapping[int, Sequence[str]] = {
     2: ("ALTER TABLE monosweep_attempts ADD COLUMN first_step INTEGER",),
@@ -22,6 +22,7 @@ _STATEMENTS: Mapping[int, Sequence[str]] = {
         "ALTER TABLE monosweep_results ADD COLUMN weights TEXT",
         "ALTER TABLE monosweep_attempts ADD COLUMN worker TEXT",
     ),
+    9: (),  # a server's tables, which are made with those that are missing
 }
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
-from service.ledger import checksums, tables
+from service.ledger import checksums, sweep_row, tables
 from service.ledger.lease import being_deleted, is_live
 from service.ledger.outcomes import Outcomes, outcomes
 from service.ledger.studies import Studies, open_storage
+from service.ledger.sweep_row import NewSweep
 from service.trials import ENDED, PHASES, EarlierTrial, Phase, Result, State, Trial
 
 
@@ -178,18 +179,15 @@ class Ledger:
         """
         try:
             with tables.writing(self.engine) as connection:
-                row = {
-                    **dict.fromkeys(tables.sweeps.c.keys()),
-                    "name": name,
-                    "spec_text": spec_text,
-                    "settings": dict(settings),
-                    "versions": dict(versions),
-                    "num_trials": num_trials,
-                    "phase": "baseline",
-                    "created_at": tables.time_now(connection),
-                }
-                connection.execute(
-                    insert(tables.sweeps).values({**row, "checksum": checksums.checksum(row)})
+                sweep_row.create(
+                    connection,
+                    NewSweep(
+                        name=name,
+                        spec_text=spec_text,
+                        settings=settings,
+                        versions=versions,
+                        num_trials=num_trials,
+                    ),
                 )
         except IntegrityError as error:
             raise SweepExistsError(f"a sweep named {name!r} is already in the ledger.") from error

@@ -4,15 +4,61 @@ Within the transaction of whoever calls: the ``Writer``, which checks the lease 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from service.errors import SweepNotFoundError
 from service.ledger import checksums, tables
 from service.trials import EarlierTrial
 
 _NO_BUDGETS: Mapping[str, Any] = {"closed": None, "lifted": []}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSweep:
+    """What is recorded of a sweep before anything of it is done.
+
+    Attributes:
+        name: Its name, unique in the ledger.
+        spec_text: The sweep file as the user wrote it.
+        settings: The sweep file with every default filled in.
+        versions: Versions of what changes numbers (monosweep, torch, ...).
+        num_trials: Budget of the search.
+    """
+
+    name: str
+    spec_text: str
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    num_trials: int
+
+
+def create(connection: Connection, new: NewSweep) -> None:
+    """Record a new sweep; raises ``IntegrityError`` if the name is taken."""
+    row = {
+        **dict.fromkeys(tables.sweeps.c.keys()),
+        "name": new.name,
+        "spec_text": new.spec_text,
+        "settings": dict(new.settings),
+        "versions": dict(new.versions),
+        "num_trials": new.num_trials,
+        "phase": "baseline",
+        "created_at": tables.time_now(connection),
+    }
+    connection.execute(insert(tables.sweeps).values({**row, "checksum": checksums.checksum(row)}))
+
+
+def check_exists(connection: Connection, sweep: str) -> None:
+    """Make sure that there is such a sweep.
+
+    Raises:
+        SweepNotFoundError: If there is none.
+    """
+    mine = select(tables.sweeps.c.name).where(tables.sweeps.c.name == sweep)
+    if connection.scalar(mine) is None:
+        raise SweepNotFoundError(f"there must be a sweep named {sweep!r} in the ledger.")
 
 
 def rewrite(connection: Connection, sweep: str, **values: Any) -> None:

@@ -316,7 +316,7 @@ def test_rows_from_before_there_were_budgets_and_standings_keep_their_checksums(
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 8, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 9, found 99"):
         Ledger(home.ledger_url)
 
 
