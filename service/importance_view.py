@@ -21,6 +21,8 @@ def importance_view(found: Json) -> Group:
     ]
     for target in found["targets"]:
         parts += [Text(), *_target_view(target)]
+    if found["trials"]["complete"] < found["min_trials"]:
+        parts += [Text(), Text(_how_to_get_more(found))]
     if any(target["settings"] for target in found["targets"]):
         parts += [
             Text(),
@@ -31,6 +33,16 @@ def importance_view(found: Json) -> Group:
             Text(found["caveat"], style="dim"),
         ]
     return Group(*parts)
+
+
+def _how_to_get_more(found: Json) -> str:
+    """What would bring the trials that are missing."""
+    num_asked = sum(found["trials"].values())
+    enough = num_asked + found["min_trials"] - found["trials"]["complete"]
+    said = f"For more complete trials: monosweep resume {found['name']} --num-trials {enough}"
+    if found["trials"]["pruned"]:
+        return f"{said}, or more, since some are stopped early."
+    return f"{said}."
 
 
 def _target_view(target: Json) -> list[RenderableType]:

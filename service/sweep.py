@@ -89,6 +89,12 @@ def _already_there(record: SweepRecord, spec: Spec) -> str:
     if record.deleting_at is not None:
         return being_deleted(name)
     changed = differences(spec_of(record), spec)
+    if len(changed) == 1 and spec.search.num_trials > record.num_trials:
+        return (
+            f"a sweep named {name!r} is there already, with {record.num_trials} trials. To extend "
+            f"it: monosweep resume {name} --num-trials {spec.search.num_trials}. To have this one "
+            "beside it: monosweep run SPEC --name NAME"
+        )
     if changed:
         return "\n".join(
             [

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "servers"))
+sys.path += [str(Path(__file__).parent / name) for name in ("servers", "browser")]
 
 from object_store import VENV, ObjectStore
 from postgres import Postgres
@@ -125,6 +125,22 @@ def object_store() -> Iterator[ObjectStore]:
     with closing(ObjectStore()) as store:
         store.start()
         yield store
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for a file's tests, which are skipped where there is none.
+
+    Not for all: while it is there, its library has an event loop running in this thread.
+    """
+    pytest.importorskip("playwright", reason="no playwright: make test installs it")
+    from chromium import executable, started
+
+    path = executable()
+    if path is None:
+        pytest.skip("no browser: apt-get install chromium fonts-dejavu-core")
+    with started(path) as found:
+        yield found
 
 
 NewLedgerUrl = Callable[[], str]

@@ -21,6 +21,7 @@ from chromium import executable, started, visit
 from large_sweep import large_sweep
 from many_runs import multiply
 from mlflow_server import MlflowServer
+from playwright.sync_api import Browser
 from runs_page import open_list, sort_by
 
 from service.home import Home
@@ -45,13 +46,13 @@ def quickest(act: Callable[[], object]) -> float:
     return min(found)
 
 
-def measure(folder: Path, num_trials: int, chromium: str) -> list[dict[str, Any]]:
+def measure(folder: Path, num_trials: int, browser: Browser) -> list[dict[str, Any]]:
     """A row for each thing that is waited for.
 
     Args:
         folder: Where a sweep is drawn, and MLflow's file made.
         num_trials: Search trials of it.
-        chromium: The browser.
+        browser: The browser.
     """
     home = Home(
         path=folder,
@@ -69,7 +70,7 @@ def measure(folder: Path, num_trials: int, chromium: str) -> list[dict[str, Any]
     projection.analyze()
     page = home.report("large")
     found = {"report written": quickest(lambda: write_report(open_sweep("large", home), home))}
-    with closing(MlflowServer(home.tracking_uri)) as server, started(chromium) as browser:
+    with closing(MlflowServer(home.tracking_uri)) as server:
         server.start()
         seen = visit(browser, "about:blank").page
         runs = f"{server.uri}/#/experiments/{projection.experiment_id}/runs"
@@ -97,8 +98,8 @@ def main(arguments: Sequence[str]) -> int:
     if chromium is None:
         print("bench-pages needs a browser, found none: apt-get install chromium", file=sys.stderr)
         return 2
-    with TemporaryDirectory() as folder:
-        rows = measure(Path(folder), options.trials, chromium)
+    with TemporaryDirectory() as folder, started(chromium) as browser:
+        rows = measure(Path(folder), options.trials, browser)
     for row in rows:
         print(f"{row['case']:45} {row['ours']:6.1f} s")
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

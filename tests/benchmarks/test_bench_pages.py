@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,8 @@ pytest.importorskip("playwright", reason="no playwright: make test installs it")
 import bench_pages
 
 
-def test_each_page_is_waited_for(tmp_path: Path) -> None:
-    chromium = bench_pages.executable()
-    if chromium is None:
-        pytest.skip("no browser: apt-get install chromium fonts-dejavu-core")
-    rows = bench_pages.measure(tmp_path, 40, chromium)
+def test_each_page_is_waited_for(tmp_path: Path, browser: Any) -> None:
+    rows = bench_pages.measure(tmp_path, 40, browser)
     assert [row["case"] for row in rows] == [
         "40 trials: report written",
         "40 trials: report opened",

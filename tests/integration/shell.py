@@ -33,7 +33,7 @@ LONGER = {
     "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 1",
 }
 FREE = "{initial_bias: {float: [-1.0, 0.0]}, num_neurons: {int: [64, 128], step: 32}}"
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def write_spec(folder: Path, space: str = FREE, **replaced: str) -> Path:
@@ -105,7 +105,7 @@ class Shell:
             cwd=self.home.parent,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
 from cluster_kills import kill_workers_nodes_and_head
 
 
-@pytest.mark.timeout(600)
 def test_workers_nodes_and_at_last_the_head_may_be_killed(tmp_path: Path) -> None:
     kill_workers_nodes_and_head(tmp_path, num_kills=4)

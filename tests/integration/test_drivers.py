@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shell import Shell, Started, wait_until, write_spec
+from shell import PATIENCE_S, Shell, Started, wait_until, write_spec
 
 LONGER = {"num_steps: 512": "num_steps: 16384", "learning_rate: 0.02": "learning_rate: 0.005"}
 
@@ -33,13 +33,23 @@ def sleep_past_its_lease(home: Path, sleeper: Started) -> None:
         ledger.execute("UPDATE monosweep_leases SET expires_at = 0")
 
 
+def is_training(home: Path) -> bool:
+    """Whether a worker has said that it trains a cohort."""
+    if not (home / "ledger.db").exists():
+        return False
+    with closing(sqlite3.connect(home / "ledger.db", timeout=30)) as ledger:
+        table = "SELECT 1 FROM sqlite_master WHERE name = 'monosweep_attempts'"
+        said = "SELECT 1 FROM monosweep_attempts WHERE worker IS NOT NULL"
+        return bool(ledger.execute(table).fetchall() and ledger.execute(said).fetchall())
+
+
 def test_of_two_drivers_that_start_at_once_one_works_and_one_is_refused(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
     first = shell.start("run", str(write_spec(tmp_path)))
     first.until("baseline: 0 of")
     first.stop(signal.SIGTERM)
     two = [shell.start("resume", "tiny") for _ in range(2)]
-    codes = [one.process.wait(120) for one in two]
+    codes = [one.process.wait(PATIENCE_S) for one in two]
     assert sorted(codes) == [0, 2]
     refused = two[codes.index(2)].said()
     assert "must have one driver only, found process" in refused
@@ -105,8 +115,8 @@ def test_a_signal_to_the_whole_process_group_leaves_checkpoints(tmp_path: Path) 
     long = {"num_steps: 512": "num_steps: 262144", "learning_rate: 0.02": "learning_rate: 0.005"}
     started = shell.start("run", str(write_spec(tmp_path, **long)), own_group=True)
     cohort = shell.home / "cohorts" / "tiny" / "baseline-0"
-    started.until("baseline: 0 of")
-    wait_until(lambda: shell.json("status", "tiny")["phases"]["baseline"]["running"])
+    wait_until(lambda: is_training(shell.home))
+    # Long before its first checkpoint of its own.
     time.sleep(5.0)
     os.killpg(started.process.pid, signal.SIGTERM)
     said = " ".join(started.ends(75).split())

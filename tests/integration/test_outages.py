@@ -24,7 +24,6 @@ def servers(postgres: Postgres, object_store: ObjectStore) -> Iterator[Servers]:
         yield found
 
 
-@pytest.mark.timeout(400)
 def test_servers_may_go_away_in_mid_sweep(longer: Shell, tmp_path: Path, servers: Servers) -> None:
     shell = Shell(tmp_path / "home", servers.variables)
     driver = shell.start("run", str(write_spec(tmp_path, **LONGER)))

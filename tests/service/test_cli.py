@@ -538,6 +538,8 @@ def test_importance_says_when_it_cannot_tell(monosweep: Call, recorded: Writer) 
     assert (said.code, said.err) == (0, "")
     words = "at least 15 complete trials with a loss_ratio, found 1, 1 waiting"
     assert words in " ".join(said.out.split())
+    # One is complete of the two that were asked for.
+    assert "For more complete trials: monosweep resume tiny --num-trials 16." in said.out
     found = monosweep("importance", "tiny", "--json").json()
     assert [target["settings"] for target in found["targets"]] == [[], []]
 
@@ -623,7 +625,13 @@ def test_a_file_that_is_there_already_is_not_run_again(
     changed = tiny_text.replace("num_trials: 4", "num_trials: 5")
     assert parse_spec(changed, origin="test").search.num_trials == 5
     (tmp_path / "tiny.yaml").write_text(changed)
-    refused(monosweep("run", "tiny.yaml"), "search.num_trials: 4 -> 5", "--name NAME")
+    extend = "with 4 trials. To extend it: monosweep resume tiny --num-trials 5"
+    refused(monosweep("run", "tiny.yaml"), extend, "--name NAME")
+    (tmp_path / "tiny.yaml").write_text(changed.replace("loss_margin: 0.5", "loss_margin: 0.4"))
+    both = ("objective.loss_margin: 0.5 -> 0.4", "search.num_trials: 4 -> 5")
+    refused(monosweep("run", "tiny.yaml"), *both, "--name NAME")
+    (tmp_path / "tiny.yaml").write_text(tiny_text.replace("num_trials: 4", "num_trials: 3"))
+    refused(monosweep("run", "tiny.yaml"), "search.num_trials: 4 -> 3", "--name NAME")
     assert len(recorded.ledger.trials("tiny")) == 4
 
 
