@@ -121,10 +121,16 @@ def train(
         # Never on the way out of a lost lease: what is there by now is another driver's.
         writer.check_lease()
         tidying.clear(life.trials)
-        return _finished(life, writer, tracking, Showcase(spec.name, home))
+        return _finished(life, writer, tracking, _showcase(spec.name, home))
 
 
-def _finished(life: "Life", writer: Writer, tracking: "Tracking", showcase: "Showcase") -> Json:
+def _showcase(name: str, home: Home) -> Showcase | None:
+    return Showcase(name, home) if home.is_shown else None
+
+
+def _finished(
+    life: "Life", writer: Writer, tracking: "Tracking", showcase: Showcase | None
+) -> Json:
     """The verdict, recorded; or the interruption, if the life is not at its end."""
     if not life.is_done:
         # No worker is left. Only where the driver was killed the next one ends them.
@@ -208,7 +214,7 @@ def fill_in_tracking(writer: Writer, home: Home) -> None:
     with _tracking(writer, home) as tracking:
         tracking.fill_in(ledger.trials(record.name))
         if record.verdict is not None:
-            tracking.finished(dict(record.verdict), Showcase(record.name, home))
+            tracking.finished(dict(record.verdict), _showcase(record.name, home))
 
 
 def tidy(writer: Writer, home: Home) -> None:

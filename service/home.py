@@ -33,6 +33,14 @@ def _database(url: str) -> str:
     return re.sub(r"^(\w+)(\+\w+)?://([^/@]*@)?", r"\1://", url.partition("?")[0])
 
 
+def _is_shown(word: str) -> bool:
+    if word not in ("on", "off"):
+        raise UserError(
+            f"MONOSWEEP_SHOWCASE must be on or off, found {word}. Mend it, or unset it."
+        )
+    return word == "on"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Home:
     """The places that a sweep writes to.
@@ -42,23 +50,27 @@ class Home:
         ledger_url: The ledger's database, as a SQLAlchemy URL.
         tracking_uri: MLflow's.
         storage: Where curves, neurons and checkpoints lie: a folder or a URI.
+        is_shown: Whether MLflow gets a finished sweep's report, figures, tables and networks too,
+            which take seconds to draw, beside its numbers.
     """
 
     path: Path
     ledger_url: str
     tracking_uri: str
     storage: str
+    is_shown: bool = True
 
     @classmethod
     def from_environment(cls) -> "Home":
         """The home that the environment names; by default all lies below ``./monosweep-home``.
 
         ``MONOSWEEP_HOME`` moves all of it, ``MONOSWEEP_LEDGER_URL``, ``MLFLOW_TRACKING_URI`` and
-        ``MONOSWEEP_STORAGE`` move a part.
+        ``MONOSWEEP_STORAGE`` move a part. ``MONOSWEEP_SHOWCASE=off`` leaves MLflow with numbers.
 
         Raises:
             UserError: If the home cannot be part of a URL, MLflow cannot keep runs where
-                ``MLFLOW_TRACKING_URI`` says, or it would keep them in the ledger's database.
+                ``MLFLOW_TRACKING_URI`` says, or it would keep them in the ledger's database, or
+                ``MONOSWEEP_SHOWCASE`` is neither on nor off.
         """
         path = Path(os.environ.get("MONOSWEEP_HOME") or "monosweep-home").absolute()
         if set("?%#") & set(str(path)):
@@ -84,6 +96,7 @@ class Home:
             ledger_url=ledger_url,
             tracking_uri=tracking_uri,
             storage=os.environ.get("MONOSWEEP_STORAGE") or str(path),
+            is_shown=_is_shown(os.environ.get("MONOSWEEP_SHOWCASE") or "on"),
         )
 
     @property

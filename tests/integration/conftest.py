@@ -14,7 +14,7 @@ from shell import LONGER, Shell, write_spec
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A small sweep, run to its verdict."""
     folder = tmp_path_factory.mktemp("finished")
-    shell = Shell(folder / "home")
+    shell = Shell(folder / "home", {"MONOSWEEP_SHOWCASE": "on"})
     done = shell.run("run", str(write_spec(folder)))
     assert "Look next" in done.stdout
     assert "baseline 2/2" in done.stderr

@@ -96,7 +96,9 @@ class Shell:
         # Bare of what a developer's own shell may point elsewhere.
         elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_", "AWS_")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
-        return {**kept, "MONOSWEEP_HOME": str(self.home), **self.variables}
+        # Few look at what MLflow shows of these sweeps, and it takes longer than most of them.
+        quiet = {"MONOSWEEP_SHOWCASE": "off"}
+        return {**kept, **quiet, "MONOSWEEP_HOME": str(self.home), **self.variables}
 
     def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

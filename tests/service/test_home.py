@@ -188,3 +188,17 @@ def test_the_storage_is_named_alike_wherever_it_is_the_same(
     )
     monkeypatch.setenv("MONOSWEEP_STORAGE", "/shared/sweeps")
     assert Home.from_environment().storage_place == "/shared/sweeps"
+
+
+@pytest.mark.parametrize(("word", "is_shown"), [("", True), ("on", True), ("off", False)])
+def test_mlflow_is_shown_everything_unless_told(
+    monkeypatch: pytest.MonkeyPatch, word: str, is_shown: bool
+) -> None:
+    monkeypatch.setenv("MONOSWEEP_SHOWCASE", word)
+    assert Home.from_environment().is_shown == is_shown
+
+
+def test_what_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONOSWEEP_SHOWCASE", "no")
+    with pytest.raises(UserError, match="MONOSWEEP_SHOWCASE must be on or off, found no"):
+        Home.from_environment()
