@@ -33,8 +33,9 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 	then $(BIN)/monosweep resume quickstart; \
 	else $(BIN)/monosweep run quickstart; fi
 
+# In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
 test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
-	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
+	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: bench-training bench-durability bench-search  ## all benchmarks
 
