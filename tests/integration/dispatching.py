@@ -12,6 +12,6 @@ from service.ledger import Ledger
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     ledger = Ledger(Home.from_environment().ledger_url)
-    with Reconciler(ledger, RayJobs(sys.argv[1]), max_sweeps=2, interval_s=0.5):
+    with Reconciler(ledger, RayJobs(sys.argv[1]), max_sweeps=3, interval_s=0.5):
         while True:
             time.sleep(3600)

@@ -12,14 +12,19 @@ from pathlib import Path
 
 import pytest
 from ray_head import CLIENT, RayHead
-from shell import FREE, LONGER, TINY, Shell, numbers, wait_until
+from shell import FREE, TINY, Shell, numbers, wait_until
 
 from service.home import Home
-from service.ledger import Ledger, NewSweep, queue
+from service.ledger import ABANDONED, Attempt, Ledger, NewSweep, queue
 from service.machine import versions
 from service.spec import parse_spec
 
 SECONDS = 240.0
+ENDLESS = {
+    "num_steps: 512": "num_steps: 1048576",
+    "learning_rate: 0.02": "learning_rate: 0.005",
+    "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 1",
+}
 DISPATCHING = Path(__file__).parent / "dispatching.py"
 
 
@@ -54,11 +59,6 @@ class Served:
     def until_finished(self, name: str) -> None:
         wait_until(lambda: self.ledger.sweep(name).state == "finished", SECONDS)
 
-    def until_at_work(self, name: str) -> None:
-        """Until a cohort of the search has left a checkpoint, and goes on."""
-        cohorts = self.shell.home / "cohorts" / name
-        wait_until(lambda: any(cohorts.glob("search-*/*.safetensors")), SECONDS)
-
     def driver(self, name: str) -> int:
         with closing(sqlite3.connect(self.shell.home / "ledger.db", timeout=30)) as connection:
             query = "SELECT pid FROM monosweep_leases WHERE sweep = ?"
@@ -84,11 +84,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     )
     with (
         closing(Ledger(home.ledger_url)) as ledger,
-        closing(RayHead(shell.environment(), num_cpus=2)) as head,
+        closing(RayHead(shell.environment(), num_cpus=3)) as head,
     ):
         served = Served(head, shell, home, ledger)
+        served.submit("stopped", ENDLESS)
+        served.submit("killed", {})
         served.submit("untouched", {})
-        served.submit("disturbed", LONGER)
         log = folder / "dispatching.txt"
         process = dispatching(shell, head.address, log)
         try:
@@ -100,29 +101,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.mark.timeout(600)
-def test_a_driver_that_is_killed_and_one_that_is_stopped_go_on_to_the_same_numbers(
-    served: Served, longer: Shell
+def test_a_driver_that_is_killed_is_followed_by_another_to_the_same_numbers(
+    served: Served, finished: Shell
 ) -> None:
-    served.until_at_work("disturbed")
-    os.kill(served.driver("disturbed"), signal.SIGKILL)
-    wait_until(lambda: served.entry("disturbed").problem, SECONDS)
-    assert served.entry("disturbed").problem == "its driver was killed by signal 9."
-    # By itself.
-    wait_until(lambda: served.ledger.sweep("disturbed").is_live, SECONDS)
-    assert served.entry("disturbed").num_starts == 2
-    served.until_at_work("disturbed")
-    queue.stop(served.ledger.engine, "disturbed")
-    wait_until(lambda: not served.ledger.sweep("disturbed").is_live, SECONDS)
-    cohorts = served.shell.home / "cohorts" / "disturbed"
-    assert any(cohorts.glob("*/*.safetensors"))
-    assert not served.ledger.sweep("disturbed").finished_at
-    # In good order: what was at work is told to have ended with its driver.
-    outcomes = [attempt.outcome for attempt in served.ledger.attempts("disturbed")]
-    assert None not in outcomes
-    queue.want(served.ledger.engine, "disturbed", owner="ada")
-    served.until_finished("disturbed")
-    assert served.entry("disturbed").num_starts == 3
-    assert numbers(served.shell.trials("disturbed")) == numbers(longer.trials("tiny"))
+    wait_until(lambda: served.ledger.sweep("killed").phase == "search", SECONDS)
+    os.kill(served.driver("killed"), signal.SIGKILL)
+    wait_until(lambda: served.entry("killed").problem, SECONDS)
+    assert served.entry("killed").problem == "its driver was killed by signal 9."
+    served.until_finished("killed")
+    assert served.entry("killed").num_starts == 2
+    assert numbers(served.shell.trials("killed")) == numbers(finished.trials("tiny"))
 
 
 @pytest.mark.timeout(600)
@@ -131,6 +119,29 @@ def test_a_submission_ends_finished_with_no_hand_on_it(served: Served, finished:
     entry = served.entry("untouched")
     assert (entry.num_starts, entry.num_failures, entry.problem) == (1, 0, None)
     assert numbers(served.shell.trials("untouched")) == numbers(finished.trials("tiny"))
+
+
+@pytest.mark.timeout(600)
+def test_who_is_stopped_leaves_checkpoints_and_goes_on_from_them_when_wanted(
+    served: Served,
+) -> None:
+    cohort = served.shell.home / "cohorts" / "stopped" / "baseline-0"
+    wait_until(lambda: any(cohort.glob("*.safetensors")), SECONDS)
+    queue.stop(served.ledger.engine, "stopped")
+    wait_until(lambda: not served.ledger.sweep("stopped").is_live, SECONDS)
+    assert any(cohort.glob("*.safetensors"))
+    (attempt,) = served.ledger.attempts("stopped")
+    # In good order: a killed driver would not have told.
+    assert attempt.outcome == ABANDONED
+    queue.want(served.ledger.engine, "stopped", owner="ada")
+    wait_until(lambda: _last(served).first_step, SECONDS)
+    assert (_last(served).cohort_id, _last(served).number) == ("baseline-0", 2)
+    entry = served.entry("stopped")
+    assert (entry.num_starts, entry.num_failures, entry.problem) == (2, 0, None)
+
+
+def _last(served: Served) -> Attempt:
+    return served.ledger.attempts("stopped")[-1]
 
 
 @pytest.mark.parametrize("token", [{}, {"RAY_AUTH_TOKEN": "another one, of another cluster"}])
