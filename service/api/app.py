@@ -43,6 +43,7 @@ def create_app(
     wake: Callable[[], None],
     limits: Limits,
     needs_token: bool = True,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """The API over a ledger.
 
@@ -53,6 +54,7 @@ def create_app(
         wake: Tells the reconciler that there is something new; must not block.
         limits: What callers may ask for.
         needs_token: Whether a token is asked for; without, everybody is an admin.
+        metrics: Where to count, together with others; of the app alone if None.
     """
     # Its own pages load programs from elsewhere.
     app = FastAPI(
@@ -70,7 +72,7 @@ def create_app(
         wake=wake,
         limits=limits,
         board=Board(ledger, jobs),
-        metrics=Metrics(),
+        metrics=metrics or Metrics(),
         readiness=Looks(lambda _: readiness(ledger, home, jobs), _READINESS_AGE_S),
         maker=Maker(home),
     )

@@ -29,12 +29,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8700,
     ray: Annotated[
-        str | None,
+        str,
         typer.Option(
-            envvar="RAY_API_SERVER_ADDRESS",
-            help="Ray's dashboard, which drivers are started by, such as http://127.0.0.1:8265.",
+            envvar="RAY_API_SERVER_ADDRESS", help="Ray's dashboard, by which drivers are started."
         ),
-    ] = None,
+    ] = "http://127.0.0.1:8265",
     max_sweeps: Annotated[int, typer.Option(min=1, help="Sweeps at work at a time.")] = 2,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Ask for no token; on this machine only.")
@@ -44,24 +43,33 @@ def serve(
     from service.api import serving
     from service.api.app import create_app
     from service.api.limits import Limits
-    from service.api.readiness import missing, readiness
+    from service.api.metrics import Metrics
+    from service.api.readiness import readiness
+    from service.dispatch.jobs import RayJobs
 
     if no_auth:
         serving.check_is_loopback(host)
     limits, home = Limits.from_environment(), home_here()
     with closing(serving.listener(host, port)) as listening, closing(_ledger()) as ledger:
+        jobs = RayJobs(ray)
+        metrics = Metrics()
+        reconciler = serving.CountedReconciler(
+            ledger, jobs, max_sweeps=max_sweeps, passed=metrics.reconciled
+        )
         app = create_app(
-            ledger, home, jobs=None, wake=_nothing, limits=limits, needs_token=not no_auth
+            ledger,
+            home,
+            jobs=jobs,
+            wake=reconciler.wake,
+            limits=limits,
+            needs_token=not no_auth,
+            metrics=metrics,
         )
         here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)
-        for line in missing(readiness(ledger, home, None)):
-            err.print(line, markup=False, highlight=False, soft_wrap=True)
-        serving.serve(app, listening)
-
-
-def _nothing() -> None:
-    pass
+        serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
+        with reconciler:
+            serving.serve(app, listening)
 
 
 def _ledger() -> "Ledger":

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from service.api import submitting
 from service.api.access import CallerParameter, SubmitterRoute, ViewerRoute
 from service.api.backing import BackingParameter
-from service.api.board import Stage, Standing
+from service.api.board import Standing
 from service.api.models import (
     MAX_PAGE,
     SpecText,
@@ -18,6 +18,7 @@ from service.api.models import (
     Verdict,
 )
 from service.api.problems import answers
+from service.dispatch.stages import Stage
 from service.recorded import verdict_of
 from service.verdict import Json
 
