@@ -6,7 +6,7 @@ import httpx
 import jsonschema
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -73,7 +73,6 @@ def test_no_server_error_and_no_answer_that_is_not_described(
     num_asked = 0
     # Not ready, for lack of a cluster that answers, is no error.
     for operation in schema.exclude(path="/v1/ready").get_all_operations():
-        strategy = operation.ok().as_strategy()
 
         @settings(
             max_examples=8,
@@ -83,7 +82,7 @@ def test_no_server_error_and_no_answer_that_is_not_described(
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @schemathesis.hypothesis.given(case=strategy)
+        @given(case=operation.ok().as_strategy())
         def ask(case: Any) -> None:
             nonlocal num_asked
             num_asked += 1
