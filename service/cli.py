@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from service.commands import checking, driving, looking, pages, paper, reading, report, upkeep
+from service.commands import (
+    checking,
+    driving,
+    looking,
+    pages,
+    paper,
+    reading,
+    remote,
+    report,
+    upkeep,
+)
 from service.commands.terminal import err, out
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
@@ -46,6 +56,8 @@ def _options(
 _COMMANDS = (
     driving.run,
     driving.resume,
+    remote.submit,
+    remote.stop,
     reading.status,
     reading.best,
     reading.importance,
@@ -53,6 +65,7 @@ _COMMANDS = (
     checking.validate,
     checking.schema,
     looking.watch,
+    remote.logs,
     looking.reproduce,
     paper.paper,
     looking.interpret,
