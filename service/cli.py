@@ -18,6 +18,7 @@ from service.commands import (
     reading,
     remote,
     report,
+    serving,
     upkeep,
 )
 from service.commands.terminal import err, out
@@ -73,9 +74,11 @@ _COMMANDS = (
     report.report,
     upkeep.delete,
     upkeep.doctor,
+    serving.serve,
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(serving.token)
 
 
 def main() -> None:

@@ -152,6 +152,12 @@ class ServerAwayError(ServerError, AwayError):
         self.retry_after_s = retry_after_s
 
 
+class ClusterAwayError(AwayError):
+    """The Ray cluster does not answer now, or does not let us in."""
+
+    part = "The Ray cluster"
+
+
 class SweepFailedError(MonosweepError):
     """The sweep cannot go on; the ledger says why."""
 

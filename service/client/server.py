@@ -1,5 +1,6 @@
 """The sweeps of a server."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -7,7 +8,6 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from service.client.access import Access
 from service.client.connection import Connection
@@ -16,18 +16,20 @@ from service.errors import ServerAwayError, UserError
 from service.outages import Outage
 from service.place import Answer, Extent, Json
 from service.spec import Spec
+from service.spec.yaml_values import clipped
 from service.stage_view import stage_of
 
 TABLES = ("trials", "curves", "neurons")
 # How long a server that is away, or has no room, is asked again for a new sweep.
 PATIENCE_S = 60.0
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REST_S = 0.5
 _PARQUET = "application/vnd.apache.parquet"
 _PER_PAGE = 100
 # What our answers have, and those of other programs have not.
 _OF_SWEEP = ("name", "stage", "state", "phase", "phases", "trials", "verdict")
-_OF_VERDICT = ("name", "sentence", "search_ended")
+_OF_VERDICT = ("name", "confirmed", "sentence")
 # Nobody is at work on a sweep then, nor will be before somebody asks for it.
 _OVER = ("finished", "failed", "stopped", "interrupted", "deleting")
 
@@ -213,8 +215,11 @@ def _place(name: str) -> str:
     """A sweep's own path.
 
     Raises:
-        UserError: If no sweep can have such a name, which may mean another path.
+        UserError: If no sweep has such a name, which might mean another path.
     """
-    if not name.strip("."):
-        raise UserError(f"a sweep's name must be a simple word, found {name!a}. Mend it.")
-    return f"sweeps/{quote(name, safe='')}"
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            "a sweep's name must be a simple word: letters, digits, - and _, at most 64 of them, "
+            f"found {clipped(name)}. See all sweeps with: monosweep status"
+        )
+    return f"sweeps/{name}"

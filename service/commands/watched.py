@@ -23,15 +23,16 @@ def to_the_verdict(there: "Place", name: str) -> None:
 
     with showing(err) as show:
         found = there.follow(name, show)
-    match found["state"]:
+    stage = stage_of(found)
+    match stage:
         case "finished":
             show_verdict(there.answer(name).verdict, there)
         case "failed":
-            raise SweepFailedError(found["failure"])
+            raise SweepFailedError(found["failure"] or found.get("problem"))
         case "deleting":
             raise SweepDeletingError(being_deleted(name))
         case _:
             raise InterruptedSweepError(
-                f"Nobody is at work on the sweep {name} ({stage_of(found)}, phase "
+                f"Nobody is at work on the sweep {name} ({stage}, phase "
                 f"{found['phase']}). Go on with it: monosweep resume {name}{there.again}"
             )
