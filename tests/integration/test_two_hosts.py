@@ -1,5 +1,7 @@
 """A sweep on two hosts with addresses of their own, one of which is cut off and later returns."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ SPEC = {
     "num_trials: 4": "num_trials: 14, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.5",
 }
+# Some 20 s on a machine with nothing else to do.
+WATCH_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,50 @@ class Watched:
 
     def until(self, holds: Callable[[], object]) -> None:
         """Wait for it, as long as the sweep is at work."""
-        wait_until(lambda: holds() or self._driver.process.poll() is not None)
+        self._wait(holds)
         assert holds(), self._driver.said()
 
     def ends(self) -> str:
         """Wait for its end; all that its driver said."""
-        wait_until(lambda: self._driver.process.poll() is not None, seconds=300.0)
+        self._wait(lambda: False)
         assert self._driver.process.poll() == 0, self._driver.said()
         return self._driver.said()
+
+    def _wait(self, holds: Callable[[], object]) -> None:
+        until = time.monotonic() + WATCH_S
+        while not holds() and self._driver.process.poll() is None:
+            assert time.monotonic() < until, self._driver.said()
+            time.sleep(0.1)
+
+
+def doctor(cluster: Cluster, *words: str, code: int) -> str:
+    """What the doctor says of the cluster on its head's host."""
+    command = cluster.ray.monosweep(
+        cluster.hosts["host-a"], "doctor", "--cluster", "--address", cluster.ray.address, *words
+    )
+    assert command.process.wait(WATCH_S) == code, command.said()
+    assert "Traceback" not in command.said()
+    return command.said()
+
+
+@pytest.mark.timeout(600)
+def test_a_cluster_in_good_order_is_well_and_a_host_that_is_away_is_named(cluster: Cluster) -> None:
+    report = json.loads(doctor(cluster, "--json", code=0))
+    assert [one["message"] for one in report["findings"] if not one["is_well"]] == []
+    assert [node["host"] for node in report["nodes"]] == ["host-a", "host-b"]
+    assert [node["is_head"] for node in report["nodes"]] == [True, False]
+    assert {node["num_cpus"] for node in report["nodes"]} == {1.0}
+    assert {node["asks_for_a_token"] for node in report["nodes"]} == {True}
+    said = {one["part"]: one["message"] for one in report["findings"]}
+    assert said["storage"].startswith("2 nodes and this machine write there")
+    assert "the ledger's database" in said["clocks"]
+    a, b = (f"{name} ({cluster.hosts[name].address})" for name in ("host-a", "host-b"))
+    costs = {(cost["what"], cost["from"]): cost["milliseconds"] for cost in report["costs"]}
+    for what in ("empty task", "storage: write 8 MiB", "storage: read 8 MiB"):
+        assert costs[what, a] > 0.0
+        assert costs[what, b] > 0.0
+    assert {where for what, where in costs if what == "ledger: question"} == {"this machine", a}
+    assert costs["MLflow: question", "this machine"] > 0.0
 
 
 @pytest.mark.timeout(600)
