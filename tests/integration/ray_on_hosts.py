@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,10 @@ class RayOnHosts:
             *(sys.executable, "-m", "service", *words),
             environment={**self.environment, **variables},
         )
+
+    def run(self, host: Host, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``monosweep WORDS`` on a host, which has a node, to its end."""
+        return host.run(*(sys.executable, "-m", "service", *words), environment=self.environment)
 
     def nodes(self) -> list[str]:
         """The names of the hosts whose nodes are alive; asked on the head, in seconds."""

@@ -113,12 +113,12 @@ class Watched:
 
 def doctor(cluster: Cluster, *words: str, code: int) -> str:
     """What the doctor says of the cluster on its head's host."""
-    command = cluster.ray.monosweep(
+    done = cluster.ray.run(
         cluster.hosts["host-a"], "doctor", "--cluster", "--address", cluster.ray.address, *words
     )
-    assert command.process.wait(WATCH_S) == code, command.said()
-    assert "Traceback" not in command.said()
-    return command.said()
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
 
 
 @pytest.mark.timeout(600)

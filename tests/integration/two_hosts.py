@@ -97,7 +97,7 @@ class Host:
         return Command(process, log)
 
     def run(
-        self, *command: str, environment: Mapping[str, str], seconds: float = 120.0
+        self, *command: str, environment: Mapping[str, str], seconds: float = 300.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
-START_S = 60.0
+START_S = 180.0
 STOP_S = 20.0
 
 
