@@ -6,13 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
-
 from service.errors import LedgerAwayError
 from service.home import without_password
-from service.ledger.connections import options, set_up, unanswered
-from service.ledger.tables import time_now
+from service.ledger.connections import unanswered
+from service.ledger.tables import engine_for, time_now
 
 
 @dataclass(frozen=True)
@@ -62,14 +59,12 @@ def database_clock(url: str, num_readings: int) -> list[Reading]:
         The readings; none where the ledger is a file that is not there yet.
 
     Raises:
-        UserError: If the database refuses us.
+        UserError: If the URL is none, or the database refuses us.
         LedgerAwayError: If it does not answer.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+    engine = engine_for(url)
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
         return []
-    engine = create_engine(parsed, **options(parsed))
-    set_up(engine)
     try:
         with closing(engine.connect()) as connection:
             time_now(connection)  # opens the transaction, which is no part of a round trip

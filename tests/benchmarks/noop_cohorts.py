@@ -89,7 +89,11 @@ class NoopCohort(tune.Trainable):  # type: ignore[misc]
         }
         if self._num_done <= self.num_reports:
             return report
-        return {**report, "results": [self._result(one) for one in self._cohort.trials], "done": True}
+        return {
+            **report,
+            "results": [self._result(one) for one in self._cohort.trials],
+            "done": True,
+        }
 
     def _result(self, trial: Any) -> Result:
         """A better one the nearer the bias is to some value, so that samplers have a model."""

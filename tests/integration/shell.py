@@ -98,14 +98,16 @@ class Shell:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
         return {**kept, "MONOSWEEP_HOME": str(self.home), **self.variables}
 
-    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, code: int = 0, seconds: float = 240.0
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "service", *words],
             env=self.environment(),
             cwd=self.home.parent,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
