@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from service import cluster, tracking
+from service import node as on_node
 from service.cluster import NoAnswer, Node
-from service.doctor import node as on_node
 from service.doctor import nodes
 from service.doctor.finding import Finding
-from service.doctor.node import Done, Facts, Place, Places
 from service.doctor.nodes import label
 from service.driver import check_is_shared
 from service.errors import MonosweepError, TrackingError
 from service.home import Home, without_password
 from service.ledger.clock import Reading, database_clock, read, surest
+from service.node import Done, Facts, Place, Places
 from service.storage import Storage, answering
 
 # A worker's process is started for the first question, and imports what it needs.

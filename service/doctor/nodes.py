@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from service.cluster import NoAnswer, Node
 from service.doctor.finding import Finding
-from service.doctor.node import Facts
 from service.ledger.clock import Reading
+from service.node import Facts
 
 # Numbers are equal bit for bit among machines where these are equal.
 NUMBERS = ("monosweep", "torch", "numpy")

@@ -1,6 +1,7 @@
 """A sweep on two hosts with addresses of their own, one of which is cut off and later returns."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,7 +23,7 @@ from service.storage import Storage
 # Proposals that do not depend on what ended before: those of any number of workers are the same.
 # Cohorts of some seconds, enough of them that one host is still at work when the other returns.
 SPEC = {
-    "num_steps: 512": "num_steps: 2048",
+    "num_steps: 512": "num_steps: 8192",
     "learning_rate: 0.02": "learning_rate: 0.005",
     "num_trials: 4": "num_trials: 14, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.5",
@@ -122,7 +123,7 @@ def doctor(cluster: Cluster, *words: str, code: int) -> str:
 
 
 @pytest.mark.timeout(600)
-def test_a_cluster_in_good_order_is_well_and_a_host_that_is_away_is_named(cluster: Cluster) -> None:
+def test_a_cluster_in_good_order_is_well(cluster: Cluster) -> None:
     report = json.loads(doctor(cluster, "--json", code=0))
     assert [one["message"] for one in report["findings"] if not one["is_well"]] == []
     assert [node["host"] for node in report["nodes"]] == ["host-a", "host-b"]
@@ -139,6 +140,31 @@ def test_a_cluster_in_good_order_is_well_and_a_host_that_is_away_is_named(cluste
         assert costs[what, b] > 0.0
     assert {where for what, where in costs if what == "ledger: question"} == {"this machine", a}
     assert costs["MLflow: question", "this machine"] > 0.0
+
+
+# Run on the head's host: what is asked there takes longer than is waited for.
+LATE = """\
+import json, sys, time
+from service import cluster
+def late(seconds):
+    time.sleep(seconds)
+    return seconds
+with cluster.looking(sys.argv[1]):
+    head, *_ = cluster.nodes()
+    cluster.ask({head: 0.0}, late, 100.0)
+    answers = [cluster.ask({head: seconds}, late, 5.0)[head] for seconds in (0.5, 60.0)]
+print(head.host, answers)
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_node_that_does_not_answer_is_waited_for_so_long_and_no_longer(cluster: Cluster) -> None:
+    done = cluster.hosts["host-a"].run(
+        *(sys.executable, "-c", LATE, cluster.ray.address), environment=cluster.ray.environment
+    )
+    assert done.returncode == 0, done.stderr
+    said = "host-a [0.5, NoAnswer(why='nothing was heard of it for 5 s')]"
+    assert done.stdout.splitlines()[-1] == said
 
 
 @pytest.mark.timeout(600)

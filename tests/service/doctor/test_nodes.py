@@ -6,8 +6,8 @@ from dataclasses import replace
 from service.cluster import NoAnswer, Node
 from service.doctor import nodes
 from service.doctor.finding import Finding
-from service.doctor.node import Facts
 from service.ledger.clock import Reading, surest
+from service.node import Facts
 
 GIB = 2**30
 HEAD = Node(
