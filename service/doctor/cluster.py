@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from uuid import uuid4
 
 from service import cluster, tracking
@@ -87,7 +88,7 @@ def examine_cluster(home: Home, address: str) -> ClusterReport:
             *nodes.tokens(machines, at, _status_without_token(at)),
             *nodes.fullness(machines),
         ]
-        costs = [_task(node) for node in machines]
+        costs = _tasks(machines)
         database, of_ledger = _ledger(home)
         findings += nodes.clocks(_clocks(machines), database)
         parts = [of_ledger, _head(home, machines), _storage(home, list(machines)), _tracking(home)]
@@ -103,14 +104,20 @@ Who = Node | None
 AtEach = Mapping[Who, Done]
 
 
-def _task(node: Node) -> Cost:
+def _tasks(machines: Iterable[Node]) -> list[Cost]:
     """What handing a function to a worker and its answer take, once the worker is there."""
-    tries = []
-    for _ in range(NUM_TRIES):
-        began = time.perf_counter()
-        cluster.ask({node: None}, on_node.nothing, PATIENCE_S)
-        tries.append(time.perf_counter() - began)
-    return Cost("empty task", label(node), statistics.median(tries) * 1e3)
+    costs = []
+    for node in machines:
+        tries = []
+        for _ in range(NUM_TRIES):
+            began = time.perf_counter()
+            answer = cluster.ask({node: None}, on_node.nothing, PATIENCE_S)[node]
+            if isinstance(answer, NoAnswer):
+                break  # it has left meanwhile, and would be waited for each time
+            tries.append(time.perf_counter() - began)
+        if tries:
+            costs.append(Cost("empty task", label(node), statistics.median(tries) * 1e3))
+    return costs
 
 
 def _clocks(machines: Iterable[Node]) -> dict[Node, Reading]:
@@ -122,7 +129,8 @@ def _clocks(machines: Iterable[Node]) -> dict[Node, Reading]:
             answer = cluster.ask({node: None}, on_node.clock, PATIENCE_S)[node]
             return math.nan if isinstance(answer, NoAnswer) else float(answer)
 
-        found = [one for one in (read(ask) for _ in range(NUM_TRIES)) if math.isfinite(one.ahead_s)]
+        tries = (read(ask) for _ in range(NUM_TRIES))
+        found = list(takewhile(lambda one: math.isfinite(one.ahead_s), tries))
         if found:
             readings[node] = surest(found)
     return readings
