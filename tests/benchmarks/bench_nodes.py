@@ -79,13 +79,15 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Timed:
-    """One sweep. In seconds.
+    """One sweep.
 
     Attributes:
-        start_up_s: From the command to the first training.
-        search_s: From the search's first cohort, handed out, to its last one, kept.
+        num_workers: Processes that trained in its search.
+        start_up_s: Seconds from the command to the first cohort.
+        search_s: Seconds from the search's first cohort, handed out, to its last one, kept.
     """
 
+    num_workers: int
     start_up_s: float
     search_s: float
 
@@ -106,8 +108,8 @@ def sweep(sizes: Sizes, num_nodes: int, folder: Path) -> Timed:
         attempts = ledger.attempts("nodes")
     assert {one.number for one in attempts} == {1}, "a cohort died: what is measured is another"
     search = [one for one in attempts if one.cohort_id.startswith("search")]
-    assert len({one.worker for one in search}) == num_nodes
     return Timed(
+        num_workers=len({one.worker for one in search}),
         start_up_s=min(one.started_at for one in attempts) - began,
         search_s=max(one.ended_at or 0.0 for one in search) - min(one.started_at for one in search),
     )
@@ -134,6 +136,9 @@ def efficiency(sizes: Sizes) -> dict[str, Any]:
         for num_nodes, found in timed.items():
             with TemporaryDirectory(prefix="monosweep-bench-") as folder:
                 found.append(sweep(sizes, num_nodes, Path(folder)))
+            assert found[-1].num_workers == num_nodes, (
+                "cohorts so short that a worker came too late"
+            )
         alone.append(bare(sizes, cores[:1]))
         both.append(bare(sizes, cores))
     one_s, two_s = (statistics.median(each.search_s for each in timed[n]) for n in (1, 2))

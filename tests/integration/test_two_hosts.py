@@ -23,10 +23,10 @@ from service.storage import Storage
 # Proposals that do not depend on what ended before: those of any number of workers are the same.
 # Cohorts of some seconds, enough of them that one host is still at work when the other returns.
 SPEC = {
-    "num_steps: 512": "num_steps: 8192",
+    "num_steps: 512": "num_steps: 4096",
     "learning_rate: 0.02": "learning_rate: 0.005",
     "num_trials: 4": "num_trials: 14, sampler: random",
-    "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.5",
+    "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.25",
 }
 # Some 20 s on a machine with nothing else to do.
 WATCH_S = 300.0
