@@ -25,11 +25,11 @@ from service.storage import Storage
 SPEC = {
     "num_steps: 512": "num_steps: 4096",
     "learning_rate: 0.02": "learning_rate: 0.005",
-    "num_trials: 4": "num_trials: 14, sampler: random",
+    "num_trials: 4": "num_trials: 12, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.25",
 }
 # Some 20 s on a machine with nothing else to do.
-WATCH_S = 300.0
+WATCH_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def doctor(cluster: Cluster, *words: str, code: int) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_cluster_in_good_order_is_well(cluster: Cluster) -> None:
     report = json.loads(doctor(cluster, "--json", code=0))
     assert [one["message"] for one in report["findings"] if not one["is_well"]] == []
@@ -157,7 +157,7 @@ print(head.host, answers)
 """
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_node_that_does_not_answer_is_waited_for_so_long_and_no_longer(cluster: Cluster) -> None:
     done = cluster.hosts["host-a"].run(
         *(sys.executable, "-c", LATE, cluster.ray.address), environment=cluster.ray.environment
@@ -167,7 +167,7 @@ def test_a_node_that_does_not_answer_is_waited_for_so_long_and_no_longer(cluster
     assert done.stdout.splitlines()[-1] == said
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_host_that_is_cut_off_and_returns_costs_no_trial_and_no_digit(
     cluster: Cluster,
     undisturbed: tuple[Shell, Started],
