@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-durability bench-search bench-pages bench-gpu bench-equivalence record chaos damage outages check format clean
+.PHONY: help sweep test bench bench-training bench-durability bench-search bench-pages bench-nodes bench-gpu bench-equivalence record chaos damage outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ record: $(VENV)/.installed  ## train what is missing of the recorded trainings (
 
 bench-pages: $(VENV)/.installed  ## how long pages of 5,000 trials take to open; needs Chromium
 	$(BIN)/python tests/benchmarks/bench_pages.py
+
+bench-nodes: $(VENV)/.installed  ## what a second node brings, and how many workers one driver serves
+	$(BIN)/python tests/benchmarks/bench_nodes.py
 
 bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py

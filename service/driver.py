@@ -96,7 +96,7 @@ def train(
     with ExitStack() as stack:
         room = cluster.connect(address, Room((Machine.here(),)))
         stack.callback(cluster.disconnect)
-        _check_is_shared(home, len(room.machines))
+        check_is_shared(home, len(room.machines))
         room.check_takes(spec.compute.cpus, spec.compute.gpus)
         resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
@@ -163,8 +163,12 @@ def _patiently(write: Callable[[], None]) -> None:
             return
 
 
-def _check_is_shared(home: Home, num_machines: int) -> None:
-    """Workers on other machines must be able to write where the driver reads."""
+def check_is_shared(home: Home, num_machines: int) -> None:
+    """Workers on other machines must be able to write where the driver reads.
+
+    Raises:
+        UserError: If the storage is this machine's own, and there are others.
+    """
     if num_machines > 1 and home.storage == str(home.path):
         raise UserError(
             f"the storage of a cluster must be one that all its {num_machines} machines share, "

@@ -58,9 +58,27 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
     ] = False,
+    of_cluster: Annotated[
+        bool, typer.Option("--cluster", help="Look at the machines of a Ray cluster instead.")
+    ] = False,
+    address: Annotated[
+        str | None, typer.Option(help="The cluster; without it the one on this machine.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look ledger, storage, checkpoints and MLflow over, and say what takes room."""
+    if of_cluster and fix:
+        raise UserError(
+            "doctor can mend what lies in a home, found --fix with --cluster. Leave one out."
+        )
+    if address is not None and not of_cluster:
+        raise UserError("--address needs --cluster, found it alone. Add --cluster.")
+    is_well = _cluster_is_well(address or "auto", as_json) if of_cluster else _is_well(fix, as_json)
+    if not is_well:
+        sys.exit(MonosweepError.exit_code)
+
+
+def _is_well(fix: bool, as_json: bool) -> bool:
     from service import doctor as examination
 
     home = home_here()
@@ -69,5 +87,16 @@ def doctor(
         print_json(examination.report_json(report))
     else:
         out.print(examination.report_view(report), soft_wrap=True)
-    if not report.is_well:
-        sys.exit(MonosweepError.exit_code)
+    return report.is_well
+
+
+def _cluster_is_well(address: str, as_json: bool) -> bool:
+    from service.doctor.cluster import examine_cluster
+    from service.doctor.cluster_view import cluster_json, cluster_view
+
+    report = examine_cluster(home_here(), address)
+    if as_json:
+        print_json(cluster_json(report))
+    else:
+        out.print(cluster_view(report), soft_wrap=True)
+    return report.is_well

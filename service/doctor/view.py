@@ -20,13 +20,14 @@ def report_view(report: Report) -> Group:
         _line("mended", finding, finding.remedy, "green") for finding in report.mended
     ]
     lines += [Text(f"refused  {refusal}", style="red") for refusal in report.refused]
-    lines += [_found(finding) for finding in report.findings]
+    lines += [finding_view(finding) for finding in report.findings]
     if report.room is not None:
         lines += [Text(), _room_table(report.room)]
     return Group(*lines)
 
 
-def _found(finding: Finding) -> Text:
+def finding_view(finding: Finding) -> Text:
+    """One line of what was found."""
     if finding.is_well:
         return _line("ok", finding, finding.remedy, "")
     said = f"With --fix: {finding.remedy}" if finding.mend is not None else finding.remedy
@@ -58,16 +59,7 @@ def report_json(report: Report) -> Json:
     room = report.room
     return {
         "is_well": report.is_well,
-        "findings": [
-            {
-                "part": finding.part,
-                "is_well": finding.is_well,
-                "message": finding.message,
-                "remedy": finding.remedy or None,
-                "can_be_mended": finding.mend is not None,
-            }
-            for finding in report.findings
-        ],
+        "findings": [finding_json(finding) for finding in report.findings],
         "mended": [
             {"part": finding.part, "message": finding.message, "remedy": finding.remedy}
             for finding in report.mended
@@ -76,4 +68,15 @@ def report_json(report: Report) -> Json:
         "bytes": None
         if room is None
         else {"by_part": dict(room.by_part), "by_sweep": dict(room.by_sweep)},
+    }
+
+
+def finding_json(finding: Finding) -> Json:
+    """One of what was found."""
+    return {
+        "part": finding.part,
+        "is_well": finding.is_well,
+        "message": finding.message,
+        "remedy": finding.remedy or None,
+        "can_be_mended": finding.mend is not None,
     }

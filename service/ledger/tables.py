@@ -172,16 +172,7 @@ def connect(
         LedgerAwayError: If it does not answer now.
     """
     shown = without_password(url)
-    parsed = _parsed(url, shown)
-    try:
-        engine = create_engine(parsed, json_deserializer=read_json, **options(parsed))
-    except (ArgumentError, ImportError, ValueError) as error:
-        raise UserError(
-            f"the ledger's database must have a driver here, found {without_password(str(error))} "
-            f"({shown}). Begin its URL with postgresql+psycopg://, and install that driver: "
-            "pip install 'psycopg[binary]'"
-        ) from error
-    set_up(engine)
+    engine = engine_for(url)
     try:
         if not create:
             _check_is_there(engine, shown, on_missing)
@@ -196,6 +187,26 @@ def connect(
         raise LedgerError(_not_opened(error, shown)) from error
     except LedgerAwayError as error:
         raise unanswered(error, shown) from error
+    return engine
+
+
+def engine_for(url: str) -> Engine:
+    """What connects to the database at ``url``, which nothing is known of yet.
+
+    Raises:
+        UserError: If the URL is none, or of a database that cannot be a ledger.
+    """
+    shown = without_password(url)
+    parsed = _parsed(url, shown)
+    try:
+        engine = create_engine(parsed, json_deserializer=read_json, **options(parsed))
+    except (ArgumentError, ImportError, ValueError) as error:
+        raise UserError(
+            f"the ledger's database must have a driver here, found {without_password(str(error))} "
+            f"({shown}). Begin its URL with postgresql+psycopg://, and install that driver: "
+            "pip install 'psycopg[binary]'"
+        ) from error
+    set_up(engine)
     return engine
 
 

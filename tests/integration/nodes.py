@@ -1,7 +1,7 @@
 """A Ray cluster of several nodes on this machine, whose nodes and workers can be killed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psutil
@@ -36,6 +36,12 @@ class Nodes:
     def address(self) -> str:
         """Where a driver joins it."""
         return str(self._cluster.address)
+
+    def bind(self, cores: Sequence[int]) -> None:
+        """Keep each node that takes work, and all that it starts from now on, to one core."""
+        for node, core in zip(self._at_work, cores, strict=False):
+            for process in _tree(node):
+                process.cpu_affinity([core])
 
     def workers(self) -> list[psutil.Process]:
         """The processes that train cohorts now."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from loopback import HERE, Place
 from mlflow_server import MlflowServer
 from object_store import ObjectStore
 from postgres import Postgres
@@ -21,9 +22,17 @@ class Servers:
 
 
 @contextmanager
-def serving(postgres: Postgres, object_store: ObjectStore) -> Iterator[Servers]:
-    """A database and a bucket of its own, and an MLflow that does not stand on PostgreSQL."""
-    with closing(MlflowServer()) as mlflow:
+def serving(
+    postgres: Postgres, object_store: ObjectStore, place: Place = HERE
+) -> Iterator[Servers]:
+    """A database and a bucket of its own, and an MLflow that does not stand on PostgreSQL.
+
+    Args:
+        postgres: Has the database.
+        object_store: Has the bucket.
+        place: Where MLflow listens.
+    """
+    with closing(MlflowServer(place=place)) as mlflow:
         mlflow.start()
         variables = {
             "MONOSWEEP_LEDGER_URL": postgres.new_database(),

@@ -100,14 +100,16 @@ class Shell:
         quiet = {"MONOSWEEP_SHOWCASE": "off"}
         return {**kept, **quiet, "MONOSWEEP_HOME": str(self.home), **self.variables}
 
-    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, code: int = 0, seconds: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "service", *words],
             env=self.environment(),
             cwd=self.home.parent,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr

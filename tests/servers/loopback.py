@@ -1,14 +1,31 @@
-"""What the servers of the tests share: a free port, and waiting until they answer on it."""
+"""What the servers of the tests share: where they listen, and waiting until they answer there."""
 
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
-START_S = 60.0
+START_S = 180.0
 STOP_S = 20.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server listens.
+
+    Attributes:
+        address: Its own there.
+        words: Of a command line, what starts the rest of it there.
+    """
+
+    address: str = HOST
+    words: tuple[str, ...] = ()
+
+
+HERE = Place()
 
 
 def free_port() -> int:
@@ -18,10 +35,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def is_listening(port: int) -> bool:
+def is_listening(address: str, port: int) -> bool:
     """Whether somebody takes connections."""
     with socket.socket() as caller:
-        return caller.connect_ex((HOST, port)) == 0
+        return caller.connect_ex((address, port)) == 0
 
 
 def wait_until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:

