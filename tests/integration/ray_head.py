@@ -52,7 +52,7 @@ class RayHead:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(lambda: is_listening(ports["dashboard-port"]), self._process, log)
+        wait_until(lambda: is_listening(HOST, ports["dashboard-port"]), self._process, log)
 
     def close(self) -> None:
         """End all of it."""

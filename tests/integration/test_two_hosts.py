@@ -1,20 +1,23 @@
-"""A sweep on two hosts with addresses of their own, one of which is cut off and later returns."""
+"""A server on one of two hosts with addresses of their own, and what can happen to its sweeps."""
 
 import json
+import os
+import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from loopback import is_listening
 from mlflow_shows import check_mlflow
 from object_store import VENV, ObjectStore
 from postgres import Postgres
 from ray_on_hosts import RayOnHosts
 from servers_of_a_sweep import Servers, serving
 from shell import Shell, Started, numbers, wait_until, write_spec
+from sqlalchemy import text
 from two_hosts import Command, Hosts, why_not
 
 from service.ledger import RECORDED, Attempt, Ledger
@@ -28,8 +31,10 @@ SPEC = {
     "num_trials: 4": "num_trials: 12, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.25",
 }
-# Some 20 s on a machine with nothing else to do.
 WATCH_S = 600.0
+PORT = 8700
+# Ray's own choice.
+DASHBOARD_PORT = 8265
 
 
 @dataclass(frozen=True)
@@ -63,25 +68,22 @@ def cluster(undisturbed: object) -> Iterator[Cluster]:
             postgres.start()
             object_store.start()
             with serving(postgres, object_store, place) as servers:
-                ray = RayOnHosts(hosts["host-a"], variables=servers.variables)
+                ray = RayOnHosts(hosts["host-a"], variables=servers.variables, dashboard=True)
                 yield Cluster(hosts, servers, ray, ray.join(hosts["host-b"]))
 
 
 class Watched:
-    """A sweep at work, seen from outside."""
+    """A submitted sweep, seen from outside."""
 
-    def __init__(self, driver: Command, servers: Servers) -> None:
-        self._driver = driver
+    def __init__(self, servers: Servers) -> None:
         self._storage = Storage(servers.variables["MONOSWEEP_STORAGE"])
-        wait_until(lambda: "search" in driver.said() or driver.process.poll() is not None)
-        assert driver.process.poll() is None, driver.said()
-        self._ledger = Ledger(servers.variables["MONOSWEEP_LEDGER_URL"], create=False)
+        self.ledger = Ledger(servers.variables["MONOSWEEP_LEDGER_URL"], create=False)
 
     def attempts(self, host: str) -> list[Attempt]:
         """Those that began on a host, oldest first."""
         found = [
             one
-            for one in self._ledger.attempts("tiny")
+            for one in self.ledger.attempts("tiny")
             if (one.worker or "").partition(" ")[0] == host
         ]
         return sorted(found, key=lambda one: one.started_at)
@@ -94,22 +96,23 @@ class Watched:
         ]
         return sorted(int(step) for number, step in stems if int(number) == attempt.number)
 
+    def driver(self) -> int:
+        """The process that holds its lease; all hosts share this machine's numbers."""
+        with self.ledger.engine.connect() as connection:
+            return int(connection.scalar(text("SELECT pid FROM monosweep_leases")) or 0)
+
     def until(self, holds: Callable[[], object]) -> None:
-        """Wait for it, as long as the sweep is at work."""
-        self._wait(holds)
-        assert holds(), self._driver.said()
+        """Wait for it, as long as the sweep has no end."""
+        wait_until(lambda: holds() or self._is_over(), WATCH_S)
+        assert holds(), self.ledger.sweep("tiny").state
 
-    def ends(self) -> str:
-        """Wait for its end; all that its driver said."""
-        self._wait(lambda: False)
-        assert self._driver.process.poll() == 0, self._driver.said()
-        return self._driver.said()
+    def ends(self) -> None:
+        """Wait for its end."""
+        wait_until(self._is_over, WATCH_S)
+        assert self.ledger.sweep("tiny").state == "finished"
 
-    def _wait(self, holds: Callable[[], object]) -> None:
-        until = time.monotonic() + WATCH_S
-        while not holds() and self._driver.process.poll() is None:
-            assert time.monotonic() < until, self._driver.said()
-            time.sleep(0.1)
+    def _is_over(self) -> bool:
+        return self.ledger.sweep("tiny").state in ("finished", "failed")
 
 
 def doctor(cluster: Cluster, *words: str, code: int) -> str:
@@ -167,21 +170,59 @@ def test_a_node_that_does_not_answer_is_waited_for_so_long_and_no_longer(cluster
     assert done.stdout.splitlines()[-1] == said
 
 
+class Serving:
+    """``monosweep serve`` on the head's host, and somebody's laptop that may submit to it."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
+        self._host = cluster.hosts["host-a"]
+        made = cluster.ray.run(
+            self._host, "token", "create", "--name", "ada", "--role", "submitter"
+        )
+        assert made.returncode == 0, made.stderr
+        # No secret of the servers is on it.
+        self.laptop = Shell(
+            folder / "home",
+            {
+                "MONOSWEEP_SERVER": f"http://{self._host.address}:{PORT}",
+                "MONOSWEEP_TOKEN": made.stdout.strip(),
+                "MONOSWEEP_INSECURE": "1",
+            },
+        )
+        self.start()
+
+    def start(self) -> None:
+        ray = f"http://{self._host.address}:{DASHBOARD_PORT}"
+        listening = ("--host", self._host.address, "--port", str(PORT))
+        self._command = self._cluster.ray.monosweep(self._host, "serve", *listening, "--ray", ray)
+        wait_until(lambda: is_listening(self._host.address, PORT))
+
+    def stop(self) -> None:
+        assert self._command.stop() == 0, self._command.said()
+
+
+@pytest.fixture
+def served(cluster: Cluster, tmp_path: Path) -> Iterator[Serving]:
+    serving = Serving(cluster, tmp_path)
+    yield serving
+    serving.stop()
+
+
 @pytest.mark.timeout(1200)
-def test_a_host_that_is_cut_off_and_returns_costs_no_trial_and_no_digit(
+def test_whatever_goes_away_a_submitted_sweep_ends_whole_and_exact(
     cluster: Cluster,
+    served: Serving,
     undisturbed: tuple[Shell, Started],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A host, then the server, then the driver: each comes back without a hand on the sweep."""
     variables = cluster.servers.variables
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     here, lost = cluster.hosts["host-a"], cluster.hosts["host-b"]
-    spec = write_spec(here.tmp, **SPEC)
-    address = cluster.ray.address
-    driver = cluster.ray.monosweep(here, "run", f"/tmp/{spec.name}", "--address", address)
-    sweep = Watched(driver, cluster.servers)
+    served.laptop.run("submit", str(write_spec(tmp_path, **SPEC)))
+    sweep = Watched(cluster.servers)
 
     def at_work() -> Attempt | None:
         """Of a search cohort, on the host that is to be lost, with a checkpoint."""
@@ -200,9 +241,14 @@ def test_a_host_that_is_cut_off_and_returns_costs_no_trial_and_no_digit(
     cluster.ray.join(lost)
     num_before = len(sweep.attempts(lost.name))
     sweep.until(lambda: len(sweep.attempts(lost.name)) > num_before)
-    said = sweep.ends()
 
-    assert f"{victim.cohort_id} ended without results, trying again" in " ".join(said.split()), said
+    served.stop()
+    first_driver = sweep.driver()
+    os.kill(first_driver, signal.SIGKILL)
+    served.start()
+    sweep.until(lambda: sweep.driver() not in (0, first_driver))
+    sweep.ends()
+
     (following,) = [
         one
         for host in (here, lost)
@@ -211,9 +257,12 @@ def test_a_host_that_is_cut_off_and_returns_costs_no_trial_and_no_digit(
     ]
     assert following.first_step is not None
     assert following.first_step >= max(kept) > 0
-    assert [one.outcome for one in sweep.attempts(lost.name)].count(RECORDED) >= 1
-    assert sweep.attempts(lost.name)[-1].outcome == RECORDED
-    shell = Shell(tmp_path / "home", variables)
+    for host in (here, lost):
+        assert [one.outcome for one in sweep.attempts(host.name)].count(RECORDED) >= 1
+    status = served.laptop.json("status", "tiny")
+    assert (status["stage"], status["owner"], status["num_starts"]) == ("finished", "ada", 2)
+    shell = Shell(tmp_path / "elsewhere", variables)
+    shell.home.parent.mkdir(exist_ok=True)
     rows = shell.trials("tiny")
     assert {row["state"] for row in rows} == {"complete"}
     assert Storage(variables["MONOSWEEP_STORAGE"]).names("cohorts/tiny") == []
