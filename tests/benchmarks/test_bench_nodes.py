@@ -18,6 +18,7 @@ from service.ledger import RECORDED, Ledger
 TINY = Sizes(num_steps=64, num_cohorts=2, rounds=1, num_noops=8, workers=2, databases=("sqlite",))
 
 
+@pytest.mark.timeout(900)
 def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
     found = sweep(TINY, 2, tmp_path)
     assert found.num_workers in (1, 2)
@@ -25,6 +26,7 @@ def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
     assert found.search_s > 0.0
 
 
+@pytest.mark.timeout(900)
 def test_what_cohorts_cost_the_driver_is_measured(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     found = noop(Settings(url, "tpe", 2, 2, num_cohorts=8, num_reports=2, profile=True))
