@@ -44,14 +44,21 @@ def serve(
     from service.api import serving
     from service.api.app import create_app
     from service.api.limits import Limits
+    from service.api.pages.links import links_from_environment
     from service.api.readiness import missing, readiness
 
     if no_auth:
         serving.check_is_loopback(host)
-    limits, home = Limits.from_environment(), home_here()
+    limits, links, home = Limits.from_environment(), links_from_environment(), home_here()
     with closing(serving.listener(host, port)) as listening, closing(_ledger()) as ledger:
         app = create_app(
-            ledger, home, jobs=None, wake=_nothing, limits=limits, needs_token=not no_auth
+            ledger,
+            home,
+            jobs=None,
+            wake=_nothing,
+            limits=limits,
+            needs_token=not no_auth,
+            links=links,
         )
         here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)

@@ -1,6 +1,6 @@
 """The routes that submit, list and show sweeps."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -89,10 +89,14 @@ async def list_sweeps(
     owner: Annotated[str | None, Query(max_length=64, description="Only those of this.")] = None,
     limit: LimitParameter = 50,
     after: AfterParameter = None,
+    order: Annotated[
+        Literal["oldest", "newest"], Query(description="Whose submission goes first.")
+    ] = "oldest",
 ) -> Json:
-    """Sweeps, oldest submission first."""
-    roster = await backing.board.roster()
-    asked = [one for one in _after(list(roster.values()), after) if _is_asked(one, stage, owner)]
+    """Sweeps, oldest submission first, or the other way round."""
+    roster = list((await backing.board.roster()).values())
+    ordered = roster if order == "oldest" else roster[::-1]
+    asked = [one for one in _after(ordered, after) if _is_asked(one, stage, owner)]
     page, more = asked[:limit], asked[limit:]
     found = await backing.board.statuses([one.record.name for one in page])
     return {"sweeps": found, "next": page[-1].record.name if more else None}
