@@ -46,6 +46,7 @@ def create_app(
     wake: Callable[[], None],
     limits: Limits,
     needs_token: bool = True,
+    metrics: Metrics | None = None,
     links: tuple[Link, ...] = (),
 ) -> FastAPI:
     """The API over a ledger, and the pages over the API.
@@ -57,6 +58,7 @@ def create_app(
         wake: Tells the reconciler that there is something new; must not block.
         limits: What callers may ask for.
         needs_token: Whether a token is asked for; without, everybody is an admin.
+        metrics: Where to count, together with others; of the app alone if None.
         links: Other places that the pages link to.
     """
     # Its own pages load programs from elsewhere.
@@ -75,7 +77,7 @@ def create_app(
         wake=wake,
         limits=limits,
         board=Board(ledger, jobs),
-        metrics=Metrics(),
+        metrics=metrics or Metrics(),
         readiness=Looks(lambda _: readiness(ledger, home, jobs), _READINESS_AGE_S),
         maker=Maker(home),
     )

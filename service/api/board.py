@@ -4,32 +4,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Generic, TypeVar, get_args
 
 from starlette.concurrency import run_in_threadpool
 
 from service import status
+from service.dispatch.decisions import SUBMISSION_S
 from service.dispatch.jobs import Jobs, JobState
+from service.dispatch.stages import Stage, extends, stage_of
+from service.dispatch.turns import in_turn
 from service.errors import ClusterAwayError, SweepNotFoundError
 from service.ledger import Ledger, SweepRecord, queue
 from service.ledger.queue import Entry
 from service.verdict import Json
 
-Stage = Literal[
-    "queued",
-    "starting",
-    "running",
-    "stopping",
-    "stopped",
-    "waiting",
-    "finished",
-    "failed",
-    "deleting",
-    "unmanaged",
-]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-# Nothing more happens to a sweep by itself.
-AT_REST: frozenset[Stage] = frozenset({"finished", "failed", "stopped", "unmanaged"})
 MAX_AGE_S = 1.0
 # What takes long to read is read again after as many times that long, at the least.
 _SHARE = 5
@@ -106,6 +95,12 @@ class Standing:
     stage: Stage
     position: int | None = None
 
+    @property
+    def age(self) -> tuple[float, str]:
+        """When it was submitted, or begun without a server, and its name: its place in lists."""
+        since = self.entry.submitted_at if self.entry else self.record.created_at
+        return since, self.record.name
+
     def as_json(self) -> Json:
         """What the server adds to a sweep's status."""
         entry = self.entry
@@ -117,6 +112,7 @@ class Standing:
             "position": self.position,
             "num_starts": entry.num_starts if entry else 0,
             "problem": entry.problem if entry else None,
+            "num_trials_wanted": entry.num_trials if entry else None,
         }
 
 
@@ -133,6 +129,8 @@ class Board:
         self._jobs = jobs
         self._statuses: Looks[str, Json] = Looks(self._status)
         self._rosters: Looks[None, dict[str, Standing]] = Looks(lambda _: self._roster())
+        # Jobs that have ended: their ids are used once.
+        self._over: dict[str, JobState | None] = {}
         # What was read of each sweep, and when that is still so.
         self._known: dict[str, tuple[Hashable, SweepRecord, Json]] = {}
 
@@ -185,27 +183,42 @@ class Board:
 
     def _roster(self) -> dict[str, Standing]:
         entries = {entry.sweep: entry for entry in queue.entries(self._ledger.engine)}
-        found = []
-        is_away = self._jobs is None
-        for record in self._ledger.sweeps():
-            entry = entries.get(record.name)
-            job = None
-            if entry is not None and not is_away and _is_told_by_its_job(entry, record):
-                job, is_away = self._job(entry)
-            found.append(Standing(record, entry, stage_of(entry, record, job)))
-        found.sort(key=_age)
-        names = {one.record.name for one in found}
+        records = self._ledger.sweeps()
+        states = self._states(
+            [
+                entries[record.name]
+                for record in records
+                if record.name in entries and _is_told_by_its_job(entries[record.name], record)
+            ]
+        )
+        found = [
+            Standing(record, entry, stage_of(entry, record, states.get(record.name)))
+            for record in records
+            for entry in [entries.get(record.name)]
+        ]
+        names = {record.name for record in records}
         for gone in set(self._known) - names:
             self._known.pop(gone, None)
-        return _with_positions(found)
+        return _with_positions(sorted(found, key=lambda one: one.age))
 
-    def _job(self, entry: Entry) -> tuple[JobState | None, bool]:
-        """What the cluster says of a driver; whether it is away, so that it need not be asked."""
-        assert self._jobs is not None and entry.job_id is not None
-        try:
-            return self._jobs.state(entry.job_id), False
-        except ClusterAwayError:
-            return None, True
+    def _states(self, entries: Sequence[Entry]) -> dict[str, JobState | None]:
+        """What the cluster says of the drivers of sweeps; nothing of any while it is away."""
+        states: dict[str, JobState | None] = {}
+        over: dict[str, JobState | None] = {}
+        for entry in entries if self._jobs is not None else ():
+            assert entry.job_id is not None and self._jobs is not None
+            try:
+                if entry.job_id in self._over:
+                    job = self._over[entry.job_id]
+                else:
+                    job = self._jobs.state(entry.job_id)
+            except ClusterAwayError:
+                return states
+            states[entry.sweep] = job
+            if _is_over(entry, job):
+                over[entry.job_id] = job
+        self._over = over
+        return states
 
 
 def not_found(name: str) -> str:
@@ -216,34 +229,25 @@ def not_found(name: str) -> str:
     )
 
 
-def _age(standing: Standing) -> tuple[float, str]:
-    entry, record = standing.entry, standing.record
-    return (entry.submitted_at if entry else record.created_at), record.name
-
-
 def _is_told_by_its_job(entry: Entry, record: SweepRecord) -> bool:
     """Whether the ledger alone does not tell where it stands."""
-    return entry.job_id is not None and record.state == "interrupted"
+    is_unfinished = record.finished_at is None or extends(entry, record)
+    return entry.job_id is not None and is_unfinished and not record.is_live
+
+
+def _is_over(entry: Entry, job: JobState | None) -> bool:
+    """Whether a job will never be at work again; the clocks may differ by less than that."""
+    if job is not None:
+        return job.status == "ended"
+    return time.time() - (entry.started_at or 0.0) > 2 * SUBMISSION_S
 
 
 def _with_positions(found: list[Standing]) -> dict[str, Standing]:
-    queued = [one for one in found if one.stage == "queued" and one.entry is not None]
-    queued.sort(key=lambda one: -one.entry.priority if one.entry else 0)
-    positions = {one.record.name: place for place, one in enumerate(queued, 1)}
-    return {one.record.name: replace(one, position=positions.get(one.record.name)) for one in found}
-
-
-def stage_of(entry: Entry | None, record: SweepRecord, job: JobState | None) -> Stage:
-    """Where a sweep stands for a server."""
-    is_at_work = record.is_live or (job is not None and job.status != "ended")
-    if record.state in ("deleting", "failed", "finished"):
-        return record.state  # type: ignore[return-value]
-    if entry is None:
-        return "unmanaged"
-    if not entry.is_wanted:
-        return "stopping" if is_at_work else "stopped"
-    if record.is_live:
-        return "running"
-    if is_at_work:
-        return "starting"
-    return "waiting" if entry.problem else "queued"
+    queued = [one.entry for one in found if one.stage == "queued" and one.entry is not None]
+    at_work = [
+        one.entry
+        for one in found
+        if one.stage in ("starting", "running", "stopping") and one.entry is not None
+    ]
+    places = {entry.sweep: place for place, entry in enumerate(in_turn(queued, at_work), 1)}
+    return {one.record.name: replace(one, position=places.get(one.record.name)) for one in found}

@@ -52,13 +52,13 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.monotonic(), 500
+        began, is_noted = time.monotonic(), False
 
         async def noted(message: Message) -> None:
-            nonlocal status
+            nonlocal is_noted
             if message["type"] == "http.response.start":
-                status = message["status"]
-                await self._note(scope, status, time.monotonic() - began)
+                is_noted = True
+                await self._note(scope, message["status"], time.monotonic() - began)
             await send(message)
 
         try:
@@ -66,7 +66,12 @@ class Guard:
         except MonosweepError as error:
             await answer_of(error)(scope, receive, noted)
             return
-        await self._app(scope, receive, noted)
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            # What nobody foresaw is answered further out.
+            if not is_noted:
+                await self._note(scope, 500, time.monotonic() - began)
 
     async def _let_in(self, scope: Scope) -> None:
         """Find out who asks, and whether not too often.

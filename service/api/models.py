@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.board import Stage
+from service.dispatch.stages import Stage
 from service.ledger.tokens import Role
 from service.trials import Phase, State
 
@@ -118,6 +118,9 @@ class Queued(BaseModel):
     position: int | None = Field(description="How many-th it is of those that wait, from 1.")
     num_starts: int = Field(description="How many drivers were started for it.")
     problem: str | None = Field(description="Why its last driver came to nothing.")
+    num_trials_wanted: int | None = Field(
+        description="The budget that its next driver extends the search to."
+    )
 
 
 class SweepSummary(Queued):

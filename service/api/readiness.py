@@ -34,7 +34,7 @@ def missing(found: Readiness) -> list[str]:
     parts = {"ledger": "The ledger", "cluster": "The Ray cluster", "storage": "The storage"}
     parts["mlflow"] = "MLflow"
     return [
-        f"{words}: {getattr(found.parts, name).detail}"
+        f"{words} {getattr(found.parts, name).detail}."
         for name, words in parts.items()
         if not getattr(found.parts, name).ready
     ]
@@ -51,7 +51,7 @@ def _ledger(ledger: Ledger) -> Part:
 
 def _cluster(jobs: Jobs | None) -> Part:
     if jobs is None:
-        return Part(ready=False, detail="none was named: monosweep serve --ray URL")
+        return Part(ready=False, detail="was not named: monosweep serve --ray URL")
     try:
         jobs.state(_NOBODYS_JOB)
     except AwayError:

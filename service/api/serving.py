@@ -1,15 +1,23 @@
 """A server as a process: its socket, its start, and its prompt end."""
 
 import ipaddress
+import os
 import socket
 import sys
+from collections.abc import Callable
+from threading import Thread
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.api.backing import Backing
+from service.api.models import Readiness
+from service.api.readiness import missing
+from service.dispatch.jobs import Jobs
+from service.dispatch.reconciler import Reconciler
 from service.errors import UserError
+from service.ledger import Ledger
 
 # What is being answered when the server is to end has so long.
 _GRACE_S = 5
@@ -62,16 +70,38 @@ def check_is_loopback(host: str) -> None:
 
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Answer until SIGTERM or Ctrl-C; open streams end at once, answers that began are ended."""
+    """Answer until SIGTERM or Ctrl-C; open streams end at once, answers that began are ended.
+
+    What a proxy says of callers' addresses and of https is believed of those that the environment
+    names in ``FORWARDED_ALLOW_IPS``, by default of none: anybody on this machine could say so.
+    """
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         h11_max_incomplete_event_size=32 * 1024,
     )
     _Server(config, app.state.backing).run([listening])
+
+
+class CountedReconciler(Reconciler):
+    """A reconciler that tells of each pass that came to its end."""
+
+    def __init__(
+        self, ledger: Ledger, jobs: Jobs, *, max_sweeps: int, passed: Callable[[], None]
+    ) -> None:
+        super().__init__(ledger, jobs, max_sweeps=max_sweeps)
+        self._passed = passed
+
+    def reconcile(self) -> None:
+        """As without."""
+        super().reconcile()
+        self._passed()
 
 
 class _Server(uvicorn.Server):
@@ -88,6 +118,15 @@ class _Server(uvicorn.Server):
         self._backing.closing.set()
 
 
-def say(line: str) -> None:
-    """A line to standard error."""
-    print(line, file=sys.stderr, flush=True)
+def tell_what_is_missing(look: Callable[[], Readiness]) -> None:
+    """Say on standard error which parts do not answer, while the server does already.
+
+    Args:
+        look: Asks every part of the system, which may take seconds.
+    """
+    Thread(target=lambda: _tell(look()), name="telling", daemon=True).start()
+
+
+def _tell(found: Readiness) -> None:
+    for line in missing(found):
+        print(line, file=sys.stderr, flush=True)

@@ -56,20 +56,18 @@ def check_room(backing: Backing, name: str) -> None:
     Raises:
         ServerFullError: If there are as many as there may be.
     """
-    entries = {
-        entry.sweep: entry
+    most = backing.limits.unfinished
+    entries = [
+        entry
         for entry in queue.entries(backing.ledger.engine)
         if entry.is_wanted and entry.sweep != name
-    }
-    most = backing.limits.unfinished
+    ]
+    # Most often told without looking at any sweep.
     if len(entries) < most:
         return
-    unfinished = [
-        record
-        for record in backing.ledger.sweeps()
-        if record.name in entries and record.state in ("running", "interrupted")
-    ]
-    if len(unfinished) >= most:
+    wanted = {entry.sweep for entry in entries}
+    records = [record for record in backing.ledger.sweeps() if record.name in wanted]
+    if sum(record.state in ("running", "interrupted") for record in records) >= most:
         raise ServerFullError(
             f"the queue must hold at most {most} unfinished sweeps, found as many. Stop one, or "
             "ask again when one has ended."

@@ -1,6 +1,8 @@
 """The commands of a server: serve, and token create, revoke and list."""
 
+import os
 import re
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -29,12 +31,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8700,
     ray: Annotated[
-        str | None,
+        str,
         typer.Option(
-            envvar="RAY_API_SERVER_ADDRESS",
-            help="Ray's dashboard, which drivers are started by, such as http://127.0.0.1:8265.",
+            envvar="RAY_API_SERVER_ADDRESS", help="Ray's dashboard, by which drivers are started."
         ),
-    ] = None,
+    ] = "http://127.0.0.1:8265",
     max_sweeps: Annotated[int, typer.Option(min=1, help="Sweeps at work at a time.")] = 2,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Ask for no token; on this machine only.")
@@ -44,31 +45,38 @@ def serve(
     from service.api import serving
     from service.api.app import create_app
     from service.api.limits import Limits
+    from service.api.metrics import Metrics
     from service.api.pages.links import links_from_environment
-    from service.api.readiness import missing, readiness
+    from service.api.readiness import readiness
+    from service.dispatch.jobs import RayJobs
 
     if no_auth:
         serving.check_is_loopback(host)
     limits, links, home = Limits.from_environment(), links_from_environment(), home_here()
     with closing(serving.listener(host, port)) as listening, closing(_ledger()) as ledger:
+        jobs = RayJobs(ray)
+        metrics = Metrics()
+        reconciler = serving.CountedReconciler(
+            ledger, jobs, max_sweeps=max_sweeps, passed=metrics.reconciled
+        )
         app = create_app(
             ledger,
             home,
-            jobs=None,
-            wake=_nothing,
+            jobs=jobs,
+            wake=reconciler.wake,
             limits=limits,
             needs_token=not no_auth,
+            metrics=metrics,
             links=links,
         )
         here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)
-        for line in missing(readiness(ledger, home, None)):
-            err.print(line, markup=False, highlight=False, soft_wrap=True)
-        serving.serve(app, listening)
-
-
-def _nothing() -> None:
-    pass
+        serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
+        with reconciler:
+            serving.serve(app, listening)
+    # All is closed. The interpreter would take seconds to clear Ray's client away.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _ledger() -> "Ledger":

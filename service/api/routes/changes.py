@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import deletion
@@ -53,7 +53,7 @@ async def stop(name: NameParameter, backing: BackingParameter) -> Json:
 async def resume(name: NameParameter, backing: BackingParameter, caller: CallerParameter) -> Json:
     """Have a sweep driven again that was stopped, has failed or waits after a failure."""
     standing = await _fresh(backing, name)
-    if standing.stage == "finished":
+    if standing.stage == "finished" or standing.record.state == "finished":
         raise ConflictError(
             f"a sweep must be unfinished to be resumed, found {name} finished. To train more "
             f"trials: POST /v1/sweeps/{name}/extend"
@@ -93,7 +93,7 @@ async def extend(
     return await backing.board.status(name)
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, response_class=Response)
 async def delete(
     name: NameParameter,
     backing: BackingParameter,

@@ -10,7 +10,6 @@ from fastapi.responses import StreamingResponse
 
 from service.api.access import CallerParameter, ViewerRoute
 from service.api.backing import Backing, BackingParameter
-from service.api.board import AT_REST
 from service.api.problems import TooManyCallsError, answers
 from service.api.routes.sweeps import NameParameter
 from service.errors import LedgerAwayError, SweepNotFoundError
@@ -84,13 +83,20 @@ async def _events(backing: Backing, name: str) -> AsyncIterator[str]:
         if found is not None and found != told:
             told, said_at = found, time.monotonic()
             yield event("status", found)
-            if found["stage"] in AT_REST:
+            if _is_at_rest(found):
                 yield event("end", {"stage": found["stage"]})
                 return
         elif time.monotonic() - said_at >= HEARTBEAT_S:
             said_at = time.monotonic()
             yield ": at work\n\n"
         await asyncio.sleep(_PAUSE_S)
+
+
+def _is_at_rest(found: Json) -> bool:
+    """Whether nothing more happens to a sweep by itself, for all that this server knows."""
+    if found["stage"] == "unmanaged":
+        return bool(found["state"] != "running")
+    return found["stage"] in ("finished", "failed", "stopped")
 
 
 def event(kind: str, data: Json) -> str:

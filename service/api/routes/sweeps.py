@@ -1,5 +1,7 @@
 """The routes that submit, list and show sweeps."""
 
+import operator
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -8,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service.api import submitting
 from service.api.access import CallerParameter, SubmitterRoute, ViewerRoute
 from service.api.backing import BackingParameter
-from service.api.board import Stage, Standing
+from service.api.board import Standing
 from service.api.models import (
     MAX_PAGE,
     SpecText,
@@ -18,6 +20,8 @@ from service.api.models import (
     Verdict,
 )
 from service.api.problems import answers
+from service.dispatch.stages import Stage
+from service.errors import UserError
 from service.recorded import verdict_of
 from service.verdict import Json
 
@@ -32,7 +36,7 @@ NameParameter = Annotated[
     str, Path(description="A sweep's name.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 ]
 AfterParameter = Annotated[
-    str | None, Query(max_length=64, description="What `next` was on the page before.")
+    str | None, Query(max_length=128, description="What `next` was on the page before.")
 ]
 LimitParameter = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most.")]
 
@@ -94,12 +98,13 @@ async def list_sweeps(
     ] = "oldest",
 ) -> Json:
     """Sweeps, oldest submission first, or the other way round."""
-    roster = list((await backing.board.roster()).values())
-    ordered = roster if order == "oldest" else roster[::-1]
-    asked = [one for one in _after(ordered, after) if _is_asked(one, stage, owner)]
+    roster = (await backing.board.roster()).values()
+    ordered = roster if order == "oldest" else reversed(roster)
+    behind = _after(ordered, after, operator.gt if order == "oldest" else operator.lt)
+    asked = [one for one in behind if _is_asked(one, stage, owner)]
     page, more = asked[:limit], asked[limit:]
     found = await backing.board.statuses([one.record.name for one in page])
-    return {"sweeps": found, "next": page[-1].record.name if more else None}
+    return {"sweeps": found, "next": _cursor(page[-1]) if more else None}
 
 
 @viewer_router.get("/{name}", response_model=SweepStatus, responses=answers(404))
@@ -120,10 +125,26 @@ def show_spec(name: NameParameter, backing: BackingParameter) -> SpecText:
     return SpecText(spec=backing.ledger.sweep(name).spec_text)
 
 
-def _after(standings: list[Standing], name: str | None) -> list[Standing]:
-    """Those behind a name; all where it is not there any more, so that nothing is missed."""
-    names = [one.record.name for one in standings]
-    return standings[names.index(name) + 1 :] if name in names else standings
+def _cursor(one: Standing) -> str:
+    """Where a sweep stands in the list, also once it is gone."""
+    since, name = one.age
+    return f"{since!r}/{name}"
+
+
+def _after(
+    standings: Iterable[Standing], cursor: str | None, is_behind: Callable[[Any, Any], bool]
+) -> list[Standing]:
+    if cursor is None:
+        return list(standings)
+    since, _, name = cursor.partition("/")
+    try:
+        place = (float(since), name)
+    except ValueError:
+        raise UserError(
+            f"after must be what next was on the page before, found {cursor!r}. Leave it out to "
+            "begin."
+        ) from None
+    return [one for one in standings if is_behind(one.age, place)]
 
 
 def _is_asked(one: Standing, stage: Stage | None, owner: str | None) -> bool:
