@@ -18,7 +18,7 @@ _SENTENCES = {
     "stopping": "Its driver leaves a checkpoint and ends.",
     "stopped": "It was stopped, and goes on from its checkpoints when it is resumed.",
     "waiting": "Its last driver came to nothing; the next one is started after a pause.",
-    "finished": "It is finished.",
+    "finished": "It has its verdict.",
     "failed": "It has failed, and no driver is started until somebody resumes it.",
     "deleting": "It is being deleted.",
     "unmanaged": "It is run without this server.",
