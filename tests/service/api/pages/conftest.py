@@ -1,9 +1,11 @@
 """A server's pages in process, with people who are logged in by tokens of each role."""
 
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,8 +59,18 @@ def read() -> Callable[[Any], Text]:
     return lambda answer: Text(answer.text)
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger without sweeps, to be copied: to make its tables takes long."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    Ledger(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def ledger(home: Home) -> Iterator[Ledger]:
+def ledger(home: Home, empty_ledger: Path) -> Iterator[Ledger]:
+    home.path.mkdir()
+    shutil.copy(empty_ledger, home.path / "ledger.db")
     with closing(Ledger(home.ledger_url)) as ledger:
         yield ledger
 
