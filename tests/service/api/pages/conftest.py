@@ -59,18 +59,10 @@ def read() -> Callable[[Any], Text]:
     return lambda answer: Text(answer.text)
 
 
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger without sweeps, to be copied: to make its tables takes long."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    Ledger(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture
-def ledger(home: Home, empty_ledger: Path) -> Iterator[Ledger]:
+def ledger(home: Home, new_ledger: tuple[Path, dict[str, str]]) -> Iterator[Ledger]:
     home.path.mkdir()
-    shutil.copy(empty_ledger, home.path / "ledger.db")
+    shutil.copy(new_ledger[0], home.path / "ledger.db")
     with closing(Ledger(home.ledger_url)) as ledger:
         yield ledger
 
