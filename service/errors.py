@@ -134,6 +134,12 @@ class TrackingAwayError(TrackingError, AwayError):
     part = "MLflow"
 
 
+class ClusterAwayError(AwayError):
+    """The Ray cluster does not answer now, or does not let us in."""
+
+    part = "The Ray cluster"
+
+
 class SweepFailedError(MonosweepError):
     """The sweep cannot go on; the ledger says why."""
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.elements import ColumnElement
 
 from service.errors import KeyReusedError, SweepExistsError
 from service.ledger import sweep_row, tables
@@ -196,13 +197,20 @@ def entry(engine: Engine, sweep: str) -> Entry | None:
 def record_start(engine: Engine, seen: Entry, job_id: str) -> bool:
     """Record that a driver is being started, before it is; False if somebody else was quicker.
 
+    Quicker to start one, or to have the sweep stopped.
+
     Args:
         engine: The ledger's database.
         seen: The entry as it was when that was decided.
         job_id: Ray's id of the job that will be submitted.
     """
     return _change(
-        engine, seen, job_id=job_id, started_at=tables.now, num_starts=seen.num_starts + 1
+        engine,
+        seen,
+        queue.c.is_wanted,
+        job_id=job_id,
+        started_at=tables.now,
+        num_starts=seen.num_starts + 1,
     )
 
 
@@ -213,7 +221,8 @@ def record_failure(engine: Engine, seen: Entry, problem: str, pause_s: float) ->
         engine: The ledger's database.
         seen: The entry as it was when that was decided.
         problem: Why, in words for people.
-        pause_s: How long no further one is to be started.
+        pause_s: How long no further one is to be started; infinite for none until somebody wants
+            the sweep anew.
     """
     return _change(
         engine,
@@ -234,7 +243,7 @@ def record_extended(engine: Engine, seen: Entry) -> bool:
     return _change(engine, seen, num_trials=None)
 
 
-def _change(engine: Engine, seen: Entry, **values: Any) -> bool:
+def _change(engine: Engine, seen: Entry, *conditions: ColumnElement[bool], **values: Any) -> bool:
     """Change an entry, unless a start or another submission was recorded since it was looked at."""
     with tables.writing(engine) as connection:
         changed = connection.execute(
@@ -243,6 +252,7 @@ def _change(engine: Engine, seen: Entry, **values: Any) -> bool:
                 queue.c.sweep == seen.sweep,
                 queue.c.num_starts == seen.num_starts,
                 queue.c.submitted_at == seen.submitted_at,
+                *conditions,
             )
             .values({k: v(connection) if callable(v) else v for k, v in values.items()})
         )
