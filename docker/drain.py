@@ -3,16 +3,18 @@
 
     drain [SECONDS]
 
-Each is sent SIGTERM: it has the cohorts at work leave checkpoints, and leaves itself. Whoever drives
-the sweep next goes on from there. Exits 1 if one is still there after so long (90 s if not said).
+Each is sent SIGTERM: it has the cohorts at work leave checkpoints, and leaves itself. Whoever
+drives the sweep next goes on from there. Exits 1 if one is still there after so long (120 s if not
+said).
 """
 
 import sys
 from contextlib import suppress
+from itertools import pairwise
 
 import psutil
 
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
 DRIVING = ("run", "resume")
 
 
@@ -20,7 +22,7 @@ def is_driver(words: list[str]) -> bool:
     """Whether a command line is ``python -m service resume ...``, or ``monosweep resume ...``."""
     return any(
         after in DRIVING and (program == "service" or program.endswith("/monosweep"))
-        for program, after in zip(words, words[1:], strict=False)
+        for program, after in pairwise(words)
     )
 
 
