@@ -30,7 +30,12 @@ print("ready", flush=True)
 while True:
     time.sleep(0.05)
 """
-STUBBORN = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print("ready", flush=True); time.sleep(60)'
+STUBBORN = """\
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
 
 
 def test_hadolint_finds_nothing(folder: Path) -> None:
