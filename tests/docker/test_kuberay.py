@@ -171,7 +171,7 @@ def test_the_probes_ask_what_needs_no_token(manifests: list[dict[str, Any]]) -> 
         for name, probe in container.items()
         if name.endswith("Probe")
     }
-    assert asked == {"/v1/health", "/v1/ready", "/api/local_raylet_healthz"}
+    assert asked == {"/v1/health", "/api/local_raylet_healthz"}
 
 
 def test_rays_version_is_the_one_that_is_installed(manifests: list[dict[str, Any]]) -> None:
