@@ -68,7 +68,7 @@ def test_it_ends_as_nobody_in_particular_with_an_init_before_all(stages: list[st
 
 
 def test_what_built_it_stays_behind(stages: list[str]) -> None:
-    assert len(stages) == 2
+    assert len(stages) > 1
     assert "pip install" not in stages[-1]
     assert re.findall(r"^COPY --from=builder (.*)$", stages[-1], re.M) == [
         "/opt/monosweep /opt/monosweep"
@@ -130,7 +130,7 @@ def _commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     readme = (folder / "README.md").read_text(encoding="utf-8")
     code = re.findall(r"```\n(.*?)```|`([^`\n]*)`", readme, re.S)
     for block in (line for pair in code for line in "".join(pair).splitlines()):
-        for line in re.findall(r"(?:^|[ '])monosweep ([a-z][^'&]*)", block):
+        for line in re.findall(r"(?:^|(?<!--namespace)[ '])monosweep ([a-z][^'&]*)", block):
             yield "README.md", shlex.split(line, comments=True)
 
 
