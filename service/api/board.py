@@ -95,6 +95,12 @@ class Standing:
     stage: Stage
     position: int | None = None
 
+    @property
+    def age(self) -> tuple[float, str]:
+        """When it was submitted, or begun without a server, and its name: its place in lists."""
+        since = self.entry.submitted_at if self.entry else self.record.created_at
+        return since, self.record.name
+
     def as_json(self) -> Json:
         """What the server adds to a sweep's status."""
         entry = self.entry
@@ -135,7 +141,12 @@ class Board:
             SweepNotFoundError: If there is none of that name.
         """
         standing = await self.standing(name)
-        return {**await self._statuses.at(name), **standing.as_json()}
+        found = await self._statuses.at(name)
+        if found["state"] != standing.record.state:
+            # Both are of a moment ago, but not of the same one.
+            self._statuses.forget(name)
+            found = await self._statuses.at(name)
+        return {**found, **standing.as_json()}
 
     async def statuses(self, names: Sequence[str]) -> list[Json]:
         """The same of several; those that are gone by now are left out."""
@@ -193,7 +204,7 @@ class Board:
         names = {record.name for record in records}
         for gone in set(self._known) - names:
             self._known.pop(gone, None)
-        return _with_positions(sorted(found, key=_age))
+        return _with_positions(sorted(found, key=lambda one: one.age))
 
     def _states(self, entries: Sequence[Entry]) -> dict[str, JobState | None]:
         """What the cluster says of the drivers of sweeps; nothing of any while it is away."""
@@ -221,11 +232,6 @@ def not_found(name: str) -> str:
         f"there must be a sweep named {name!r} on this server, found none. See those that there "
         "are: GET /v1/sweeps"
     )
-
-
-def _age(standing: Standing) -> tuple[float, str]:
-    entry, record = standing.entry, standing.record
-    return (entry.submitted_at if entry else record.created_at), record.name
 
 
 def _is_told_by_its_job(entry: Entry, record: SweepRecord) -> bool:

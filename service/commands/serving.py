@@ -1,6 +1,8 @@
 """The commands of a server: serve, and token create, revoke and list."""
 
+import os
 import re
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -70,6 +72,9 @@ def serve(
         serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
         with reconciler:
             serving.serve(app, listening)
+    # All is closed. The interpreter would take seconds to clear Ray's client away.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _ledger() -> "Ledger":

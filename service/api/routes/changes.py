@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import deletion
@@ -93,7 +93,7 @@ async def extend(
     return await backing.board.status(name)
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, response_class=Response)
 async def delete(
     name: NameParameter,
     backing: BackingParameter,

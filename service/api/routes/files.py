@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +14,7 @@ from service.api.backing import Backing, BackingParameter
 from service.api.problems import answers
 from service.api.routes.sweeps import NameParameter
 from service.errors import ClusterAwayError
+from service.home import without_password
 from service.ledger import queue
 
 PARQUET = "application/vnd.apache.parquet"
@@ -47,21 +48,21 @@ async def report(name: NameParameter, backing: BackingParameter) -> FileResponse
 
 @router.get(
     "/{name}/logs",
-    response_class=PlainTextResponse,
+    response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def logs(
     name: NameParameter,
     backing: BackingParameter,
     lines: Annotated[int, Query(ge=1, le=_MOST_LINES, description="How many at most.")] = 200,
-) -> PlainTextResponse:
+) -> Response:
     """What the driver printed that was started last."""
     entry = queue.entry(backing.ledger.engine, name)
     if entry is None or entry.job_id is None:
         return PlainTextResponse("")
     if backing.jobs is None:
         raise ClusterAwayError("no cluster was named. monosweep serve --ray URL")
-    return PlainTextResponse(backing.jobs.log(entry.job_id, lines))
+    return PlainTextResponse(without_password(backing.jobs.log(entry.job_id, lines)))
 
 
 async def _made(

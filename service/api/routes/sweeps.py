@@ -1,5 +1,6 @@
 """The routes that submit, list and show sweeps."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -19,6 +20,7 @@ from service.api.models import (
 )
 from service.api.problems import answers
 from service.dispatch.stages import Stage
+from service.errors import UserError
 from service.recorded import verdict_of
 from service.verdict import Json
 
@@ -33,7 +35,7 @@ NameParameter = Annotated[
     str, Path(description="A sweep's name.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 ]
 AfterParameter = Annotated[
-    str | None, Query(max_length=64, description="What `next` was on the page before.")
+    str | None, Query(max_length=128, description="What `next` was on the page before.")
 ]
 LimitParameter = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most.")]
 
@@ -93,10 +95,10 @@ async def list_sweeps(
 ) -> Json:
     """Sweeps, oldest submission first."""
     roster = await backing.board.roster()
-    asked = [one for one in _after(list(roster.values()), after) if _is_asked(one, stage, owner)]
+    asked = [one for one in _after(roster.values(), after) if _is_asked(one, stage, owner)]
     page, more = asked[:limit], asked[limit:]
     found = await backing.board.statuses([one.record.name for one in page])
-    return {"sweeps": found, "next": page[-1].record.name if more else None}
+    return {"sweeps": found, "next": _cursor(page[-1]) if more else None}
 
 
 @viewer_router.get("/{name}", response_model=SweepStatus, responses=answers(404))
@@ -117,10 +119,24 @@ def show_spec(name: NameParameter, backing: BackingParameter) -> SpecText:
     return SpecText(spec=backing.ledger.sweep(name).spec_text)
 
 
-def _after(standings: list[Standing], name: str | None) -> list[Standing]:
-    """Those behind a name; all where it is not there any more, so that nothing is missed."""
-    names = [one.record.name for one in standings]
-    return standings[names.index(name) + 1 :] if name in names else standings
+def _cursor(one: Standing) -> str:
+    """Where a sweep stands in the list, also once it is gone."""
+    since, name = one.age
+    return f"{since!r}/{name}"
+
+
+def _after(standings: Iterable[Standing], cursor: str | None) -> list[Standing]:
+    if cursor is None:
+        return list(standings)
+    since, _, name = cursor.partition("/")
+    try:
+        place = (float(since), name)
+    except ValueError:
+        raise UserError(
+            f"after must be what next was on the page before, found {cursor!r}. Leave it out to "
+            "begin."
+        ) from None
+    return [one for one in standings if one.age > place]
 
 
 def _is_asked(one: Standing, stage: Stage | None, owner: str | None) -> bool:

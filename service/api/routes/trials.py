@@ -11,6 +11,7 @@ from service.api.backing import BackingParameter
 from service.api.models import MAX_PAGE, TrialAnswer, TrialList
 from service.api.problems import answers
 from service.api.routes.sweeps import AfterParameter, NameParameter
+from service.errors import UserError
 from service.objective import Objective, objective_of
 from service.recorded import spec_of
 from service.trials import PHASES, Phase, State, Trial
@@ -46,10 +47,17 @@ def list_trials(
 
 
 def _place(trial_id: str) -> tuple[int, int]:
-    """Where a trial stands in the list; before all of them for what is none."""
+    """Where a trial stands in the list.
+
+    Raises:
+        UserError: If it is none.
+    """
     phase, _, number = trial_id.partition("/")
     if phase not in PHASES or not (number.isascii() and number.isdecimal()):
-        return -1, -1
+        raise UserError(
+            f"after must be a trial such as search/12, found {trial_id!r}. Take what next was on "
+            "the page before, or leave it out to begin."
+        )
     return PHASES.index(phase), int(number)
 
 
