@@ -22,11 +22,11 @@ Status = Literal["pending", "running", "ended"]
 STOP_WAIT_S = 120
 CONNECT_S = 3.05
 # The head's agent is asked in turn, and its first job lets it connect to the cluster.
-ANSWER_S = 15.0
+ANSWER_S = 10.0
 NUM_LAST_LINES = 5
 _STATUS: dict[str, Status] = {"PENDING": "pending", "RUNNING": "running"}
 _NOT_FOUND = "status code 404"
-_LOG_FOLLOWS = re.compile(r"last available logs[^\n]*:\n")
+_PREFACES = re.compile(r"last available logs[^\n]*:\n|Running entrypoint for job [^\n]*\n")
 
 
 @dataclass(frozen=True)
@@ -179,14 +179,14 @@ def _entrypoint(words: Sequence[str]) -> str:
     No module of the folder that Ray happens to run in may shadow ours: ``-P``.
     """
     here = shlex.quote(sys.executable)
-    return f"P={here}; [ -x $P ] || P=python; exec $P -P -m service {shlex.join(words)}"
+    return f'P={here}; [ -x "$P" ] || P=python; exec "$P" -P -m service {shlex.join(words)}'
 
 
 def _of_its_end(message: str, exit_code: int | None) -> str:
-    """What Ray says of a job, or what its program said last, without Ray's preface."""
+    """What Ray says of a job, or what its program said last, without Ray's prefaces."""
     if exit_code is not None and exit_code < 0:
         return f"its driver was killed by signal {-exit_code}."
-    lines = _LOG_FOLLOWS.split(message)[-1].splitlines()
+    lines = _PREFACES.split(message)[-1].splitlines()
     return "\n".join([line.rstrip() for line in lines if line.strip()][-NUM_LAST_LINES:])
 
 
