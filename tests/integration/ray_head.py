@@ -15,6 +15,8 @@ from nodes import OBJECT_STORE_BYTES
 
 TOKEN = "a token of the tests, of no other cluster"
 CLIENT = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+# It gives up where a part of it takes more than 30 s to start, as it may on a busy machine.
+STARTS = 3
 PORTS = (
     "port",
     "dashboard-port",
@@ -36,9 +38,21 @@ class RayHead:
     def __init__(self, environment: Mapping[str, str], num_cpus: int) -> None:
         # Not below a test's folder: the paths of sockets must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="ray-"))
+        for left in reversed(range(STARTS)):
+            try:
+                self._start(environment, num_cpus)
+            except RuntimeError:
+                self._end()
+                if not left:
+                    raise
+            else:
+                return
+
+    def _start(self, environment: Mapping[str, str], num_cpus: int) -> None:
         ports = {name: free_port() for name in PORTS}
         self.address = f"http://{HOST}:{ports['dashboard-port']}"
         words = ["--head", "--block", "--include-dashboard=true", f"--dashboard-host={HOST}"]
+        words += [f"--node-ip-address={HOST}"]
         words += [f"--{name}={port}" for name, port in ports.items()]
         words += [f"--num-cpus={num_cpus}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
         words += [f"--temp-dir={self._folder}", "--disable-usage-stats"]
@@ -56,6 +70,10 @@ class RayHead:
 
     def close(self) -> None:
         """End all of it."""
+        self._end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self) -> None:
         tree = [self._process.pid]
         with suppress(psutil.NoSuchProcess):
             tree += [one.pid for one in psutil.Process(tree[0]).children(recursive=True)]
@@ -63,4 +81,3 @@ class RayHead:
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
         self._process.wait(STOP_S)
-        shutil.rmtree(self._folder, ignore_errors=True)
