@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from service.commands import checking, driving, looking, pages, paper, reading, report, upkeep
+from service.commands import (
+    checking,
+    driving,
+    looking,
+    pages,
+    paper,
+    reading,
+    report,
+    serving,
+    upkeep,
+)
 from service.commands.terminal import err, out
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
@@ -60,9 +70,11 @@ _COMMANDS = (
     report.report,
     upkeep.delete,
     upkeep.doctor,
+    serving.serve,
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(serving.token)
 
 
 def main() -> None:

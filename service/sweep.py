@@ -145,6 +145,8 @@ def resume(
                 return dict(record.verdict)
             if accept_changes:
                 _check_was_moved(ledger, record, home)
+            # One that was only queued has none yet: what it is trained with tells its first driver.
+            if accept_changes or not record.versions:
                 writer.record_versions(_recorded_here(home))
             if num_trials is not None and _extends(record, num_trials):
                 writer.extend(num_trials)
@@ -161,8 +163,7 @@ def _look(
     """The sweep as it is now, which may be gone on with so."""
     record = ledger.sweep(name)
     record.check_is_kept()
-    _check_budget(record, num_trials)
-    _check_grid(record, num_trials)
+    check_budget(record, num_trials)
     goes_on = record.verdict is None or _extends(record, num_trials)
     if goes_on and not accept_changes:
         _check_unchanged(record, _recorded_here(home))
@@ -193,7 +194,12 @@ def _check_was_moved(ledger: Ledger, record: SweepRecord, home: Home) -> None:
         check_was_moved(Storage(home.storage), home, record.name, ledger.trials(record.name))
 
 
-def _check_budget(record: SweepRecord, num_trials: int | None) -> None:
+def check_budget(record: SweepRecord, num_trials: int | None) -> None:
+    """Make sure that a search may have so many trials.
+
+    Raises:
+        UserError: If it has more already, or its grid has fewer points.
+    """
     if num_trials is not None and num_trials < record.num_trials:
         raise UserError(
             f"--num-trials must be at least the present budget of {record.num_trials}, found "

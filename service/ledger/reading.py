@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
@@ -211,6 +211,25 @@ class Ledger:
             if row is None:
                 raise SweepNotFoundError(self._not_found(name))
             return SweepRecord(**checksums.checked(row), is_live=is_live(connection, name))
+
+    def sweeps(self) -> list[SweepRecord]:
+        """What is recorded of every sweep, oldest first."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(tables.sweeps).order_by(tables.sweeps.c.created_at))
+            return [
+                SweepRecord(**checksums.checked(row), is_live=is_live(connection, row.name))
+                for row in rows
+            ]
+
+    def num_written(self, name: str) -> tuple[int, ...]:
+        """Results, attempts and ended attempts of a sweep: alike only if no trial went on."""
+        results, attempts = tables.results.c, tables.attempts.c
+        with self.engine.connect() as connection:
+            num_results = connection.scalar(select(func.count()).where(results.sweep == name))
+            row = connection.execute(
+                select(func.count(), func.count(attempts.ended_at)).where(attempts.sweep == name)
+            ).one()
+        return (num_results or 0, *row)
 
     def has_begun(self, name: str) -> bool:
         """Whether any cohort of a sweep was ever handed out: before, it has no files anywhere."""

@@ -1,0 +1,1 @@
+"""The HTTP API of a server: who may ask for what, and what is answered."""

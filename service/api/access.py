@@ -1,0 +1,119 @@
+"""What a caller may do, decided before anything that it sent is read."""
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, ClassVar
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as PlainRequest
+from starlette.types import Message, Receive
+
+from service.api.backing import Backing, backing_of
+from service.api.board import not_found
+from service.api.problems import ForbiddenError
+from service.errors import SweepNotFoundError
+from service.ledger.tokens import Caller, Role
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class OpenRoute(APIRoute):
+    """For everybody, also without a token."""
+
+
+class GuardedRoute(APIRoute):
+    """For callers of a role at least, on sweeps that are there."""
+
+    role: ClassVar[Role]
+    # Whether less than an admin may do it with sweeps of its own only.
+    is_owners: ClassVar[bool] = False
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Check role and ownership first, and read no more of a body than there may be."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            backing = backing_of(request)
+            await self._check(request, backing)
+            receive = _limited(request.receive, request, backing.limits.body_bytes)
+            return await handle(Request(request.scope, receive))
+
+        return guarded
+
+    async def _check(self, request: Request, backing: Backing) -> None:
+        caller = caller_of(request)
+        if not caller.may(self.role):
+            raise ForbiddenError(
+                f"this call must be made by a {self.role} or more, found the {caller.role} "
+                f"{caller.name}. Ask an admin for a token of that role."
+            )
+        name = request.path_params.get("name")
+        if name is None:
+            return
+        if not _NAME.fullmatch(name):
+            raise SweepNotFoundError(not_found(name[:64]))
+        standing = await backing.board.standing(name)
+        owner = standing.entry.owner if standing.entry else None
+        if self.is_owners and not caller.may("admin") and owner != caller.name:
+            raise ForbiddenError(
+                f"this call must be made by who submitted {name}, or by an admin, found "
+                f"{caller.name}; {name} is {owner or 'nobody'}'s."
+            )
+
+
+class ViewerRoute(GuardedRoute):
+    """For whoever bears a good token."""
+
+    role = "viewer"
+
+
+class SubmitterRoute(GuardedRoute):
+    """For whoever may submit sweeps."""
+
+    role = "submitter"
+
+
+class OwnerRoute(GuardedRoute):
+    """For whoever submitted the sweep that the path names, and for admins."""
+
+    role = "submitter"
+    is_owners = True
+
+
+class AdminRoute(GuardedRoute):
+    """For admins."""
+
+    role = "admin"
+
+
+def caller_of(request: PlainRequest) -> Caller:
+    """Who asks, as the guard found out."""
+    caller = request.scope["state"]["caller"]
+    assert isinstance(caller, Caller)
+    return caller
+
+
+CallerParameter = Annotated[Caller, Depends(caller_of)]
+
+
+def _limited(receive: Receive, request: Request, most: int) -> Callable[[], Awaitable[Message]]:
+    """Receive a body, but no more of it than there may be, whatever its length is said to be."""
+    told = request.headers.get("content-length", "0")
+    total = int(told) if told.isdecimal() else 0
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive() if total <= most else None
+        read += len(message.get("body", b"")) if message else 0
+        if message is None or read > most:
+            raise HTTPException(
+                413,
+                f"a request's body must be at most {most:,} bytes, found more. A sweep file of "
+                "64 KiB fits in it.",
+            )
+        return message
+
+    return limited

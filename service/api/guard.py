@@ -1,0 +1,146 @@
+"""Who gets in: every call but the open ones bears a good token, and none asks too often.
+
+Pure ASGI, and around everything else: whoever bears no token learns nothing of what there is.
+"""
+
+import logging
+import time
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.backing import Backing
+from service.api.problems import TooManyCallsError, UnauthorizedError, answer_of
+from service.api.rates import Rates
+from service.errors import MonosweepError
+from service.ledger import audit, tokens
+from service.ledger.audit import Deed
+from service.ledger.text import kept_text
+from service.ledger.tokens import Caller
+
+OPEN = frozenset({"/openapi.json", "/v1/health", "/v1/ready"})
+# Who asks where no token is needed.
+LOCAL = Caller("local", "admin")
+_LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_CHARS = 64
+
+logger = logging.getLogger("monosweep")
+
+
+class Guard:
+    """Lets callers in, counts what they ask for, and records what they did.
+
+    Args:
+        app: What is guarded.
+        backing: Of the app.
+        needs_token: Whether a token is asked for; without, everybody is ``local``, an admin.
+    """
+
+    def __init__(self, app: ASGIApp, backing: Backing, *, needs_token: bool) -> None:
+        self._app = app
+        self._backing = backing
+        self._needs_token = needs_token
+        limits = backing.limits
+        self._rates = Rates(limits.calls_per_s, limits.calls_at_once)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, is_noted = time.monotonic(), False
+
+        async def noted(message: Message) -> None:
+            nonlocal is_noted
+            if message["type"] == "http.response.start":
+                is_noted = True
+                await self._note(scope, message["status"], time.monotonic() - began)
+            await send(message)
+
+        try:
+            await self._let_in(scope)
+        except MonosweepError as error:
+            await answer_of(error)(scope, receive, noted)
+            return
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            # What nobody foresaw is answered further out.
+            if not is_noted:
+                await self._note(scope, 500, time.monotonic() - began)
+
+    async def _let_in(self, scope: Scope) -> None:
+        """Find out who asks, and whether not too often.
+
+        Raises:
+            UnauthorizedError: If it bears no good token.
+            TooManyCallsError: If it asks too often.
+            LedgerAwayError: If nobody can tell.
+        """
+        scope.setdefault("state", {})
+        if scope["path"] in OPEN:
+            return
+        caller = await self._caller(Headers(scope=scope)) if self._needs_token else LOCAL
+        wait_s = self._rates.take(caller.name if caller else ("address", _address(scope)))
+        if wait_s:
+            raise TooManyCallsError(
+                f"a caller may ask {self._backing.limits.calls_per_s} times a second in the long "
+                f"run, found more. Ask again in {wait_s:.1f} s.",
+                wait_s,
+            )
+        if caller is None:
+            raise UnauthorizedError(
+                "every call must bear a good token (Authorization: Bearer TOKEN), found none, or "
+                "one that is not known or was revoked. An admin makes one: monosweep token create"
+            )
+        scope["state"]["caller"] = caller
+
+    async def _caller(self, headers: Headers) -> Caller | None:
+        shown = headers.getlist("authorization")
+        scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+        if scheme.lower() != "bearer" or not token.isascii() or not token.isprintable():
+            return None
+        return await run_in_threadpool(tokens.caller, self._backing.ledger.engine, token.strip())
+
+    async def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count an answer that begins now, and record the deed if it is one."""
+        route = getattr(scope.get("route"), "path", "none")
+        self._backing.metrics.answered(_method(scope), route, status, seconds)
+        is_refused = status in (401, 403)
+        if not is_refused and (scope["method"] in _LOOKING or status == 429):
+            return
+        caller: Caller | None = scope["state"].get("caller")
+        named = scope["state"].get("sweep") or scope.get("path_params", {}).get("name")
+        deed = Deed(
+            who=caller.name if caller else None,
+            role=caller.role if caller else None,
+            client=_address(scope),
+            action=_short(getattr(scope.get("route"), "name", None) or _asked(scope)),
+            sweep=_short(named) if named else None,
+            status=status,
+        )
+        try:
+            await run_in_threadpool(audit.record, self._backing.ledger.engine, deed)
+        except MonosweepError:
+            # What was done is done, and is answered; the log has what the audit lacks.
+            logger.exception("not in the audit: %s", deed)
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in (*_LOOKING, "POST", "PUT", "PATCH", "DELETE") else "other"
+
+
+def _asked(scope: Scope) -> str:
+    return f"{scope['method']} {scope['path']}"
+
+
+def _short(text: str) -> str:
+    """As much of what somebody sent as the audit keeps."""
+    return kept_text(text)[:_MOST_CHARS]
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return _short(str(client[0])) if client else None

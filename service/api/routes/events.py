@@ -1,0 +1,104 @@
+"""The route that follows a sweep: server-sent events, as it goes on."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from service.api.access import CallerParameter, ViewerRoute
+from service.api.backing import Backing, BackingParameter
+from service.api.problems import TooManyCallsError, answers
+from service.api.routes.sweeps import NameParameter
+from service.errors import LedgerAwayError, SweepNotFoundError
+from service.verdict import Json
+
+router = APIRouter(
+    prefix="/v1/sweeps", route_class=ViewerRoute, tags=["sweeps"], responses=answers(404)
+)
+
+# Between two looks at what everybody who follows shares; a stream ends as quickly with its server.
+_PAUSE_S = 0.25
+# Proxies close what says nothing for long.
+HEARTBEAT_S = 15.0
+
+
+@router.get(
+    "/{name}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "`event: status` with the sweep's JSON whenever it has changed, "
+            '`event: end` with `{"stage": ...}` once nothing more happens by itself (`gone` where '
+            "the sweep was deleted), and comments meanwhile.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def follow(
+    name: NameParameter, backing: BackingParameter, caller: CallerParameter
+) -> StreamingResponse:
+    """Follow a sweep until it is at rest."""
+    if backing.streams[caller.name] >= backing.limits.streams:
+        raise TooManyCallsError(
+            f"a caller may follow {backing.limits.streams} sweeps at a time, found as many. End a "
+            "stream.",
+            HEARTBEAT_S,
+        )
+    # Asked before the stream begins, so that what is away is still an answer of its own.
+    await backing.board.status(name)
+    return StreamingResponse(
+        _counted(backing, caller.name, _events(backing, name)),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _counted(backing: Backing, caller: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The same events; counted as open for as long as somebody reads them."""
+    backing.streams[caller] += 1
+    try:
+        async for event in events:
+            yield event
+    finally:
+        backing.streams[caller] -= 1
+        if not backing.streams[caller]:
+            del backing.streams[caller]
+
+
+async def _events(backing: Backing, name: str) -> AsyncIterator[str]:
+    told: Json | None = None
+    said_at = time.monotonic()
+    while not backing.closing.is_set():
+        found = told
+        try:
+            found = await backing.board.status(name)
+        except SweepNotFoundError:
+            yield event("end", {"stage": "gone"})
+            return
+        except LedgerAwayError:
+            pass  # waited for, as by all who follow a sweep
+        if found is not None and found != told:
+            told, said_at = found, time.monotonic()
+            yield event("status", found)
+            if _is_at_rest(found):
+                yield event("end", {"stage": found["stage"]})
+                return
+        elif time.monotonic() - said_at >= HEARTBEAT_S:
+            said_at = time.monotonic()
+            yield ": at work\n\n"
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _is_at_rest(found: Json) -> bool:
+    """Whether nothing more happens to a sweep by itself, for all that this server knows."""
+    if found["stage"] == "unmanaged":
+        return bool(found["state"] != "running")
+    return found["stage"] in ("finished", "failed", "stopped")
+
+
+def event(kind: str, data: Json) -> str:
+    """An event as it is sent: JSON has no line breaks of its own."""
+    return f"event: {kind}\ndata: {json.dumps(data, allow_nan=False)}\n\n"

@@ -1,0 +1,85 @@
+"""The routes that hand out what is made of a sweep: tables, the report; and its driver's log."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse, PlainTextResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from service.api import making
+from service.api.access import ViewerRoute
+from service.api.backing import Backing, BackingParameter
+from service.api.problems import answers
+from service.api.routes.sweeps import NameParameter
+from service.errors import ClusterAwayError
+from service.home import without_password
+from service.ledger import queue
+
+PARQUET = "application/vnd.apache.parquet"
+_MOST_LINES = 10_000
+
+router = APIRouter(
+    prefix="/v1/sweeps", route_class=ViewerRoute, tags=["files"], responses=answers(404, 409)
+)
+
+
+def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
+    schema = {"type": "string", "contentMediaType": media_type}
+    return {200: {"description": "The file", "content": {media_type: {"schema": schema}}}}
+
+
+@router.get("/{name}/export/{table}", response_class=FileResponse, responses=_file(PARQUET))
+async def export(
+    name: NameParameter, table: Literal["trials", "curves", "neurons"], backing: BackingParameter
+) -> FileResponse:
+    """A table of a sweep, as Parquet."""
+    file = f"{table}.parquet"
+    return await _made(backing, name, ["export", name, "--output", "."], file, PARQUET)
+
+
+@router.get("/{name}/report", response_class=FileResponse, responses=_file("text/html"))
+async def report(name: NameParameter, backing: BackingParameter) -> FileResponse:
+    """A sweep's story, from question to verdict, as one page with its figures."""
+    file = f"{name}.html"
+    return await _made(backing, name, ["report", name, "--output", file], file, "text/html")
+
+
+@router.get(
+    "/{name}/logs",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def logs(
+    name: NameParameter,
+    backing: BackingParameter,
+    lines: Annotated[int, Query(ge=1, le=_MOST_LINES, description="How many at most.")] = 200,
+) -> Response:
+    """What the driver printed that was started last."""
+    entry = queue.entry(backing.ledger.engine, name)
+    if entry is None or entry.job_id is None:
+        return PlainTextResponse("")
+    if backing.jobs is None:
+        raise ClusterAwayError("no cluster was named. monosweep serve --ray URL")
+    return PlainTextResponse(without_password(backing.jobs.log(entry.job_id, lines)))
+
+
+async def _made(
+    backing: Backing, name: str, words: list[str], file: str, media_type: str
+) -> FileResponse:
+    """A file that a command makes in a folder of its own, which goes with the answer."""
+    record = await run_in_threadpool(backing.ledger.sweep, name)
+    record.check_is_kept()
+    folder = making.new_folder()
+    try:
+        await backing.maker.make(words, folder)
+    except BaseException:
+        making.remove(folder)
+        raise
+    return FileResponse(
+        folder / file,
+        media_type=media_type,
+        filename=Path(file).name if media_type == PARQUET else None,
+        background=BackgroundTask(making.remove, folder),
+    )

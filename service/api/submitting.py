@@ -1,0 +1,78 @@
+"""Taking a sweep into the queue: from the file's text to its row, or a refusal by name."""
+
+from service import warm_start
+from service.api.backing import Backing
+from service.api.models import Submission
+from service.api.problems import ServerFullError
+from service.ledger import queue
+from service.ledger.queue import Entry
+from service.ledger.sweep_row import NewSweep
+from service.ledger.tokens import Caller
+from service.spec import Spec, parse_spec
+
+
+def spec_of(submission: Submission) -> Spec:
+    """The sweep that is submitted, read from its text alone: nothing that it names is opened.
+
+    Raises:
+        SpecError: With everything in it that does not hold.
+    """
+    spec = parse_spec(submission.spec, origin="spec")
+    return spec if submission.name is None else spec.with_name(submission.name)
+
+
+def submit(backing: Backing, caller: Caller, spec: Spec, *, priority: int, key: str | None) -> bool:
+    """Queue a sweep; whether it is new, or was queued by the same submission before.
+
+    Raises:
+        SpecError: If it is larger than a server takes.
+        UserError: If it cannot start from the sweeps that it names.
+        KeyReusedError: If the key was used for another sweep.
+        SweepExistsError: If the name is taken.
+        ServerFullError: If the queue holds as many sweeps as it may.
+    """
+    backing.limits.check(spec)
+    warm_start.check(backing.ledger, spec)
+    new = NewSweep(
+        name=spec.name,
+        spec_text=spec.text,
+        settings=spec.settings(),
+        # Recorded by its first driver: what trains it is not what this server runs on.
+        versions={},
+        num_trials=spec.search.num_trials,
+    )
+    engine = backing.ledger.engine
+    # One at a time, so that there is still room when it is taken. Sent again, it needs none.
+    with backing.submitting:
+        entries = queue.entries(engine)
+        if not any(_is_of(entry, caller, key) for entry in entries):
+            check_room(backing, spec.name)
+        return queue.submit(engine, new, owner=caller.name, priority=priority, key=key)
+
+
+def check_room(backing: Backing, name: str) -> None:
+    """Make sure that a sweep may be wanted besides those that are unfinished.
+
+    Raises:
+        ServerFullError: If there are as many as there may be.
+    """
+    most = backing.limits.unfinished
+    entries = [
+        entry
+        for entry in queue.entries(backing.ledger.engine)
+        if entry.is_wanted and entry.sweep != name
+    ]
+    # Most often told without looking at any sweep.
+    if len(entries) < most:
+        return
+    wanted = {entry.sweep for entry in entries}
+    records = [record for record in backing.ledger.sweeps() if record.name in wanted]
+    if sum(record.state in ("running", "interrupted") for record in records) >= most:
+        raise ServerFullError(
+            f"the queue must hold at most {most} unfinished sweeps, found as many. Stop one, or "
+            "ask again when one has ended."
+        )
+
+
+def _is_of(entry: Entry, caller: Caller, key: str | None) -> bool:
+    return key is not None and (entry.owner, entry.idempotency_key) == (caller.name, key)

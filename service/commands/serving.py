@@ -1,0 +1,138 @@
+"""The commands of a server: serve, and token create, revoke and list."""
+
+import os
+import re
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from service.commands.terminal import JsonOption, err, home_here, ledger_here, out, print_json
+from service.errors import UserError
+
+if TYPE_CHECKING:
+    from service.ledger import Ledger
+
+token = typer.Typer(
+    name="token",
+    help="Who may use a server: create, revoke and list tokens.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8700,
+    ray: Annotated[
+        str,
+        typer.Option(
+            envvar="RAY_API_SERVER_ADDRESS", help="Ray's dashboard, by which drivers are started."
+        ),
+    ] = "http://127.0.0.1:8265",
+    max_sweeps: Annotated[int, typer.Option(min=1, help="Sweeps at work at a time.")] = 2,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Ask for no token; on this machine only.")
+    ] = False,
+) -> None:
+    """Serve the HTTP API: take sweeps from many users, and have them driven on a cluster."""
+    from service.api import serving
+    from service.api.app import create_app
+    from service.api.limits import Limits
+    from service.api.metrics import Metrics
+    from service.api.readiness import readiness
+    from service.dispatch.jobs import RayJobs
+
+    if no_auth:
+        serving.check_is_loopback(host)
+    limits, home = Limits.from_environment(), home_here()
+    with closing(serving.listener(host, port)) as listening, closing(_ledger()) as ledger:
+        jobs = RayJobs(ray)
+        metrics = Metrics()
+        reconciler = serving.CountedReconciler(
+            ledger, jobs, max_sweeps=max_sweeps, passed=metrics.reconciled
+        )
+        app = create_app(
+            ledger,
+            home,
+            jobs=jobs,
+            wake=reconciler.wake,
+            limits=limits,
+            needs_token=not no_auth,
+            metrics=metrics,
+        )
+        here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)
+        serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
+        with reconciler:
+            serving.serve(app, listening)
+    # All is closed. The interpreter would take seconds to clear Ray's client away.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _ledger() -> "Ledger":
+    """The home's ledger, made if it is not there."""
+    from service.ledger import Ledger
+    from service.remains import refuse_remains
+
+    home = home_here()
+    return Ledger(home.ledger_url, on_missing=partial(refuse_remains, home))
+
+
+@token.command("create")
+def create_token(
+    name: Annotated[str, typer.Option(help="Who it is for: a simple word.")],
+    role: Annotated[str, typer.Option(help="viewer, submitter or admin.")],
+) -> None:
+    """Make a token, and print it alone: it is kept nowhere, and shown never again."""
+    from service.ledger import tokens
+
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            "a token's name must be a simple word: letters, digits, - and _, a letter or digit "
+            f"first, at most 64 of them, found {name!r}. Give another: --name"
+        )
+    known = next((each for each in tokens.ROLES if each == role), None)
+    if known is None:
+        raise UserError(
+            f"--role must be one of {', '.join(tokens.ROLES)}, found {role!r}. Give one of these."
+        )
+    with closing(_ledger()) as ledger:
+        print(tokens.create(ledger.engine, name, known))
+
+
+@token.command("revoke")
+def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="Whose.")]) -> None:
+    """Let a token be good no more, from the next call on."""
+    from service.ledger import tokens
+
+    with closing(ledger_here()) as ledger:
+        tokens.revoke(ledger.engine, name)
+    err.print(f"Revoked the token {name}.", markup=False, highlight=False)
+
+
+@token.command("list")
+def list_tokens(as_json: JsonOption = False) -> None:
+    """The tokens that were made; never the tokens themselves."""
+    from service.ledger import tokens
+
+    with closing(ledger_here()) as ledger:
+        known = tokens.known(ledger.engine)
+    if as_json:
+        print_json([vars(one) for one in known])
+        return
+    table = Table("token", "role", "created", "revoked")
+    for one in known:
+        table.add_row(one.name, one.role, _day(one.created_at), _day(one.revoked_at))
+    out.print(table)
+
+
+def _day(at: float | None) -> str:
+    return "-" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
