@@ -205,6 +205,7 @@ def check_budget(record: SweepRecord, num_trials: int | None) -> None:
             f"--num-trials must be at least the present budget of {record.num_trials}, found "
             f"{num_trials}. A search can be extended, never shortened."
         )
+    _check_grid(record, num_trials)
 
 
 def _check_grid(record: SweepRecord, num_trials: int | None) -> None:

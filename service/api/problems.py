@@ -86,6 +86,7 @@ _HIDDEN = {
     "storage-away": "The storage does not answer now.",
     "mlflow-away": "MLflow does not answer now.",
     "cluster-away": "The Ray cluster does not answer now.",
+    "not-made": "What was asked for could not be made. The server's log says why.",
     "internal": "Something went wrong inside the server. Its log says what.",
 }
 _AGAIN = " Nothing was lost; ask again later."
@@ -144,7 +145,9 @@ def install(app: FastAPI) -> None:
         status = error.status_code
         phrase = HTTPStatus(status).phrase
         kind = _BY_STATUS.get(status, phrase.lower().replace(" ", "-"))
-        detail = error.detail if error.detail != phrase else _PLAIN.get(status, phrase)
+        # What the framework says of itself says less.
+        is_ours = status == 413
+        detail = error.detail if is_ours else _PLAIN.get(status, error.detail)
         return _answer(status, kind, detail, headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)
@@ -153,6 +156,7 @@ def install(app: FastAPI) -> None:
 
 
 _PLAIN = {
+    400: "A body must be JSON in UTF-8, found something else. Mend it.",
     404: "There is nothing at this path. What there is: /openapi.json",
     405: "This path does not take this method. What it takes: /openapi.json",
 }

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from service.api.access import CallerParameter, ViewerRoute
@@ -38,7 +38,7 @@ HEARTBEAT_S = 15.0
     },
 )
 async def follow(
-    name: NameParameter, backing: BackingParameter, caller: CallerParameter
+    request: Request, name: NameParameter, backing: BackingParameter, caller: CallerParameter
 ) -> StreamingResponse:
     """Follow a sweep until it is at rest."""
     if backing.streams[caller.name] >= backing.limits.streams:
@@ -50,7 +50,7 @@ async def follow(
     # Asked before the stream begins, so that what is away is still an answer of its own.
     await backing.board.status(name)
     return StreamingResponse(
-        _counted(backing, caller.name, _events(backing, name)),
+        _counted(backing, caller.name, _events(request, backing, name)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -68,10 +68,11 @@ async def _counted(backing: Backing, caller: str, events: AsyncIterator[str]) ->
             del backing.streams[caller]
 
 
-async def _events(backing: Backing, name: str) -> AsyncIterator[str]:
+async def _events(request: Request, backing: Backing, name: str) -> AsyncIterator[str]:
     told: Json | None = None
     said_at = time.monotonic()
-    while not backing.closing.is_set():
+    # To be told by sending alone, that a client has left, takes until the next heartbeat.
+    while not backing.closing.is_set() and not await request.is_disconnected():
         found = told
         try:
             found = await backing.board.status(name)
