@@ -14,6 +14,7 @@ from service.api.backing import Backing, backing_of
 from service.api.board import not_found
 from service.api.problems import ForbiddenError
 from service.errors import SweepNotFoundError
+from service.ledger.queue import Entry
 from service.ledger.tokens import Caller, Role
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -37,7 +38,7 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             backing = backing_of(request)
             await self._check(request, backing)
-            receive = _limited(request.receive, request, backing.limits.body_bytes)
+            receive = limited(request.receive, request, backing.limits.body_bytes)
             return await handle(Request(request.scope, receive))
 
         return guarded
@@ -55,8 +56,8 @@ class GuardedRoute(APIRoute):
         if not _NAME.fullmatch(name):
             raise SweepNotFoundError(not_found(name[:64]))
         standing = await backing.board.standing(name)
-        owner = standing.entry.owner if standing.entry else None
-        if self.is_owners and not caller.may("admin") and owner != caller.name:
+        if self.is_owners and not may_change(caller, standing.entry):
+            owner = standing.entry.owner if standing.entry else None
             raise ForbiddenError(
                 f"this call must be made by who submitted {name}, or by an admin, found "
                 f"{caller.name}; {name} is {owner or 'nobody'}'s."
@@ -95,16 +96,22 @@ def caller_of(request: PlainRequest) -> Caller:
     return caller
 
 
+def may_change(caller: Caller, entry: Entry | None) -> bool:
+    """Whether somebody may stop, resume, extend and delete the sweep of an entry."""
+    is_owner = entry is not None and entry.owner == caller.name
+    return caller.may("admin") or (is_owner and caller.may("submitter"))
+
+
 CallerParameter = Annotated[Caller, Depends(caller_of)]
 
 
-def _limited(receive: Receive, request: Request, most: int) -> Callable[[], Awaitable[Message]]:
+def limited(receive: Receive, request: Request, most: int) -> Callable[[], Awaitable[Message]]:
     """Receive a body, but no more of it than there may be, whatever its length is said to be."""
     told = request.headers.get("content-length", "0")
     total = int(told) if told.isdecimal() else 0
     read = 0
 
-    async def limited() -> Message:
+    async def counted() -> Message:
         nonlocal read
         message = await receive() if total <= most else None
         read += len(message.get("body", b"")) if message else 0
@@ -116,4 +123,4 @@ def _limited(receive: Receive, request: Request, most: int) -> Callable[[], Awai
             )
         return message
 
-    return limited
+    return counted

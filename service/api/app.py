@@ -14,6 +14,9 @@ from service.api.guard import OPEN, Guard
 from service.api.limits import Limits
 from service.api.making import Maker
 from service.api.metrics import Metrics
+from service.api.pages.app import Beside, create_pages
+from service.api.pages.links import Link
+from service.api.pages.shaping import Shaping
 from service.api.readiness import readiness
 from service.api.routes import changes, events, files, server, sweeps, trials
 from service.dispatch.jobs import Jobs
@@ -44,8 +47,9 @@ def create_app(
     limits: Limits,
     needs_token: bool = True,
     metrics: Metrics | None = None,
+    links: tuple[Link, ...] = (),
 ) -> FastAPI:
-    """The API over a ledger.
+    """The API over a ledger, and the pages over the API.
 
     Args:
         ledger: The open ledger, which stays the caller's to close.
@@ -55,6 +59,7 @@ def create_app(
         limits: What callers may ask for.
         needs_token: Whether a token is asked for; without, everybody is an admin.
         metrics: Where to count, together with others; of the app alone if None.
+        links: Other places that the pages link to.
     """
     # Its own pages load programs from elsewhere.
     app = FastAPI(
@@ -80,7 +85,11 @@ def create_app(
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)
+    app.state.links = links
+    # The last one is around the others.
+    app.add_middleware(Beside, pages=create_pages(backing, links))
     app.add_middleware(Guard, backing=backing, needs_token=needs_token)
+    app.add_middleware(Shaping)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

@@ -10,11 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api import origins
 from service.api.backing import Backing
+from service.api.pages import cookie
+from service.api.pages.paths import is_open_page, is_page
 from service.api.problems import TooManyCallsError, UnauthorizedError, answer_of
 from service.api.rates import Rates
 from service.errors import MonosweepError
-from service.ledger import audit, tokens
+from service.ledger import audit, sessions, tokens
 from service.ledger.audit import Deed
 from service.ledger.text import kept_text
 from service.ledger.tokens import Caller
@@ -74,14 +77,19 @@ class Guard:
         """Find out who asks, and whether not too often.
 
         Raises:
-            UnauthorizedError: If it bears no good token.
+            UnauthorizedError: If it bears no good token, or a page no session.
+            ForbiddenError: If another site had a browser send it.
             TooManyCallsError: If it asks too often.
             LedgerAwayError: If nobody can tell.
         """
         scope.setdefault("state", {})
-        if scope["path"] in OPEN:
+        path, headers = scope["path"], Headers(scope=scope)
+        is_change = scope["method"] not in _LOOKING
+        if not self._needs_token:
+            origins.check_local(headers, is_change=is_change)
+        if path in OPEN:
             return
-        caller = await self._caller(Headers(scope=scope)) if self._needs_token else LOCAL
+        caller = await self._caller(path, headers) if self._needs_token else LOCAL
         wait_s = self._rates.take(caller.name if caller else ("address", _address(scope)))
         if wait_s:
             raise TooManyCallsError(
@@ -89,19 +97,26 @@ class Guard:
                 f"run, found more. Ask again in {wait_s:.1f} s.",
                 wait_s,
             )
-        if caller is None:
+        if caller is not None:
+            scope["state"]["caller"] = caller
+        elif not is_open_page(path):
             raise UnauthorizedError(
                 "every call must bear a good token (Authorization: Bearer TOKEN), found none, or "
                 "one that is not known or was revoked. An admin makes one: monosweep token create"
             )
-        scope["state"]["caller"] = caller
+        if is_change and is_page(path):
+            origins.check_page(headers)
 
-    async def _caller(self, headers: Headers) -> Caller | None:
+    async def _caller(self, path: str, headers: Headers) -> Caller | None:
+        engine = self._backing.ledger.engine
+        if is_page(path):
+            session = cookie.session_of(headers)
+            return await run_in_threadpool(sessions.caller, engine, session) if session else None
         shown = headers.getlist("authorization")
         scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not token.isascii() or not token.isprintable():
             return None
-        return await run_in_threadpool(tokens.caller, self._backing.ledger.engine, token.strip())
+        return await run_in_threadpool(tokens.caller, engine, token.strip())
 
     async def _note(self, scope: Scope, status: int, seconds: float) -> None:
         """Count an answer that begins now, and record the deed if it is one."""

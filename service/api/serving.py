@@ -1,6 +1,7 @@
 """A server as a process: its socket, its start, and its prompt end."""
 
 import ipaddress
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -69,13 +70,20 @@ def check_is_loopback(host: str) -> None:
 
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Answer until SIGTERM or Ctrl-C; open streams end at once, answers that began are ended."""
+    """Answer until SIGTERM or Ctrl-C; open streams end at once, answers that began are ended.
+
+    What a proxy says of callers' addresses and of https is believed of those that the environment
+    names in ``FORWARDED_ALLOW_IPS``, by default of none: anybody on this machine could say so.
+    """
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         h11_max_incomplete_event_size=32 * 1024,
     )
     _Server(config, app.state.backing).run([listening])

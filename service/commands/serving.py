@@ -46,12 +46,13 @@ def serve(
     from service.api.app import create_app
     from service.api.limits import Limits
     from service.api.metrics import Metrics
+    from service.api.pages.links import links_from_environment
     from service.api.readiness import readiness
     from service.dispatch.jobs import RayJobs
 
     if no_auth:
         serving.check_is_loopback(host)
-    limits, home = Limits.from_environment(), home_here()
+    limits, links, home = Limits.from_environment(), links_from_environment(), home_here()
     with closing(serving.listener(host, port)) as listening, closing(_ledger()) as ledger:
         jobs = RayJobs(ray)
         metrics = Metrics()
@@ -66,6 +67,7 @@ def serve(
             limits=limits,
             needs_token=not no_auth,
             metrics=metrics,
+            links=links,
         )
         here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)

@@ -1,6 +1,6 @@
 """The ledger: the durable truth of a sweep, in one relational database."""
 
-from service.ledger import audit, queue, tokens
+from service.ledger import audit, queue, sessions, tokens
 from service.ledger.history import in_order_of_end, seconds_at_work
 from service.ledger.lease import Lease, Renewal, being_deleted, held, release, take
 from service.ledger.reading import Attempt, Ledger, SweepRecord, unfinished
@@ -25,6 +25,7 @@ __all__ = [
     "queue",
     "release",
     "seconds_at_work",
+    "sessions",
     "take",
     "tokens",
     "unfinished",

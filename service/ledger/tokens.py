@@ -126,14 +126,19 @@ def known(engine: Engine) -> list[TokenRecord]:
 
 def caller(engine: Engine, token: str) -> Caller | None:
     """Whose token it is; None if it is nobody's, or revoked."""
-    token_id, _, secret = token.removeprefix(_PREFIX).partition("_")
+    _, _, secret = token.removeprefix(_PREFIX).partition("_")
     with engine.connect() as connection:
         row = connection.execute(
-            select(tokens).where(tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None))
+            select(tokens).where(tokens.c.token_id == id_of(token), tokens.c.revoked_at.is_(None))
         ).one_or_none()
     # Compared also where there is none, so that the time it takes tells nobody which ids there are.
     is_same = hmac.compare_digest(_hash(secret), row.hash if row is not None else _hash(""))
     return Caller(row.name, row.role) if row is not None and is_same else None
+
+
+def id_of(token: str) -> str:
+    """The part of a token that names its row, and is no secret."""
+    return token.removeprefix(_PREFIX).partition("_")[0]
 
 
 def _hash(secret: str) -> str:

@@ -1,7 +1,8 @@
 """The routes that submit, list and show sweeps."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+import operator
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -92,10 +93,15 @@ async def list_sweeps(
     owner: Annotated[str | None, Query(max_length=64, description="Only those of this.")] = None,
     limit: LimitParameter = 50,
     after: AfterParameter = None,
+    order: Annotated[
+        Literal["oldest", "newest"], Query(description="Whose submission goes first.")
+    ] = "oldest",
 ) -> Json:
-    """Sweeps, oldest submission first."""
-    roster = await backing.board.roster()
-    asked = [one for one in _after(roster.values(), after) if _is_asked(one, stage, owner)]
+    """Sweeps, oldest submission first, or the other way round."""
+    roster = (await backing.board.roster()).values()
+    ordered = roster if order == "oldest" else reversed(roster)
+    behind = _after(ordered, after, operator.gt if order == "oldest" else operator.lt)
+    asked = [one for one in behind if _is_asked(one, stage, owner)]
     page, more = asked[:limit], asked[limit:]
     found = await backing.board.statuses([one.record.name for one in page])
     return {"sweeps": found, "next": _cursor(page[-1]) if more else None}
@@ -125,7 +131,9 @@ def _cursor(one: Standing) -> str:
     return f"{since!r}/{name}"
 
 
-def _after(standings: Iterable[Standing], cursor: str | None) -> list[Standing]:
+def _after(
+    standings: Iterable[Standing], cursor: str | None, is_behind: Callable[[Any, Any], bool]
+) -> list[Standing]:
     if cursor is None:
         return list(standings)
     since, _, name = cursor.partition("/")
@@ -136,7 +144,7 @@ def _after(standings: Iterable[Standing], cursor: str | None) -> list[Standing]:
             f"after must be what next was on the page before, found {cursor!r}. Leave it out to "
             "begin."
         ) from None
-    return [one for one in standings if one.age > place]
+    return [one for one in standings if is_behind(one.age, place)]
 
 
 def _is_asked(one: Standing, stage: Stage | None, owner: str | None) -> bool:

@@ -1,0 +1,34 @@
+"""Which paths are pages."""
+
+from urllib.parse import quote, urlsplit
+
+HOME = "/"
+LOGIN = "/login"
+_PAGES = frozenset({HOME, LOGIN, "/logout", "/submit"})
+_BELOW = ("/sweeps/", "/static/")
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is a page, or what pages load."""
+    return path in _PAGES or path.startswith(_BELOW)
+
+
+def is_open_page(path: str) -> bool:
+    """Whether it is for everybody, also without a session."""
+    return path == LOGIN or path.startswith("/static/")
+
+
+def login_for(path: str) -> str:
+    """Where somebody logs in who wanted a page."""
+    return LOGIN if path == HOME else f"{LOGIN}?next={quote(path, safe='')}"
+
+
+def after_login(wanted: str) -> str:
+    """The page that was wanted, as far as it is one of ours; whatever else it is, the first page.
+
+    Browsers take more than ``//host`` for another host: a backslash, or a tab in between.
+    """
+    is_plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+    parts = urlsplit(wanted) if is_plain and not wanted.startswith("//") else urlsplit("")
+    is_ours = not parts.scheme and not parts.netloc and is_page(parts.path)
+    return wanted if is_ours and not is_open_page(parts.path) else HOME
