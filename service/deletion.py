@@ -8,29 +8,14 @@ the projections go first, and the ledger's own rows last.
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import StorageError, TrackingError, UserError
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, Writer, held
 from service.ownership import FOLDERS, check_lies_here
+from service.place import Extent
 from service.storage import Storage
-
-
-@dataclass(frozen=True)
-class Extent:
-    """What goes with a sweep.
-
-    Attributes:
-        num_trials: Its trials.
-        num_bytes: Its files, those of MLflow on this machine included.
-        verdict: The verdict in words, or None.
-    """
-
-    num_trials: int
-    num_bytes: int
-    verdict: str | None
 
 
 def extent(ledger: Ledger, record: SweepRecord, home: Home) -> Extent:
@@ -57,6 +42,7 @@ def extent(ledger: Ledger, record: SweepRecord, home: Home) -> Extent:
         num_trials=len(ledger.trials(record.name)),
         num_bytes=num_bytes + report_bytes + sum(folder_bytes(folder) for folder in local),
         verdict=record.verdict["sentence"] if record.verdict is not None else None,
+        is_begun=record.deleting_at is not None,
     )
 
 

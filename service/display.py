@@ -12,6 +12,7 @@ from rich.text import Text
 from service.estimate import Estimate
 from service.home import without_password
 from service.planning import Resolved
+from service.stage_view import is_left, server_lines, stage_in_words
 from service.trials import PHASES, TITLES
 from service.wording import listed
 
@@ -103,8 +104,14 @@ def _interval(interval: Mapping[str, float] | None, digits: int) -> str:
     return f"{interval['mean']:.{digits}f} ±{half_width:.{digits}f}"
 
 
-def verdict_view(verdict: Json, tracking_uri: str) -> Group:
-    """The table, the verdict in words, and where to look next."""
+def verdict_view(verdict: Json, tracking_uri: str | None, again: str = "") -> Group:
+    """The table, the verdict in words, and where to look next.
+
+    Args:
+        verdict: The verdict.
+        tracking_uri: Where MLflow has the runs, or None if only others know.
+        again: What the commands to look next with need to be told besides; see ``Place``.
+    """
     name = verdict["name"]
     parts: list[RenderableType] = []
     if verdict["baseline"] is not None:
@@ -122,10 +129,14 @@ def verdict_view(verdict: Json, tracking_uri: str) -> Group:
         Text(verdict["sentence"], style=style),
         Text(),
         Text("Look next:", style="bold"),
-        _unbroken(f"  monosweep ui  shows every run in MLflow ({without_password(tracking_uri)})"),
-        _unbroken(f"  monosweep report {name}  writes all of it as one page with figures"),
-        _unbroken(f"  monosweep best {name} --json  prints the verdict as numbers"),
-        _unbroken(f"  monosweep export {name} --output DIR  writes all tables as Parquet"),
+    ]
+    if tracking_uri is not None:
+        runs = f"shows every run in MLflow ({without_password(tracking_uri)})"
+        parts.append(_unbroken(f"  monosweep ui  {runs}"))
+    parts += [
+        _unbroken(f"  monosweep report {name}{again}  writes all of it as one page with figures"),
+        _unbroken(f"  monosweep best {name} --json{again}  prints the verdict as numbers"),
+        _unbroken(f"  monosweep export {name} --output DIR{again}  writes all tables as Parquet"),
     ]
     return Group(*parts)
 
@@ -135,23 +146,30 @@ def _unbroken(line: str) -> Text:
     return Text(line, no_wrap=True, overflow="ignore")
 
 
-def no_verdict_view(name: str, state: str, search_ended: str | None = None) -> Group:
+def no_verdict_view(
+    name: str, state: str, search_ended: str | None = None, again: str = ""
+) -> Group:
     """What to do while there is no verdict."""
     lines = [
         Text(f"The sweep {name} has no verdict yet ({state}).", style="yellow"),
         *([Text(search_ended)] if search_ended else []),
-        _unbroken(f"Where it stands: monosweep status {name}"),
+        _unbroken(f"Where it stands: monosweep status {name}{again}"),
     ]
-    if state == "interrupted":
-        lines.append(_unbroken(f"Go on with it: monosweep resume {name}"))
+    if state in ("interrupted", "stopped"):
+        lines.append(_unbroken(f"Go on with it: monosweep resume {name}{again}"))
     return Group(*lines)
 
 
-def status_view(status: Json) -> Group:
-    """One sweep's state in a few lines."""
-    lines = [
-        Text.assemble((status["name"], "bold"), f"  {status['state']}, phase {status['phase']}"),
-    ]
+def status_view(status: Json, again: str = "") -> Group:
+    """One sweep's state in a few lines.
+
+    Args:
+        status: See ``service.status``; of a server's sweep with what it adds.
+        again: What the commands to go on with need to be told besides; see ``Place``.
+    """
+    stands = f"  {stage_in_words(status)}, phase {status['phase']}"
+    lines = [Text.assemble((status["name"], "bold"), stands)]
+    lines += [Text(line) for line in server_lines(status)]
     for phase in PHASES:
         counts = status["trials"] if phase == "search" else status["phases"][phase]
         known = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
@@ -175,15 +193,17 @@ def status_view(status: Json) -> Group:
         lines += _found("front", row, status)
     more = len(status["front"]) - MAX_ON_FRONT
     if more > 0:
-        lines.append(Text(f"         and {more} more: monosweep status {status['name']} --json"))
+        lines.append(
+            Text(f"         and {more} more: monosweep status {status['name']} --json{again}")
+        )
     if status["failure"]:
         lines.append(Text(status["failure"], style="red"))
     if status["verdict"]:
         lines.append(Text(status["verdict"]))
-    if status["state"] == "interrupted":
-        lines.append(Text(f"Go on with it: monosweep resume {status['name']}"))
+    if is_left(status):
+        lines.append(Text(f"Go on with it: monosweep resume {status['name']}{again}"))
     if status["state"] == "deleting":
-        lines.append(Text(f"Delete it to the end with: monosweep delete {status['name']}"))
+        lines.append(Text(f"Delete it to the end with: monosweep delete {status['name']}{again}"))
     return Group(*lines)
 
 
@@ -217,7 +237,7 @@ def statuses_table(statuses: Sequence[Json]) -> Table:
         ended = counts["complete"] + counts["pruned"] + counts["failed"]
         table.add_row(
             status["name"],
-            status["state"],
+            stage_in_words(status),
             status["phase"],
             f"{ended}/{status['num_trials']}",
             status["best"]["trial"] if status["best"] else "-",

@@ -134,6 +134,24 @@ class TrackingAwayError(TrackingError, AwayError):
     part = "MLflow"
 
 
+class ServerError(MonosweepError):
+    """A server failed at what it was asked for."""
+
+
+class ServerAwayError(ServerError, AwayError):
+    """A server does not answer now, or refuses for now what it was asked for.
+
+    Attributes:
+        retry_after_s: How long it asked to be left alone; 0 if it did not say.
+    """
+
+    part = "The server"
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class ClusterAwayError(AwayError):
     """The Ray cluster does not answer now, or does not let us in."""
 

@@ -1,8 +1,8 @@
 """Following a sweep from outside its driver, by what the ledger says: from any machine."""
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
@@ -11,6 +11,7 @@ from service.display import status_view
 from service.errors import LedgerAwayError
 from service.ledger import Ledger
 from service.outages import Outage
+from service.stage_view import stage_in_words, stage_of
 from service.status import status
 from service.verdict import Json
 
@@ -21,16 +22,18 @@ _SHARE = 5
 
 
 def follow(
-    ledger: Ledger, name: str, console: Console, *, pause: Callable[[float], None] = time.sleep
+    ledger: Ledger,
+    name: str,
+    show: Callable[[Json], None],
+    *,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Json:
     """Show where a sweep stands until no driver is at work on it any more.
-
-    On a terminal it is redrawn in place; elsewhere what changed is a line.
 
     Args:
         ledger: The ledger, open; while it is away it is waited for.
         name: The sweep.
-        console: Where to draw.
+        show: Told where it stands, again and again; see ``showing``.
         pause: Waits so many seconds.
 
     Returns:
@@ -40,25 +43,46 @@ def follow(
         SweepNotFoundError: If there is none of that name, or it was deleted meanwhile.
     """
     outage = Outage()
+    while True:
+        began = time.monotonic()
+        try:
+            found = status(ledger, name)
+        except LedgerAwayError as error:
+            outage.met(error, "It is waited for.")
+            pause(outage.pause_s)
+            continue
+        outage.is_over()
+        if found["state"] != "running":
+            return found
+        show(found)
+        pause(max(PAUSE_S, _SHARE * (time.monotonic() - began)))
+
+
+@contextmanager
+def showing(console: Console) -> Iterator[Callable[[Json], None]]:
+    """Take where a sweep stands, again and again, and show it.
+
+    On a terminal it is redrawn in place; elsewhere what changed is a line.
+
+    Args:
+        console: Where to draw.
+    """
     line = ""
-    with Live(console=console, transient=True) if console.is_terminal else nullcontext() as live:
-        while True:
-            began = time.monotonic()
-            try:
-                found = status(ledger, name)
-            except LedgerAwayError as error:
-                outage.met(error, "It is waited for.")
-                pause(outage.pause_s)
-                continue
-            outage.is_over()
-            if found["state"] != "running":
-                return found
-            if live is not None:
-                live.update(status_view(found))
-            elif (now := _line(found)) != line:
-                line = now
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-            pause(max(PAUSE_S, _SHARE * (time.monotonic() - began)))
+
+    def draw(found: Json) -> None:
+        live.update(status_view(found))
+
+    def tell(found: Json) -> None:
+        nonlocal line
+        if (now := _line(found)) != line:
+            line = now
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    if not console.is_terminal:
+        yield tell
+        return
+    with Live(console=console, transient=True) as live:
+        yield draw
 
 
 def _line(found: Json) -> str:
@@ -66,4 +90,5 @@ def _line(found: Json) -> str:
     known = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     best = found["best"]
     so_far = f"; best so far {best['trial']}, loss {best['loss']:.4f}" if best else ""
-    return f"{found['phase']}: {known or 'no trials yet'}{so_far}"
+    stands = "" if stage_of(found) == "running" else f"{stage_in_words(found)}, "
+    return f"{stands}{found['phase']}: {known or 'no trials yet'}{so_far}"

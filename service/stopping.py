@@ -109,6 +109,12 @@ def _take(handler: Callable[[int, FrameType | None], None] | signal.Handlers) ->
         signal.signal(number, handler)
 
 
+def part_with(said: str) -> None:
+    """From now on, wherever no sweep listens, let a signal end the process with this word."""
+    global _parting  # noqa: PLW0603 - a process has one set of signals
+    _parting = said
+
+
 @contextmanager
 def raising() -> Iterator[None]:
     """Let signals raise KeyboardInterrupt while this lasts: what was begun is put in order."""

@@ -10,15 +10,23 @@ import typer
 from service.commands.terminal import (
     AddressOption,
     NameArgument,
+    ServerOption,
     SpecArgument,
     err,
     home_here,
     ledger_here,
-    out,
+    place,
+    server_at,
+    show_verdict,
 )
+from service.errors import UserError
+from service.stage_view import stage_in_words
 
 if TYPE_CHECKING:
+    from service.client import Server
     from service.spec import Spec
+
+_FINISHED = "The sweep {} is finished: its verdict again. To extend it: --num-trials N"
 
 
 def run(
@@ -39,7 +47,9 @@ def run(
 
 
 def resume(
+    context: typer.Context,
     name: NameArgument,
+    *,
     num_trials: Annotated[
         int | None, typer.Option(min=1, help="A new, larger number of search trials.")
     ] = None,
@@ -47,8 +57,20 @@ def resume(
     accept_changes: Annotated[
         bool, typer.Option(help="Go on although versions or the storage have changed.")
     ] = False,
+    server: ServerOption = None,
 ) -> None:
-    """Go on with a sweep after any interruption, or extend a finished one."""
+    """Go on with a sweep after any interruption, or extend a finished one.
+
+    A server does so by itself, on its own cluster: the command does not wait for it.
+    """
+    # Whoever names a cluster drives the sweep from here, whichever server they use otherwise: so
+    # does the driver that a server starts.
+    source = context.get_parameter_source("server")
+    is_named = source is not None and source.name == "COMMANDLINE"
+    if server and (is_named or address is None):
+        _check_is_left_to_the_server({"--address": address, "--accept-changes": accept_changes})
+        _resume_there(server_at(server), name, num_trials)
+        return
     from service import sweep
     from service.outages import resumable
     from service.recorded import spec_of
@@ -56,8 +78,7 @@ def resume(
     with resumable(name), closing(ledger_here(bring_up_to_date=True)) as ledger:
         record = ledger.sweep(name)
     if record.state == "finished" and num_trials in (None, record.num_trials):
-        said = f"The sweep {name} is finished: its verdict again. To extend it: --num-trials N"
-        err.print(said, markup=False, highlight=False)
+        _say(_FINISHED.format(name))
     _to_the_verdict(
         spec_of(record),
         num_trials or record.num_trials,
@@ -72,10 +93,41 @@ def resume(
     )
 
 
+def _check_is_left_to_the_server(asked: dict[str, Any]) -> None:
+    """Make sure that nothing is asked for which only who drives a sweep from here decides.
+
+    Raises:
+        UserError: If there is.
+    """
+    found = [option for option, value in asked.items() if value]
+    if found:
+        raise UserError(
+            f"how a server drives a sweep must be left to it, found {' and '.join(found)}. Leave "
+            "that out; or drive it from here with the server's own ledger, without --server and "
+            "MONOSWEEP_SERVER."
+        )
+
+
+def _resume_there(there: "Server", name: str, num_trials: int | None) -> None:
+    before = there.status(name)
+    if before["state"] == "finished" and num_trials in (None, before["num_trials"]):
+        _say(_FINISHED.format(name))
+        show_verdict(there.answer(name).verdict, there)
+        return
+    found = there.resume(name, num_trials)
+    _say(
+        f"The server goes on with the sweep {name} ({stage_in_words(found)}). "
+        f"Follow it with: monosweep watch {name}{there.again}"
+    )
+
+
+def _say(line: str) -> None:
+    err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def _to_the_verdict(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]]) -> None:
     """Do the work under a progress view, then print the verdict."""
-    from service.display import verdict_view
     from service.running import watched
 
     verdict = watched(spec, num_trials, work, err)
-    out.print(verdict_view(verdict, home_here().tracking_uri), crop=False)
+    show_verdict(verdict, place(None))

@@ -9,13 +9,15 @@ import typer
 from service.commands.terminal import (
     JsonOption,
     NameArgument,
+    ServerOption,
     err,
     home_here,
-    ledger_here,
     out,
+    place,
     print_json,
 )
-from service.errors import InterruptedSweepError, MonosweepError, SweepFailedError
+from service.commands.watched import to_the_verdict
+from service.errors import MonosweepError
 
 TrialArgument = Annotated[
     str,
@@ -25,26 +27,13 @@ TrialArgument = Annotated[
 ]
 
 
-def watch(name: NameArgument) -> None:
-    """Follow a running sweep, from any machine that reaches its ledger, to its verdict."""
-    from service.display import verdict_view
-    from service.follow import follow
-    from service.recorded import verdict_of
+def watch(name: NameArgument, server: ServerOption = None) -> None:
+    """Follow a running sweep, from any machine that reaches it, to its verdict."""
+    from service import stopping
 
-    ledger = ledger_here()
-    found = follow(ledger, name, err)
-    ledger.sweep(name).check_is_kept()
-    if found["state"] == "failed":
-        raise SweepFailedError(found["failure"])
-    if found["state"] == "finished":
-        out.print(
-            verdict_view(verdict_of(ledger.sweep(name)), home_here().tracking_uri), crop=False
-        )
-        return
-    raise InterruptedSweepError(
-        f"Nobody is at work on the sweep {name} ({found['state']}, phase {found['phase']}). "
-        f"Go on with it: monosweep resume {name}"
-    )
+    there = place(server)
+    stopping.part_with(f"The sweep {name} goes on. See it with: monosweep status {name}")
+    to_the_verdict(there, name)
 
 
 def reproduce(name: NameArgument, trial: TrialArgument) -> None:

@@ -8,27 +8,29 @@ import typer
 from service.commands.terminal import (
     JsonOption,
     NameArgument,
-    home_here,
+    ServerOption,
     ledger_here,
     out,
+    place,
     print_json,
+    show_verdict,
 )
 
 
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A sweep.")] = None,
     as_json: JsonOption = False,
+    server: ServerOption = None,
 ) -> None:
     """Where a sweep stands, or all of them."""
     from service.display import status_view, statuses_table
-    from service.status import status as status_of
 
-    ledger = ledger_here()
+    there = place(server)
     if name is not None:
-        found = status_of(ledger, name)
-        print_json(found) if as_json else out.print(status_view(found))
+        found = there.status(name)
+        print_json(found) if as_json else out.print(status_view(found, there.again))
         return
-    all_found = [status_of(ledger, each) for each in ledger.names()]
+    all_found = there.statuses()
     if as_json:
         print_json(all_found)
     elif all_found:
@@ -37,19 +39,19 @@ def status(
         out.print("No sweeps yet. Start one with: monosweep run quickstart")
 
 
-def best(name: NameArgument, as_json: JsonOption = False) -> None:
+def best(name: NameArgument, as_json: JsonOption = False, server: ServerOption = None) -> None:
     """The verdict."""
-    from service.display import no_verdict_view, verdict_view
-    from service.recorded import verdict_of
+    from service.display import no_verdict_view
 
-    record = ledger_here().sweep(name)
-    verdict = verdict_of(record)
+    there = place(server)
+    answer = there.answer(name)
     if as_json:
-        print_json(verdict)
-    elif record.verdict is None:
-        out.print(no_verdict_view(name, record.state, verdict["search_ended"]), crop=False)
+        print_json(answer.verdict)
+    elif answer.state is not None:
+        ended = answer.verdict["search_ended"]
+        out.print(no_verdict_view(name, answer.state, ended, there.again), crop=False)
     else:
-        out.print(verdict_view(verdict, home_here().tracking_uri), crop=False)
+        show_verdict(answer.verdict, there)
 
 
 def importance(name: NameArgument, as_json: JsonOption = False) -> None:
@@ -64,15 +66,8 @@ def importance(name: NameArgument, as_json: JsonOption = False) -> None:
 def export(
     name: NameArgument,
     output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)],
+    server: ServerOption = None,
 ) -> None:
     """Write trials, curves and neurons as Parquet."""
-    from service import tables
-    from service.recorded import spec_of
-    from service.storage import Storage
-
-    ledger = ledger_here()
-    record = ledger.sweep(name)
-    record.check_is_kept()
-    spec = spec_of(record)
-    for path in tables.export(ledger, spec, Storage(home_here().storage), output):
+    for path in place(server).export(name, output):
         out.print(str(path), soft_wrap=True, markup=False, highlight=False)

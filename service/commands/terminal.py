@@ -1,7 +1,6 @@
 """What the commands share: both streams, common arguments, the home and its ledger."""
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +9,9 @@ from rich.console import Console
 from service.home import Home
 
 if TYPE_CHECKING:
+    from service.client import Server
     from service.ledger import Ledger
+    from service.place import Place
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
@@ -24,6 +25,14 @@ SpecArgument = Annotated[
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The sweep's name.")]
 AddressOption = Annotated[
     str | None, typer.Option(help="A running Ray cluster; without it Ray is started here.")
+]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="MONOSWEEP_SERVER",
+        help="A monosweep server; without one the sweeps of this home.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 
@@ -39,16 +48,32 @@ def ledger_here(*, bring_up_to_date: bool = False) -> "Ledger":
     Args:
         bring_up_to_date: For commands that write; one that only looks changes nothing.
     """
-    from service.ledger import Ledger
-    from service.remains import refuse_remains
+    from service.here import ledger_of
 
-    home = home_here()
-    return Ledger(
-        home.ledger_url,
-        create=False,
-        bring_up_to_date=bring_up_to_date,
-        on_missing=partial(refuse_remains, home),
-    )
+    return ledger_of(home_here(), bring_up_to_date=bring_up_to_date)
+
+
+def server_at(url: str) -> "Server":
+    """The server at a URL, with the token that the environment names."""
+    from service.client import Access, Server
+
+    return Server(Access.from_environment(url))
+
+
+def place(server: str | None) -> "Place":
+    """Where a command's sweep is: at a server if one is named, or else in this home."""
+    if server:
+        return server_at(server)
+    from service.here import Here
+
+    return Here(home_here())
+
+
+def show_verdict(verdict: dict[str, Any], there: "Place") -> None:
+    """Print a verdict, and where to look next."""
+    from service.display import verdict_view
+
+    out.print(verdict_view(verdict, there.tracking_uri, there.again), crop=False)
 
 
 def print_json(value: Any) -> None:

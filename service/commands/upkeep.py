@@ -8,53 +8,46 @@ import typer
 from service.commands.terminal import (
     JsonOption,
     NameArgument,
+    ServerOption,
     err,
     home_here,
-    ledger_here,
     out,
+    place,
     print_json,
 )
-from service.errors import InterruptedSweepError, MonosweepError, UserError
+from service.errors import MonosweepError, UserError
 
 if TYPE_CHECKING:
-    from service.deletion import Extent
+    from service.place import Extent
 
 
 def delete(
     name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    server: ServerOption = None,
 ) -> None:
     """Delete a sweep everywhere: ledger, MLflow, curves, neurons and checkpoints."""
-    from service import deletion, stopping
-
-    home = home_here()
-    ledger = ledger_here(bring_up_to_date=True)
-    record = ledger.sweep(name)
-    what = _described(deletion.extent(ledger, record, home))
+    there = place(server)
+    extent = there.extent(name)
+    what = _described(extent)
     # Who began a deletion was asked then.
-    if not yes and record.deleting_at is None:
-        _ask(name, what)
-    try:
-        with stopping.raising():
-            deletion.delete(ledger, name, home)
-    except KeyboardInterrupt as error:
-        raise InterruptedSweepError(
-            f"Interrupted while {name} was being deleted. If monosweep status still knows it, "
-            f"delete it to the end with: monosweep delete {name}"
-        ) from error
+    if not yes and not extent.is_begun:
+        _ask(name, what, there.again)
+    there.delete(name)
     err.print(f"Deleted the sweep {name}: {what}", markup=False, highlight=False)
 
 
 def _described(extent: "Extent") -> str:
+    size = "" if extent.num_bytes is None else f"{extent.num_bytes / 2**20:.1f} MiB of "
     verdict = extent.verdict or "There is no verdict yet."
-    return f"{extent.num_trials} trials, {extent.num_bytes / 2**20:.1f} MiB of files. {verdict}"
+    return f"{extent.num_trials} trials, {size}files. {verdict}"
 
 
-def _ask(name: str, what: str) -> None:
+def _ask(name: str, what: str, again: str) -> None:
     if not sys.stdin.isatty():
         raise UserError(
             "somebody at a terminal must say yes to a deletion, found no terminal. "
-            f"Say it with: monosweep delete {name} --yes"
+            f"Say it with: monosweep delete {name} --yes{again}"
         )
     err.print(f"The sweep {name}: {what}", markup=False, highlight=False)
     if not typer.confirm("Delete it for good?", err=True):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,18 @@ class Holder:
             return not is_same or psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
+
+    def ask_to_leave(self) -> None:
+        """Send its process SIGTERM, if it is there still; one that got its id is left alone.
+
+        Raises:
+            psutil.AccessDenied: If it is another user's.
+        """
+        with suppress(psutil.NoSuchProcess):
+            # Known by its start from here on: psutil looks at that once more before it sends.
+            process = psutil.Process(self.pid)
+            if self.is_visible and not self.is_dead():
+                process.terminate()
 
 
 @cache

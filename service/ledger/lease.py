@@ -186,14 +186,20 @@ def _at_work(sweep: str, held: _Held) -> LeaseHeldError:
     )
 
 
-def is_live(connection: Connection, sweep: str) -> bool:
-    """Whether a driver is at work on the sweep."""
+def live_holder(connection: Connection, sweep: str) -> Holder | None:
+    """The driver that is at work on the sweep, or None."""
     row = connection.execute(
         select(leases, now(connection).label("now")).where(leases.c.sweep == sweep)
     ).one_or_none()
     if row is None or row.expires_at <= row.now:
-        return False
-    return not Holder(row.host, row.boot_id, row.pid, row.process_start).is_dead()
+        return None
+    holder = Holder(row.host, row.boot_id, row.pid, row.process_start)
+    return None if holder.is_dead() else holder
+
+
+def is_live(connection: Connection, sweep: str) -> bool:
+    """Whether a driver is at work on the sweep."""
+    return live_holder(connection, sweep) is not None
 
 
 def renew(engine: Engine, lease: Lease) -> bool:

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
 from service.ledger import checksums, sweep_row, tables
-from service.ledger.lease import being_deleted, is_live
+from service.ledger.holder import Holder
+from service.ledger.lease import being_deleted, is_live, live_holder
 from service.ledger.outcomes import Outcomes, outcomes
 from service.ledger.studies import Studies, open_storage
 from service.ledger.sweep_row import NewSweep
@@ -211,6 +212,11 @@ class Ledger:
             if row is None:
                 raise SweepNotFoundError(self._not_found(name))
             return SweepRecord(**checksums.checked(row), is_live=is_live(connection, name))
+
+    def driver(self, name: str) -> Holder | None:
+        """The driver that is at work on a sweep now, or None."""
+        with self.engine.connect() as connection:
+            return live_holder(connection, name)
 
     def sweeps(self) -> list[SweepRecord]:
         """What is recorded of every sweep, oldest first."""

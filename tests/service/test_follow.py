@@ -9,7 +9,7 @@ from rich.console import Console
 from service import follow as following
 from service.commands.looking import watch
 from service.errors import LedgerAwayError, SweepDeletingError
-from service.follow import follow
+from service.follow import follow, showing
 from service.home import Home
 from service.ledger import Writer, release
 from service.trials import Trial
@@ -40,7 +40,8 @@ def test_each_change_is_a_line_until_its_driver_leaves(
 
     happens = iter([ended, lambda: None, left])
     said = Plain()
-    found = follow(tiny_writer.ledger, "tiny", said.console, pause=lambda _s: next(happens)())
+    with showing(said.console) as show:
+        found = follow(tiny_writer.ledger, "tiny", show, pause=lambda _s: next(happens)())
     assert found["state"] == "interrupted"
     assert said.lines == ["baseline: no trials yet", "baseline: 1 complete"]
 
@@ -58,7 +59,8 @@ def test_a_ledger_that_is_away_is_waited_for(
     monkeypatch.setattr(following, "status", now_and_then)
     release(tiny_writer.ledger.engine, tiny_writer._lease)
     said = Plain()
-    found = follow(tiny_writer.ledger, "tiny", said.console, pause=lambda _s: None)
+    with showing(said.console) as show:
+        found = follow(tiny_writer.ledger, "tiny", show, pause=lambda _s: None)
     assert (found["state"], said.lines) == ("interrupted", [])
     assert [message.split(".")[0] for message in caplog.messages] == [
         "the ledger does not answer",
@@ -72,7 +74,8 @@ def test_on_a_terminal_it_is_drawn_in_place(tiny_writer: Writer) -> None:
     def left(_seconds: float) -> None:
         release(tiny_writer.ledger.engine, tiny_writer._lease)
 
-    follow(tiny_writer.ledger, "tiny", terminal, pause=left)
+    with showing(terminal) as show:
+        follow(tiny_writer.ledger, "tiny", show, pause=left)
     assert "running, phase baseline" in terminal.file.getvalue()
 
 
