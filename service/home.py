@@ -33,6 +33,33 @@ def _database(url: str) -> str:
     return re.sub(r"^(\w+)(\+\w+)?://([^/@]*@)?", r"\1://", url.partition("?")[0])
 
 
+def _given_ledger_url() -> str | None:
+    """What the environment says of the ledger, itself or by a file; None if it says nothing."""
+    url = os.environ.get("MONOSWEEP_LEDGER_URL")
+    file = os.environ.get("MONOSWEEP_LEDGER_URL_FILE")
+    if not file:
+        return url
+    if url:
+        raise UserError(
+            "the ledger's URL must be given once, found both MONOSWEEP_LEDGER_URL and "
+            "MONOSWEEP_LEDGER_URL_FILE. Unset one of them."
+        )
+    try:
+        url = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UserError(
+            "MONOSWEEP_LEDGER_URL_FILE must name a file with the ledger's URL, found "
+            f"{file} ({said}). Name one that this user can read."
+        ) from error
+    if not url:
+        raise UserError(
+            "MONOSWEEP_LEDGER_URL_FILE must name a file with the ledger's URL, found "
+            f"{file} empty. Write the URL into it."
+        )
+    return url
+
+
 @dataclass(frozen=True, kw_only=True)
 class Home:
     """The places that a sweep writes to.
@@ -54,11 +81,13 @@ class Home:
         """The home that the environment names; by default all lies below ``./monosweep-home``.
 
         ``MONOSWEEP_HOME`` moves all of it, ``MONOSWEEP_LEDGER_URL``, ``MLFLOW_TRACKING_URI`` and
-        ``MONOSWEEP_STORAGE`` move a part.
+        ``MONOSWEEP_STORAGE`` move a part. ``MONOSWEEP_LEDGER_URL_FILE`` names a file with the
+        ledger's URL instead, where its password is not to be in the environment.
 
         Raises:
-            UserError: If the home cannot be part of a URL, MLflow cannot keep runs where
-                ``MLFLOW_TRACKING_URI`` says, or it would keep them in the ledger's database.
+            UserError: If the home cannot be part of a URL, the ledger's URL is given twice or its
+                file has none, MLflow cannot keep runs where ``MLFLOW_TRACKING_URI`` says, or it
+                would keep them in the ledger's database.
         """
         path = Path(os.environ.get("MONOSWEEP_HOME") or "monosweep-home").absolute()
         if set("?%#") & set(str(path)):
@@ -72,11 +101,11 @@ class Home:
                 f"MLFLOW_TRACKING_URI must begin with one of {', '.join(_TRACKING_SCHEMES)}, found "
                 f"{without_password(tracking_uri)}. Mend it, or unset it to keep runs in the home."
             )
-        ledger_url = os.environ.get("MONOSWEEP_LEDGER_URL") or f"sqlite:///{path / 'ledger.db'}"
+        ledger_url = _given_ledger_url() or f"sqlite:///{path / 'ledger.db'}"
         if _database(ledger_url) == _database(tracking_uri):
             raise UserError(
                 "the ledger and MLflow must have databases of their own, found one for both "
-                f"({without_password(ledger_url)}). Mend MONOSWEEP_LEDGER_URL or "
+                f"({without_password(ledger_url)}). Mend MONOSWEEP_LEDGER_URL (or its file) or "
                 "MLFLOW_TRACKING_URI."
             )
         return cls(

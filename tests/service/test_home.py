@@ -8,7 +8,10 @@ from service.errors import UserError
 from service.home import Home, without_password
 from service.ledger import Ledger
 
-NAMES = ("MONOSWEEP_HOME", "MONOSWEEP_LEDGER_URL", "MLFLOW_TRACKING_URI", "MONOSWEEP_STORAGE")
+NAMES = (
+    *("MONOSWEEP_HOME", "MONOSWEEP_LEDGER_URL", "MONOSWEEP_LEDGER_URL_FILE"),
+    *("MLFLOW_TRACKING_URI", "MONOSWEEP_STORAGE"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +66,44 @@ def test_an_empty_variable_names_nothing(name: str, monkeypatch: pytest.MonkeyPa
     before = Home.from_environment()
     monkeypatch.setenv(name, "")
     assert Home.from_environment() == before
+
+
+def test_a_file_tells_the_ledgers_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql+psycopg://ada:hunter2@db/monosweep"
+    (tmp_path / "ledger_url").write_text(f"{url}\n")
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL_FILE", "ledger_url")
+    assert Home.from_environment().ledger_url == url
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "ledger_url (No such file or directory). Name one that this user can read."),
+        (b" \n", "ledger_url empty. Write the URL into it."),
+        (b"\xff", "ledger_url (it is no text). Name one that this user can read."),
+    ],
+)
+def test_a_file_without_the_ledgers_url_is_refused(
+    content: bytes | None, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instead of a ledger on this machine, which nobody else would find."""
+    if content is not None:
+        (tmp_path / "ledger_url").write_bytes(content)
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL_FILE", "ledger_url")
+    with pytest.raises(UserError) as refused:
+        Home.from_environment()
+    assert str(refused.value) == (
+        f"MONOSWEEP_LEDGER_URL_FILE must name a file with the ledger's URL, found {found}"
+    )
+
+
+def test_the_ledgers_url_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ledger_url").write_text("postgresql+psycopg://ada:hunter2@db/monosweep")
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL_FILE", "ledger_url")
+    monkeypatch.setenv("MONOSWEEP_LEDGER_URL", "postgresql+psycopg://bob:hunter2@db/monosweep")
+    with pytest.raises(UserError, match="must be given once, found both") as refused:
+        Home.from_environment()
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "https://m/", "postgresql://h/db"])
