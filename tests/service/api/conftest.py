@@ -29,6 +29,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
+# What asks for no token is called by an address of this machine only.
+HERE = "http://127.0.0.1"
 # By name of the token; ``ann`` submits what the tests submit unless they say otherwise.
 ROLES = {"vera": "viewer", "ann": "submitter", "ben": "submitter", "root": "admin"}
 
@@ -129,7 +131,7 @@ def _served(
         app = create_app(
             ledger, home, jobs=jobs, wake=lambda: woken.append(None), limits=limits, **options
         )
-        with TestClient(app, raise_server_exceptions=False) as client:
+        with TestClient(app, HERE, raise_server_exceptions=False) as client:
             yield Served(app, ledger, home, jobs, made, client, woken)
 
 
@@ -149,7 +151,7 @@ def served(serve: Serve, home: Home) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def new_client() -> Callable[[FastAPI], Any]:
     """``with new_client(app) as client``: asks an app in this process."""
-    return partial(TestClient, raise_server_exceptions=False)
+    return partial(TestClient, base_url=HERE, raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="session")
