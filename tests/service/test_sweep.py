@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from service import driver, sweep
 from service.deletion import delete
 from service.errors import InterruptedSweepError, LedgerAwayError, SweepExistsError, UserError
 from service.home import Home
-from service.ledger import Ledger, Writer, connections, held, tables
+from service.ledger import Ledger, Writer, connections, held, release, tables
 from service.machine import versions
 from service.ownership import check_is_free, check_was_moved
 from service.spec import Spec, parse_spec
@@ -283,3 +284,19 @@ def test_a_grid_cannot_be_extended_beyond_its_points(home: Home, tiny_text: str)
     )
     with pytest.raises(UserError, match="--num-trials must be at most 3, the points of the grid"):
         sweep.resume(spec.name, home, num_trials=4)
+
+
+def test_what_was_only_queued_goes_on_with_what_its_first_driver_had(
+    home: Home, tiny_writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a server records it, which trains nothing itself.
+    ledger = tiny_writer.ledger
+    release(ledger.engine, tiny_writer._lease)
+    assert ledger.sweep("tiny").versions == {}
+    monkeypatch.setattr(sweep, "train", lambda *_: {})
+    sweep.resume("tiny", home)
+    assert ledger.sweep("tiny").versions["torch"] == version("torch")
+    assert ledger.sweep("tiny").versions["storage"] == home.storage_place
+    monkeypatch.setattr(sweep, "versions", lambda: {"torch": "0.1"})
+    with pytest.raises(UserError, match="found changed"):
+        sweep.resume("tiny", home)
