@@ -87,7 +87,8 @@ def create_app(
         app.include_router(router)
     app.state.links = links
     # The last one is around the others.
-    app.add_middleware(Beside, pages=create_pages(backing, links))
+    app.state.pages = create_pages(backing, links)
+    app.add_middleware(Beside, pages=app.state.pages)
     app.add_middleware(Guard, backing=backing, needs_token=needs_token)
     app.add_middleware(Shaping)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

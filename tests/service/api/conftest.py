@@ -29,8 +29,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
-# What asks for no token is called by an address of this machine only.
-HERE = "http://127.0.0.1"
+# A server without tokens answers to names of this machine only.
+HERE = "http://localhost"
 # By name of the token; ``ann`` submits what the tests submit unless they say otherwise.
 ROLES = {"vera": "viewer", "ann": "submitter", "ben": "submitter", "root": "admin"}
 

@@ -1,9 +1,11 @@
 """A server's pages in process, with people who are logged in by tokens of each role."""
 
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,7 +60,9 @@ def read() -> Callable[[Any], Text]:
 
 
 @pytest.fixture
-def ledger(home: Home) -> Iterator[Ledger]:
+def ledger(home: Home, new_ledger: tuple[Path, dict[str, str]]) -> Iterator[Ledger]:
+    home.path.mkdir()
+    shutil.copy(new_ledger[0], home.path / "ledger.db")
     with closing(Ledger(home.ledger_url)) as ledger:
         yield ledger
 
