@@ -141,7 +141,12 @@ class Board:
             SweepNotFoundError: If there is none of that name.
         """
         standing = await self.standing(name)
-        return {**await self._statuses.at(name), **standing.as_json()}
+        found = await self._statuses.at(name)
+        if found["state"] != standing.record.state:
+            # Both are of a moment ago, but not of the same one.
+            self._statuses.forget(name)
+            found = await self._statuses.at(name)
+        return {**found, **standing.as_json()}
 
     async def statuses(self, names: Sequence[str]) -> list[Json]:
         """The same of several; those that are gone by now are left out."""

@@ -63,6 +63,8 @@ class Maker:
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            # What is made of a server's sweeps is made here, whichever server its user asks.
+            "MONOSWEEP_SERVER": "",
             "MONOSWEEP_HOME": str(self._home.path),
             "MONOSWEEP_LEDGER_URL": self._home.ledger_url,
             "MLFLOW_TRACKING_URI": self._home.tracking_uri,

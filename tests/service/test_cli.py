@@ -113,6 +113,10 @@ def files(folder: Path) -> dict[str, int]:
 COMMANDS = (
     "run",
     "resume",
+    "submit",
+    "stop",
+    "logs",
+    "watch",
     "status",
     "best",
     "importance",

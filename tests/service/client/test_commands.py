@@ -49,19 +49,21 @@ def without_mlflow(text: str) -> list[str]:
 def test_what_is_read_is_the_same_as_without_a_server(
     running: Any, monosweep: Call, at_server: Become, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands = (["status", "drawn"], ["best", "drawn"], ["best", "drawn", "--json"])
+    commands = (["status", "drawn"], ["best", "drawn"])
+    as_json = (["status", "drawn", "--json"], ["best", "drawn", "--json"])
     at_server("vic")
     there = [monosweep(*words) for words in commands]
-    status = monosweep("status", "drawn", "--json").json()
+    known = [monosweep(*words).json() for words in as_json]
     table = monosweep("status").out
     here(running, monkeypatch)
     for words, said in zip(commands, there, strict=True):
         alone = monosweep(*words)
         assert (said.code, said.err) == (0, "")
         assert said.out.splitlines() == without_mlflow(alone.out)
-    alone = monosweep("status", "drawn", "--json").json()
-    assert {key: status[key] for key in alone} == alone
-    assert (status["stage"], status["owner"]) == ("unmanaged", None)
+    for words, found in zip(as_json, known, strict=True):
+        alone = monosweep(*words).json()
+        assert {key: found[key] for key in alone} == alone
+    assert (known[0]["stage"], known[0]["owner"]) == ("unmanaged", None)
     assert "drawn" in table
 
 
@@ -186,7 +188,7 @@ def test_stopping_resuming_and_extending(
     said = monosweep("resume", "led", "--server", running.url, "--address", "auto")
     refused(said, "found --address")
     # Without the option it is a driver, for which this home's ledger counts.
-    refused(monosweep("resume", "led", "--address", "auto"), "no ledger")
+    refused(monosweep("resume", "led", "--address", "auto"), "must be a ledger to read")
     at_server("eve")
     refused(monosweep("stop", "led"), "led")
     refused(monosweep("delete", "led", "--yes"), "led")
@@ -235,9 +237,8 @@ def test_waiting_to_the_end(
 
 
 def test_deleting_asks_and_says_what_goes(
-    running: Any, monosweep: Call, at_server: Become, tiny_file: Path, empty_mlflow: Path
+    monosweep: Call, at_server: Become, tiny_file: Path
 ) -> None:
-    (running.home.path / "mlflow.db").write_bytes(empty_mlflow.read_bytes())
     at_server("ada")
     monosweep("submit", "tiny.yaml", "--name", "gone")
     refused(monosweep("delete", "gone"), "Say it with: monosweep delete gone --yes")
