@@ -4,6 +4,7 @@
 \set mlflow_password `cat /run/secrets/mlflow_password`
 CREATE ROLE monosweep LOGIN PASSWORD :'ledger_password';
 CREATE ROLE mlflow LOGIN PASSWORD :'mlflow_password';
-CREATE DATABASE monosweep OWNER monosweep;
-CREATE DATABASE mlflow OWNER mlflow;
+-- Text is UTF-8, whatever the machine's language is.
+CREATE DATABASE monosweep OWNER monosweep ENCODING 'UTF8' TEMPLATE template0;
+CREATE DATABASE mlflow OWNER mlflow ENCODING 'UTF8' TEMPLATE template0;
 REVOKE CONNECT ON DATABASE monosweep, mlflow FROM PUBLIC;

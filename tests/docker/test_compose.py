@@ -51,7 +51,7 @@ def test_only_the_proxys_network_leads_outside(compose: dict[str, Any]) -> None:
     ("one", "other"),
     [
         *(("proxy", other) for other in ("head", "worker", "postgres", "s3")),
-        *(("worker", other) for other in ("proxy", "postgres")),
+        *(("worker", other) for other in ("proxy", "postgres", "mlflow")),
         *(("s3", other) for other in ("proxy", "postgres")),
     ],
 )
