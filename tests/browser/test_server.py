@@ -20,7 +20,7 @@ PATIENCE_MS = 240_000
 # Long enough to be stopped, with a checkpoint each second.
 TEXT = TINY.replace("SPACE", FREE)
 for old, new in {
-    "num_steps: 512": "num_steps: 8192",
+    "num_steps: 512": "num_steps: 6144",
     "learning_rate: 0.02": "learning_rate: 0.005",
     "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 1",
 }.items():
@@ -34,10 +34,12 @@ class Served:
     Attributes:
         address: Where its pages begin.
         token: Of somebody who submits.
+        shell: Of somebody on the server's machine.
     """
 
     address: str
     token: str
+    shell: Shell
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         server = shell.start("serve", "--port", str(port), "--ray", head.address)
         try:
             wait_until(lambda: is_listening(port))
-            yield Served(f"http://{HOST}:{port}", token)
+            yield Served(f"http://{HOST}:{port}", token, shell)
         finally:
             server.process.terminate()
             server.ends()
@@ -93,7 +95,7 @@ def test_a_sweep_from_its_submission_to_its_verdict(visit: Any, served: Served) 
     until(page, "#stage", "running")
     until(page, "#progress", "2 of 4")
     until(page, "#stage", "finished")
-    until(page, "#verdict", "baseline")
+    until(page, "#verdict", served.shell.json("best", "tiny")["sentence"])
     assert page.get_by_role("button", name="Stop").count() == 0
     seen.keep("server-finished")
     page.get_by_role("link", name="Sweeps", exact=True).click()

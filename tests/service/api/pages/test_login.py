@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.api import serving
 from service.api.app import create_app
 from service.api.limits import Limits
 from service.api.pages.paths import after_login
@@ -60,6 +61,34 @@ def test_the_cookie_is_for_us_alone(home: Home, ledger: Ledger, stranger: Any, s
     assert bool(cookie["secure"]) == (scheme == "https")
     assert cookie.value not in token
     assert token not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_secure"), [(None, False), ("10.0.0.1", False), ("*", True)]
+)
+def test_a_proxy_is_believed_only_where_the_environment_names_it(
+    stranger: Any,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    trusted: str | None,
+    is_secure: bool,
+) -> None:
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    if trusted is not None:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    configs: list[Any] = []
+    monkeypatch.setattr(serving._Server, "run", lambda self, _sockets: configs.append(self.config))
+    serving.serve(stranger.app, None)  # type: ignore[arg-type]
+    configs[0].load()
+    client = type(stranger)(
+        configs[0].loaded_app, follow_redirects=False, client=("127.0.0.1", 50_000)
+    )
+    token = tokens.create(ledger.engine, "ada", "viewer")
+    said = {**stranger.headers, "X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
+    answer = client.post("/login", data={"token": token}, headers=said)
+    assert ("; Secure" in answer.headers["set-cookie"]) == is_secure
+    (deed,) = audit.deeds(ledger.engine)
+    assert deed.client == ("198.51.100.7" if is_secure else "127.0.0.1")
 
 
 @pytest.mark.parametrize("token", ["", "monosweep_x_y", "<script>"])
