@@ -1,6 +1,5 @@
 """A sweep's driver is asked to leave from another process, and waited for."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -97,7 +96,7 @@ def test_a_driver_elsewhere_is_named(ledger: Ledger) -> None:
 
 
 def test_a_servers_sweep_is_stopped_through_the_server(ledger: Ledger) -> None:
-    hold(ledger, pid=os.getppid())
+    hold(ledger, host="elsewhere")
     queue.want(ledger.engine, "tiny", owner="ada")
     with pytest.raises(UserError, match="through it, found tiny in its queue"):
         dismiss(ledger, "tiny")
