@@ -1,4 +1,4 @@
-"""Many clients of one server at once: what each does, what it was answered, and how long it took."""
+"""Many clients of one server at once: what each does, what it is answered, and in what time."""
 
 import asyncio
 import random

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -205,3 +206,35 @@ def test_nothing_that_we_read_can_be_a_program() -> None:
                     found.append((path.name, ast.unparse(node)))
     assert found == []
     assert {"safetensors", "ruamel", "json"} <= seen
+
+
+def test_no_caller_is_believed_about_its_address_and_nothing_upgrades(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from service.api import serving
+
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    claims = {
+        "X-Forwarded-For": "203.0.113.7",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        servers: list[Any] = []
+        run = serving._Server.run
+
+        def noted(self: Any, sockets: Any) -> None:
+            servers.append(self)
+            run(self, sockets)
+
+        monkeypatch.setattr(serving._Server, "run", noted)
+        thread = threading.Thread(target=serving.serve, args=(served.app, listening), daemon=True)
+        thread.start()
+        answer = httpx.get(f"{url}/v1/whoami", headers=claims, timeout=PATIENCE_S)
+        servers[0].should_exit = True
+        thread.join(PATIENCE_S)
+    assert answer.status_code == 401
+    assert [(one.status, one.client) for one in served.deeds] == [(401, "127.0.0.1")]
