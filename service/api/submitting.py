@@ -1,5 +1,7 @@
 """Taking a sweep into the queue: from the file's text to its row, or a refusal by name."""
 
+from collections.abc import Sequence
+
 from service import warm_start
 from service.api.backing import Backing
 from service.api.models import Submission
@@ -46,23 +48,23 @@ def submit(backing: Backing, caller: Caller, spec: Spec, *, priority: int, key: 
     with backing.submitting:
         entries = queue.entries(engine)
         if not any(_is_of(entry, caller, key) for entry in entries):
-            check_room(backing, spec.name, caller)
+            check_room(backing, spec.name, caller, entries)
         return queue.submit(engine, new, owner=caller.name, priority=priority, key=key)
 
 
-def check_room(backing: Backing, name: str, caller: Caller) -> None:
+def check_room(backing: Backing, name: str, caller: Caller, entries: Sequence[Entry]) -> None:
     """Make sure that a sweep may be wanted besides those that are unfinished.
 
     Args:
         backing: Of the app.
         name: The sweep.
         caller: Whose it becomes if it is nobody's.
+        entries: The queue as it is now.
 
     Raises:
         ServerFullError: If there are as many as there may be, of all or of its owner's.
     """
     limits = backing.limits
-    entries = queue.entries(backing.ledger.engine)
     owner = next((entry.owner for entry in entries if entry.sweep == name), caller.name)
     others = {entry.sweep: entry.owner for entry in entries if entry.is_wanted}
     others.pop(name, None)

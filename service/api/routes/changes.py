@@ -144,7 +144,7 @@ def _check_extension(backing: Backing, record: SweepRecord, num_trials: int) -> 
 
 def _want(backing: Backing, caller: Caller, name: str, num_trials: int | None) -> None:
     with backing.submitting:
-        check_room(backing, name, caller)
+        check_room(backing, name, caller, queue.entries(backing.ledger.engine))
         queue.want(backing.ledger.engine, name, owner=caller.name, num_trials=num_trials)
 
 
