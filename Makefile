@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-durability bench-search bench-pages bench-nodes bench-gpu bench-equivalence record chaos damage outages check format clean
+.PHONY: help sweep test bench bench-training bench-durability bench-search bench-pages bench-nodes bench-clients bench-gpu bench-equivalence record chaos damage outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ bench-pages: $(VENV)/.installed  ## how long pages of 5,000 trials take to open;
 bench-nodes: $(VENV)/.installed  ## what a second node brings, and how many workers one driver serves
 	$(BIN)/python tests/benchmarks/bench_nodes.py
 
+bench-clients: $(VENV)/.installed  ## how a server answers 50 clients at once for two minutes
+	$(BIN)/python tests/benchmarks/bench_clients.py
+
 bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py
 
@@ -72,11 +75,13 @@ outages: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## take MLflow away for a 
 damage: $(VENV)/.installed  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
 	$(BIN)/python tests/chaos/damage.py
 
-check: $(VENV)/.installed  ## format, lint, types, import rule
+# ruff's rules S are bandit's, which itself finds nothing more here.
+check: $(VENV)/.installed  ## format, lint, security, types, import rule, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/audit/dependencies.py
 
 format: $(VENV)/.installed  ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -6,18 +6,25 @@ from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as PlainRequest
 from starlette.types import Message, Receive
 
 from service.api.backing import Backing, backing_of
 from service.api.board import not_found
+from service.api.places import place
 from service.api.problems import ForbiddenError
 from service.errors import SweepNotFoundError
+from service.ledger import queue
 from service.ledger.queue import Entry
 from service.ledger.tokens import Caller, Role
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+# Until a caller whose calls are all being worked on may ask for more.
+_RETRY_S = 1.0
 
 
 class OpenRoute(APIRoute):
@@ -39,7 +46,16 @@ class GuardedRoute(APIRoute):
             backing = backing_of(request)
             await self._check(request, backing)
             receive = limited(request.receive, request, backing.limits.body_bytes)
-            return await handle(Request(request.scope, receive))
+            most = backing.limits.calls_at_work
+            # A stream's place is free again as soon as it begins: it has one of another kind.
+            with place(
+                backing.calls,
+                caller_of(request).name,
+                most,
+                what=f"have {most} calls worked on",
+                retry_s=_RETRY_S,
+            ):
+                return await handle(Request(request.scope, receive))
 
         return guarded
 
@@ -55,9 +71,13 @@ class GuardedRoute(APIRoute):
             return
         if not _NAME.fullmatch(name):
             raise SweepNotFoundError(not_found(name[:64]))
-        standing = await backing.board.standing(name)
-        if self.is_owners and not may_change(caller, standing.entry):
-            owner = standing.entry.owner if standing.entry else None
+        await backing.board.standing(name)
+        if not self.is_owners:
+            return
+        # Whose it is now, not a moment ago: the name may have been deleted and taken since.
+        entry = await run_in_threadpool(queue.entry, backing.ledger.engine, name)
+        if not may_change(caller, entry):
+            owner = entry.owner if entry else None
             raise ForbiddenError(
                 f"this call must be made by who submitted {name}, or by an admin, found "
                 f"{caller.name}; {name} is {owner or 'nobody'}'s."
@@ -94,6 +114,11 @@ def caller_of(request: PlainRequest) -> Caller:
     caller = request.scope["state"]["caller"]
     assert isinstance(caller, Caller)
     return caller
+
+
+async def is_still_let_in(request: PlainRequest) -> bool:
+    """Whether what the request bore is good now, as it was when the request came."""
+    return bool(await request.scope["state"]["is_still_let_in"]())
 
 
 def may_change(caller: Caller, entry: Entry | None) -> bool:

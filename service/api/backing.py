@@ -35,6 +35,7 @@ class Backing:
         closing: Set when the server is to end: open streams end then.
         submitting: Held by who looks whether there is room for a sweep, and puts it there.
         streams: Open event streams by caller.
+        calls: Calls that are being worked on, by caller.
     """
 
     ledger: Ledger
@@ -49,6 +50,7 @@ class Backing:
     closing: threading.Event = field(default_factory=threading.Event)
     submitting: threading.Lock = field(default_factory=threading.Lock)
     streams: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
 
     def changed(self, name: str) -> None:
         """A sweep's place in the queue was changed; in the event loop's thread."""

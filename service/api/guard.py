@@ -5,9 +5,10 @@ Pure ASGI, and around everything else: whoever bears no token learns nothing of 
 
 import logging
 import time
+from hashlib import sha256
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import origins
@@ -27,6 +28,7 @@ OPEN = frozenset({"/openapi.json", "/v1/health", "/v1/ready"})
 LOCAL = Caller("local", "admin")
 _LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_CHARS = 64
+_MOST_MET = 10_000
 
 logger = logging.getLogger("monosweep")
 
@@ -46,6 +48,9 @@ class Guard:
         self._needs_token = needs_token
         limits = backing.limits
         self._rates = Rates(limits.calls_per_s, limits.calls_at_once)
+        self._strangers = Rates(limits.strangers_per_s, limits.calls_at_once)
+        # Hashes of what has let somebody in: who was here before is no stranger.
+        self._met: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -58,6 +63,8 @@ class Guard:
             nonlocal is_noted
             if message["type"] == "http.response.start":
                 is_noted = True
+                # A browser takes it for nothing but what it says it is.
+                MutableHeaders(scope=message).setdefault("X-Content-Type-Options", "nosniff")
                 await self._note(scope, message["status"], time.monotonic() - began)
             await send(message)
 
@@ -89,16 +96,16 @@ class Guard:
             origins.check_local(headers, is_change=is_change)
         if path in OPEN:
             return
-        caller = await self._caller(path, headers) if self._needs_token else LOCAL
-        wait_s = self._rates.take(caller.name if caller else ("address", _address(scope)))
-        if wait_s:
-            raise TooManyCallsError(
-                f"a caller may ask {self._backing.limits.calls_per_s} times a second in the long "
-                f"run, found more. Ask again in {wait_s:.1f} s.",
-                wait_s,
-            )
+        secret = _secret(path, headers)
+        caller = await self._caller(path, secret, _address(scope)) if self._needs_token else LOCAL
         if caller is not None:
+            _take(self._rates, caller.name)
             scope["state"]["caller"] = caller
+
+            async def is_still_let_in() -> bool:
+                return not self._needs_token or caller == await self._known(path, secret)
+
+            scope["state"]["is_still_let_in"] = is_still_let_in
         elif not is_open_page(path):
             raise UnauthorizedError(
                 "every call must bear a good token (Authorization: Bearer TOKEN), found none, or "
@@ -107,16 +114,34 @@ class Guard:
         if is_change and is_page(path):
             origins.check_page(headers)
 
-    async def _caller(self, path: str, headers: Headers) -> Caller | None:
-        engine = self._backing.ledger.engine
-        if is_page(path):
-            session = cookie.session_of(headers)
-            return await run_in_threadpool(sessions.caller, engine, session) if session else None
-        shown = headers.getlist("authorization")
-        scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
-        if scheme.lower() != "bearer" or not token.isascii() or not token.isprintable():
+    async def _caller(self, path: str, secret: str, address: str | None) -> Caller | None:
+        """Who bears a secret; the ledger is asked for strangers only as often as they may call.
+
+        Raises:
+            TooManyCallsError: If a stranger calls too often, whatever it bears.
+        """
+        hashed = sha256(secret.encode()).hexdigest()
+        was_met = hashed in self._met
+        if not was_met:
+            _take(self._strangers, address)
+        caller = await self._known(path, secret)
+        if caller is None:
+            self._met.discard(hashed)
+            if was_met:
+                _take(self._strangers, address)
+        elif not was_met:
+            self._strangers.give_back(address)
+            if len(self._met) >= _MOST_MET:
+                self._met.clear()
+            self._met.add(hashed)
+        return caller
+
+    async def _known(self, path: str, secret: str) -> Caller | None:
+        """Whose secret it is, as the ledger knows now; None if it is nobody's."""
+        if not secret:
             return None
-        return await run_in_threadpool(tokens.caller, engine, token.strip())
+        find = sessions.caller if is_page(path) else tokens.caller
+        return await run_in_threadpool(find, self._backing.ledger.engine, secret)
 
     async def _note(self, scope: Scope, status: int, seconds: float) -> None:
         """Count an answer that begins now, and record the deed if it is one."""
@@ -140,6 +165,26 @@ class Guard:
         except MonosweepError:
             # What was done is done, and is answered; the log has what the audit lacks.
             logger.exception("not in the audit: %s", deed)
+
+
+def _secret(path: str, headers: Headers) -> str:
+    """The token that a call bears, or the session that a page does; empty without."""
+    if is_page(path):
+        return cookie.session_of(headers) or ""
+    shown = headers.getlist("authorization")
+    scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+    is_token = scheme.lower() == "bearer" and token.isascii() and token.isprintable()
+    return token.strip() if is_token else ""
+
+
+def _take(rates: Rates, caller: str | None) -> None:
+    wait_s = rates.take(caller)
+    if wait_s:
+        raise TooManyCallsError(
+            f"a caller may ask {rates.per_s:g} times a second in the long run, found more. Ask "
+            f"again in {wait_s:.1f} s.",
+            wait_s,
+        )
 
 
 def _method(scope: Scope) -> str:

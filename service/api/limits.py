@@ -26,9 +26,12 @@ class Limits:
         neurons: Neurons of a network.
         batch_size: Samples in a training step.
         unfinished: Sweeps in the queue that are neither finished, failed nor stopped.
+        unfinished_each: The same, of one owner's.
         body_bytes: Bytes of a request's body.
-        calls_per_s: Calls that a token, or an address without one, may make in the long run.
-        calls_at_once: Calls that it may make at once after it made none for a while.
+        calls_per_s: Calls that a token may make in the long run.
+        strangers_per_s: The same of an address, of calls that bear no good token.
+        calls_at_once: Calls that either may make at once after it made none for a while.
+        calls_at_work: Calls of a token that are worked on at a time.
         streams: Event streams that a token may have open at a time.
     """
 
@@ -38,9 +41,12 @@ class Limits:
     neurons: int = 65_536
     batch_size: int = 65_536
     unfinished: int = 1000
+    unfinished_each: int = 200
     body_bytes: int = 256 * 1024
     calls_per_s: int = 50
+    strangers_per_s: int = 1
     calls_at_once: int = 200
+    calls_at_work: int = 10
     streams: int = 100
 
     @classmethod

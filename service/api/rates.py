@@ -20,7 +20,7 @@ class Rates:
     def __init__(
         self, per_s: float, at_once: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._per_s = per_s
+        self.per_s = per_s
         self._at_once = at_once
         self._clock = clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
@@ -29,9 +29,14 @@ class Rates:
         """Take a call from a caller's bucket: 0, or seconds until there is one, and none taken."""
         now = self._clock()
         left, since = self._buckets.pop(caller, (self._at_once, now))
-        left = min(left + (now - since) * self._per_s, self._at_once)
-        wait_s = max(1.0 - left, 0.0) / self._per_s
+        left = min(left + (now - since) * self.per_s, self._at_once)
+        wait_s = max(1.0 - left, 0.0) / self.per_s
         self._buckets[caller] = (left if wait_s else left - 1.0, now)
         if len(self._buckets) > _MOST_KNOWN:
             self._buckets.popitem(last=False)
         return wait_s
+
+    def give_back(self, caller: Hashable) -> None:
+        """Undo a call that was taken."""
+        left, since = self._buckets.get(caller, (self._at_once, self._clock()))
+        self._buckets[caller] = (min(left + 1.0, self._at_once), since)

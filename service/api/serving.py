@@ -80,6 +80,8 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
         app,
         log_level="warning",
         access_log=False,
+        # Nothing here upgrades; what asks for it is answered, and guarded, as any other call.
+        ws="none",
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
         proxy_headers=bool(proxies),

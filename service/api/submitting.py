@@ -1,5 +1,7 @@
 """Taking a sweep into the queue: from the file's text to its row, or a refusal by name."""
 
+from collections.abc import Sequence
+
 from service import warm_start
 from service.api.backing import Backing
 from service.api.models import Submission
@@ -46,32 +48,43 @@ def submit(backing: Backing, caller: Caller, spec: Spec, *, priority: int, key: 
     with backing.submitting:
         entries = queue.entries(engine)
         if not any(_is_of(entry, caller, key) for entry in entries):
-            check_room(backing, spec.name)
+            check_room(backing, spec.name, caller, entries)
         return queue.submit(engine, new, owner=caller.name, priority=priority, key=key)
 
 
-def check_room(backing: Backing, name: str) -> None:
+def check_room(backing: Backing, name: str, caller: Caller, entries: Sequence[Entry]) -> None:
     """Make sure that a sweep may be wanted besides those that are unfinished.
 
+    Args:
+        backing: Of the app.
+        name: The sweep.
+        caller: Whose it becomes if it is nobody's.
+        entries: The queue as it is now.
+
     Raises:
-        ServerFullError: If there are as many as there may be.
+        ServerFullError: If there are as many as there may be, of all or of its owner's.
     """
-    most = backing.limits.unfinished
-    entries = [
-        entry
-        for entry in queue.entries(backing.ledger.engine)
-        if entry.is_wanted and entry.sweep != name
-    ]
+    limits = backing.limits
+    owner = next((entry.owner for entry in entries if entry.sweep == name), caller.name)
+    others = {entry.sweep: entry.owner for entry in entries if entry.is_wanted}
+    others.pop(name, None)
     # Most often told without looking at any sweep.
-    if len(entries) < most:
+    if len(others) < min(limits.unfinished, limits.unfinished_each):
         return
-    wanted = {entry.sweep for entry in entries}
-    records = [record for record in backing.ledger.sweeps() if record.name in wanted]
-    if sum(record.state in ("running", "interrupted") for record in records) >= most:
-        raise ServerFullError(
-            f"the queue must hold at most {most} unfinished sweeps, found as many. Stop one, or "
-            "ask again when one has ended."
-        )
+    unfinished = [
+        others[record.name]
+        for record in backing.ledger.sweeps()
+        if record.name in others and record.state in ("running", "interrupted")
+    ]
+    for whose, num_found, most in (
+        ("", len(unfinished), limits.unfinished),
+        (f" of {owner}'s", unfinished.count(owner), limits.unfinished_each),
+    ):
+        if num_found >= most:
+            raise ServerFullError(
+                f"the queue must hold at most {most} unfinished sweeps{whose}, found as many. "
+                "Stop one, or ask again when one has ended."
+            )
 
 
 def _is_of(entry: Entry, caller: Caller, key: str | None) -> bool:

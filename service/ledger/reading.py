@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
 from service.ledger import checksums, sweep_row, tables
 from service.ledger.holder import Holder
-from service.ledger.lease import being_deleted, is_live, live_holder
+from service.ledger.lease import being_deleted, is_live, live_holder, live_sweeps
 from service.ledger.outcomes import Outcomes, outcomes
 from service.ledger.studies import Studies, open_storage
 from service.ledger.sweep_row import NewSweep
@@ -221,11 +221,10 @@ class Ledger:
     def sweeps(self) -> list[SweepRecord]:
         """What is recorded of every sweep, oldest first."""
         with self.engine.connect() as connection:
+            # First: who finishes in between is finished, and not interrupted for a moment.
+            live = live_sweeps(connection)
             rows = connection.execute(select(tables.sweeps).order_by(tables.sweeps.c.created_at))
-            return [
-                SweepRecord(**checksums.checked(row), is_live=is_live(connection, row.name))
-                for row in rows
-            ]
+            return [SweepRecord(**checksums.checked(row), is_live=row.name in live) for row in rows]
 
     def num_written(self, name: str) -> tuple[int, ...]:
         """Results, attempts and ended attempts of a sweep: alike only if no trial went on."""

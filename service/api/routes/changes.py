@@ -14,7 +14,7 @@ from service.api.problems import ConflictError, answers
 from service.api.routes.sweeps import NameParameter
 from service.api.submitting import check_room
 from service.errors import UserError
-from service.ledger import queue
+from service.ledger import SweepRecord, queue
 from service.ledger.tokens import Caller
 from service.recorded import spec_of
 from service.sweep import check_budget
@@ -86,8 +86,7 @@ async def extend(
             f"num_trials must be above the present budget of {standing.record.num_trials}, found "
             f"{num_trials}. A search can be extended, never shortened."
         )
-    check_budget(standing.record, num_trials)
-    backing.limits.check_extension(spec_of(standing.record), num_trials)
+    await run_in_threadpool(_check_extension, backing, standing.record, num_trials)
     await run_in_threadpool(_want, backing, caller, name, num_trials)
     backing.changed(name)
     return await backing.board.status(name)
@@ -138,9 +137,14 @@ def _check_is_managed(standing: Standing) -> None:
         )
 
 
+def _check_extension(backing: Backing, record: SweepRecord, num_trials: int) -> None:
+    check_budget(record, num_trials)
+    backing.limits.check_extension(spec_of(record), num_trials)
+
+
 def _want(backing: Backing, caller: Caller, name: str, num_trials: int | None) -> None:
     with backing.submitting:
-        check_room(backing, name)
+        check_room(backing, name, caller, queue.entries(backing.ledger.engine))
         queue.want(backing.ledger.engine, name, owner=caller.name, num_trials=num_trials)
 
 

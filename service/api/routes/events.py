@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from service.api.access import CallerParameter, ViewerRoute
+from service.api.access import CallerParameter, ViewerRoute, is_still_let_in
 from service.api.backing import Backing, BackingParameter
-from service.api.problems import TooManyCallsError, answers
+from service.api.places import place
+from service.api.problems import TooManyCallsError, answer_of, answers
 from service.api.routes.sweeps import NameParameter
 from service.errors import LedgerAwayError, SweepNotFoundError
 from service.verdict import Json
@@ -41,40 +43,51 @@ async def follow(
     request: Request, name: NameParameter, backing: BackingParameter, caller: CallerParameter
 ) -> StreamingResponse:
     """Follow a sweep until it is at rest."""
-    if backing.streams[caller.name] >= backing.limits.streams:
-        raise TooManyCallsError(
-            f"a caller may follow {backing.limits.streams} sweeps at a time, found as many. End a "
-            "stream.",
-            HEARTBEAT_S,
-        )
     # Asked before the stream begins, so that what is away is still an answer of its own.
     await backing.board.status(name)
-    return StreamingResponse(
-        _counted(backing, caller.name, _events(request, backing, name)),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return _Stream(_events(request, backing, name), backing, caller.name)
 
 
-async def _counted(backing: Backing, caller: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The same events; counted as open for as long as somebody reads them."""
-    backing.streams[caller] += 1
-    try:
-        async for event in events:
-            yield event
-    finally:
-        backing.streams[caller] -= 1
-        if not backing.streams[caller]:
-            del backing.streams[caller]
+class _Stream(StreamingResponse):
+    """Events, which have one of their caller's places for as long as somebody reads them.
+
+    It is taken where nothing comes between the look and the taking, and where it is given back
+    however the stream ends.
+    """
+
+    def __init__(self, events: AsyncIterator[str], backing: Backing, caller: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._backing = backing
+        self._caller = caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        most = self._backing.limits.streams
+        try:
+            with place(
+                self._backing.streams,
+                self._caller,
+                most,
+                what=f"follow {most} sweeps",
+                retry_s=HEARTBEAT_S,
+            ):
+                await super().__call__(scope, receive, send)
+        except TooManyCallsError as error:
+            await answer_of(error)(scope, receive, send)
 
 
 async def _events(request: Request, backing: Backing, name: str) -> AsyncIterator[str]:
     told: Json | None = None
-    said_at = time.monotonic()
+    said_at = let_in_at = time.monotonic()
     # To be told by sending alone, that a client has left, takes until the next heartbeat.
     while not backing.closing.is_set() and not await request.is_disconnected():
         found = told
         try:
+            if time.monotonic() - let_in_at >= HEARTBEAT_S:
+                # A token that is revoked is good no more, for what it has opened either.
+                if not await is_still_let_in(request):
+                    return
+                let_in_at = time.monotonic()
             found = await backing.board.status(name)
         except SweepNotFoundError:
             yield event("end", {"stage": "gone"})

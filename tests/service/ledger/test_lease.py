@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import create_engine, delete, update
+from sqlalchemy import create_engine, delete, event, update
 from sqlalchemy.exc import OperationalError
 
 from service.errors import LeaseHeldError, LeaseLostError, LedgerAwayError
@@ -201,3 +201,22 @@ def test_who_does_not_wait_leaves_it_to_a_holder_of_whom_nothing_is_known(ledger
     with pytest.raises(LeaseHeldError, match="on elsewhere at work"):
         take(ledger.engine, "s", waits=False)
     assert time.monotonic() - began < 5
+
+
+def test_all_that_are_driven_are_known_at_once(ledger: Ledger) -> None:
+    for name in ("t", "u", "v"):
+        ledger.create_sweep(name, spec_text="", settings={}, versions={}, num_trials=1)
+    take(ledger.engine, "s")
+    take(ledger.engine, "t")
+    asked: list[str] = []
+
+    @event.listens_for(ledger.engine, "before_cursor_execute")
+    def noted(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    live = {record.name: record.is_live for record in ledger.sweeps()}
+    assert live == {"s": True, "t": True, "u": False, "v": False}
+    # However many there are, the leases are read once, and the sweeps once.
+    assert len([one for one in asked if one.startswith("SELECT")]) == 2
+    held_by_a_dead_process(ledger)
+    assert not any(record.is_live for record in ledger.sweeps())
