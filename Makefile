@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test bench bench-training bench-durability bench-search bench-pages bench-nodes bench-clients bench-gpu bench-equivalence record chaos damage outages check format clean
+.PHONY: help sweep test test-long bench bench-training bench-durability bench-search bench-pages bench-nodes bench-clients bench-gpu bench-equivalence record chaos damage outages check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 # In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
 test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+
+test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster
+	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -m long
 
 bench: bench-training bench-durability bench-search  ## all benchmarks
 

@@ -18,6 +18,7 @@ from service.ledger import RECORDED, Ledger
 TINY = Sizes(num_steps=64, num_cohorts=2, rounds=1, num_noops=8, workers=2, databases=("sqlite",))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
     found = sweep(TINY, 2, tmp_path)

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 from ray_head import CLIENT, RayHead
 from shell import FREE, TINY, Shell, wait_until
 
+pytestmark = pytest.mark.long
+
 WIDTHS = (400, 1280, 1920)
 PATIENCE_MS = 240_000
 # Long enough to be stopped, with a checkpoint each second.
@@ -50,7 +52,7 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with closing(RayHead(shell.environment(), num_cpus=1)) as head:
         server = shell.start("serve", "--port", str(port), "--ray", head.address)
         try:
-            wait_until(lambda: is_listening(port))
+            wait_until(lambda: is_listening(HOST, port))
             yield Served(f"http://{HOST}:{port}", token, shell)
         finally:
             server.process.terminate()

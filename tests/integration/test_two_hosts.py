@@ -23,6 +23,8 @@ from two_hosts import Command, Hosts, why_not
 from service.ledger import RECORDED, Attempt, Ledger
 from service.storage import Storage
 
+pytestmark = pytest.mark.long
+
 # Proposals that do not depend on what ended before: those of any number of workers are the same.
 # Cohorts of some seconds, enough of them that one host is still at work when the other returns.
 SPEC = {
