@@ -11,7 +11,7 @@ import psutil
 import pytest
 from shell import PATIENCE_S, Shell, Started, wait_until, write_spec
 
-LONGER = {"num_steps: 512": "num_steps: 16384", "learning_rate: 0.02": "learning_rate: 0.005"}
+LONGER = {"num_steps: 512": "num_steps: 8192", "learning_rate: 0.02": "learning_rate: 0.005"}
 
 
 def everything(home: Path) -> dict[str, list[tuple[object, ...]]]:
