@@ -1,5 +1,6 @@
 """The routes that hand out what is made of a sweep: tables, the report; and its driver's log."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,11 +73,10 @@ async def _made(
     record = await run_in_threadpool(backing.ledger.sweep, name)
     record.check_is_kept()
     folder = making.new_folder()
-    try:
+    with ExitStack() as unless_made:
+        unless_made.callback(making.remove, folder)
         await backing.maker.make(words, folder)
-    except BaseException:
-        making.remove(folder)
-        raise
+        unless_made.pop_all()
     return FileResponse(
         folder / file,
         media_type=media_type,
