@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import psutil
 
-from service import cluster
+from service import cluster_nodes
 from service.errors import MonosweepError
 from service.home import Home, without_password
 from service.machine import has_bfloat16_products, memory_bytes, versions
@@ -54,7 +54,7 @@ def facts(_: None = None) -> Facts:
             **versions(),
         },
         has_bfloat16=has_bfloat16_products(),
-        asks_for_a_token=cluster.asks_for_a_token(),
+        asks_for_a_token=cluster_nodes.asks_for_a_token(),
         memory_bytes=memory_bytes(),
         free_memory_bytes=int(psutil.virtual_memory().available),
         disk_bytes=disk.total,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from uuid import uuid4
 
-from service import cluster, tracking
+from service import cluster_nodes, tracking
 from service import node as on_node
-from service.cluster import NoAnswer, Node
+from service.cluster_nodes import NoAnswer, Node
 from service.doctor import nodes
 from service.doctor.finding import Finding
 from service.doctor.nodes import label
@@ -76,12 +76,12 @@ def examine_cluster(home: Home, address: str) -> ClusterReport:
     Raises:
         UserError: If there is no cluster at the address.
     """
-    with cluster.looking(address):
-        known = cluster.nodes()
+    with cluster_nodes.looking(address):
+        known = cluster_nodes.nodes()
         alive = {node: None for node in known if node.is_alive}
-        answers = cluster.ask(alive, on_node.facts, PATIENCE_S)
+        answers = cluster_nodes.ask(alive, on_node.facts, PATIENCE_S)
         machines = {node: one for node, one in answers.items() if isinstance(one, Facts)}
-        at = cluster.dashboard()
+        at = cluster_nodes.dashboard()
         findings = [
             *nodes.presence(known, answers),
             *nodes.versions(on_node.facts(), machines),
@@ -111,7 +111,7 @@ def _tasks(machines: Iterable[Node]) -> list[Cost]:
         tries = []
         for _ in range(NUM_TRIES):
             began = time.perf_counter()
-            answer = cluster.ask({node: None}, on_node.nothing, PATIENCE_S)[node]
+            answer = cluster_nodes.ask({node: None}, on_node.nothing, PATIENCE_S)[node]
             if isinstance(answer, NoAnswer):
                 break  # it has left meanwhile, and would be waited for each time
             tries.append(time.perf_counter() - began)
@@ -126,7 +126,7 @@ def _clocks(machines: Iterable[Node]) -> dict[Node, Reading]:
     for node in machines:
 
         def ask(node: Node = node) -> float:
-            answer = cluster.ask({node: None}, on_node.clock, PATIENCE_S)[node]
+            answer = cluster_nodes.ask({node: None}, on_node.clock, PATIENCE_S)[node]
             return math.nan if isinstance(answer, NoAnswer) else float(answer)
 
         tries = (read(ask) for _ in range(NUM_TRIES))
@@ -156,7 +156,7 @@ def _head(home: Home, machines: Iterable[Node]) -> Part:
     head = next((node for node in machines if node.is_head), None)
     if head is None:
         return [], []
-    places = cluster.ask({head: None}, on_node.places, PATIENCE_S)[head]
+    places = cluster_nodes.ask({head: None}, on_node.places, PATIENCE_S)[head]
     if not isinstance(places, Places):
         return [Finding("ledger", f"The head does not answer: {places.why}")], []
     if places.problem is not None:
@@ -257,7 +257,7 @@ def _at_each(function: Callable[[Place], Done], places: Mapping[Who, Place]) -> 
         **here,
         **{
             node: Done("", PATIENCE_S, answer.why) if isinstance(answer, NoAnswer) else answer
-            for node, answer in cluster.ask(elsewhere, function, PATIENCE_S).items()
+            for node, answer in cluster_nodes.ask(elsewhere, function, PATIENCE_S).items()
         },
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from service.cluster import NoAnswer, Node
+from service.cluster_nodes import NoAnswer, Node
 from service.doctor.finding import Finding
 from service.ledger.clock import Reading
 from service.node import Facts

@@ -150,14 +150,14 @@ def test_a_cluster_in_good_order_is_well(cluster: Cluster) -> None:
 # Run on the head's host: what is asked there takes longer than is waited for.
 LATE = """\
 import json, sys, time
-from service import cluster
+from service import cluster_nodes
 def late(seconds):
     time.sleep(seconds)
     return seconds
-with cluster.looking(sys.argv[1]):
-    head, *_ = cluster.nodes()
-    cluster.ask({head: 0.0}, late, 100.0)
-    answers = [cluster.ask({head: seconds}, late, 5.0)[head] for seconds in (0.5, 60.0)]
+with cluster_nodes.looking(sys.argv[1]):
+    head, *_ = cluster_nodes.nodes()
+    cluster_nodes.ask({head: 0.0}, late, 100.0)
+    answers = [cluster_nodes.ask({head: seconds}, late, 5.0)[head] for seconds in (0.5, 60.0)]
 print(head.host, answers)
 """
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from service.cluster import NoAnswer, Node
+from service.cluster_nodes import NoAnswer, Node
 from service.doctor import nodes
 from service.doctor.finding import Finding
 from service.ledger.clock import Reading, surest
