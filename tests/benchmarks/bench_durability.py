@@ -102,7 +102,8 @@ def sweep(spec: str, ledger_url: str | None, home: Path) -> dict[str, Any]:
     ledger = {} if ledger_url is None else {"MONOSWEEP_LEDGER_URL": ledger_url}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("timed_sweep.py")), spec],
-        env={**kept, **ledger, "MONOSWEEP_HOME": str(home)},
+        # What MLflow is shown at the end comes after all that is measured.
+        env={**kept, **ledger, "MONOSWEEP_HOME": str(home), "MONOSWEEP_SHOWCASE": "off"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

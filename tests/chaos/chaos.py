@@ -205,7 +205,7 @@ def main() -> None:
         print(f"{kind:18} {phase:14} {count:4}")
     print(f"{hits.total()} kills in {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
     if options.cluster_kills:
-        kill_workers_nodes_and_head(folder, options.cluster_kills)
+        kill_workers_nodes_and_head(folder, options.cluster_kills, num_nodes=2)
         print(f"{options.cluster_kills} kills of nodes and workers, and the head's: whole")
     rmtree(folder)
     if unhit(hits):

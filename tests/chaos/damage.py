@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from damaged_file import Damaged, choose, damage_file
+from entry_point import Said
 from shell import Shell, wait_until
-from user import Said, User
+from user import User
 from victim import Tree
 
 NAME = "damage"

@@ -12,6 +12,6 @@ from damage import damage
 
 @pytest.mark.timeout(900)
 def test_damaged_files_are_refused_or_recovered_from(tmp_path: Path) -> None:
-    found = damage(16, seed=1, folder=tmp_path)
-    assert found.total() == 16
+    found = damage(10, seed=1, folder=tmp_path)
+    assert found.total() == 10
     assert {end for _, _, end in found} == {"recovered", "refused"}

@@ -3,14 +3,11 @@
 Ray is left out: cohorts are trained here, one after another. All else is what a user's commands do.
 """
 
-import io
 import json
-import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +15,8 @@ from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from entry_point import Said, bare_environment, called
 
-from service import cli
 from service.cohort import CohortTraining
 from service.errors import AwayError
 from service.ledger import Ledger
@@ -29,16 +26,6 @@ from service.room import Room
 PATIENCE_S = 120
 # What says how a sweep was run, not what came of it.
 HOW = ("attempts", "train_s", "mlflow_run_id")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left: its exit code and both streams."""
-
-    words: tuple[str, ...]
-    code: int
-    out: str
-    err: str
 
 
 class HungError(AssertionError):
@@ -58,29 +45,10 @@ class User:
             Exception: Whatever a user would see as a traceback.
             HungError: If it does not end.
         """
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            self._environment(),
-            patch.object(sys, "argv", ["monosweep", *words]),
-            redirect_stdout(out),
-            redirect_stderr(err),
-            _without_ray(),
-            _patience(),
-        ):
-            try:
-                cli.main()
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        said = Said(words, code, out.getvalue(), err.getvalue())
-        assert "Traceback" not in said.err, said.err
-        return said
-
-    @contextmanager
-    def _environment(self) -> Iterator[None]:
-        elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
-        with patch.dict(os.environ, {**kept, "MONOSWEEP_HOME": str(self.home)}, clear=True):
-            yield
+        # Nobody looks at figures here, and drawing them takes longer than all else.
+        own = {"MONOSWEEP_HOME": str(self.home), "MONOSWEEP_SHOWCASE": "off"}
+        with _without_ray(), _patience():
+            return called(*words, environment={**bare_environment(), **own})
 
     def exported(self, name: str) -> tuple[Said, dict[str, list[dict[str, Any]]]]:
         """What ``export`` says and writes, as rows."""

@@ -12,19 +12,19 @@ from service.ledger.tables import ABANDONED
 
 # Cohorts of several seconds, one at a time, so that each kill hits the one that is at work.
 SPEC = {
-    "num_steps: 512": "num_steps: 8192",
+    "num_steps: 512": "num_steps: 4096",
     "learning_rate: 0.02": "learning_rate: 0.005",
-    "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 0.5",
+    "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 0.25",
 }
 NUMBERS = ("trial_id", "state", "seeds", "loss", "monosemantic_per_feature", "mean_bias")
 # Of a cohort's attempt, the step of its newest checkpoint.
 Kept = dict[tuple[str, int], int]
 
 
-def kill_workers_nodes_and_head(folder: Path, num_kills: int) -> None:
+def kill_workers_nodes_and_head(folder: Path, num_kills: int, num_nodes: int) -> None:
     """Kill nodes and workers in turn, each time that a cohort got farther, and see it end whole.
 
-    The head last: the driver leaves, and the sweep goes on to its end on another cluster.
+    The head last: the driver leaves, and the sweep goes on to its end on this machine alone.
 
     Raises:
         AssertionError: If a trial fails for it, work is lost that was kept, or numbers differ.
@@ -32,14 +32,13 @@ def kill_workers_nodes_and_head(folder: Path, num_kills: int) -> None:
     storage = folder / "storage"
     shell = Shell(folder / "home", {"MONOSWEEP_STORAGE": str(storage)})
     spec = str(write_spec(folder, **SPEC))
-    with ending(Nodes(2)) as nodes:
+    with ending(Nodes(num_nodes)) as nodes:
         driver = shell.start("run", spec, "--address", nodes.address)
         kept = _kill(nodes, driver, storage, num_kills)
         said = driver.ends(75)
     assert "Go on with: monosweep resume tiny" in said.splitlines()[-1], said
     assert shell.json("status", "tiny")["state"] == "interrupted"
-    with ending(Nodes(1)) as nodes:
-        shell.run("resume", "tiny", "--address", nodes.address)
+    shell.run("resume", "tiny")
     assert len(re.findall("ended without results, trying again", said)) >= num_kills, said
     rows = shell.trials("tiny")
     assert {row["state"] for row in rows} == {"complete"}, rows

@@ -44,7 +44,7 @@ def check_mlflow(shell: Shell, name: str, tracking_uri: str) -> None:
 def _curves(shell: Shell, name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Of each trial and metric the points over steps, means over replicates."""
     values: dict[tuple[str, str, int], list[float]] = defaultdict(list)
-    exported = shell.home.parent / f"export-{name}" / "curves.parquet"
+    exported = shell.exported(name) / "curves.parquet"
     rows: list[dict[str, Any]] = pq.read_table(exported).to_pylist()
     for row in rows:
         for metric in row.keys() - LABELS:

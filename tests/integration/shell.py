@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from entry_point import bare_environment, called
 
 TINY = """\
 name: tiny
@@ -93,12 +94,9 @@ class Shell:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        # Bare of what a developer's own shell may point elsewhere.
-        elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_", "AWS_")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
         # Few look at what MLflow shows of these sweeps, and it takes longer than most of them.
         quiet = {"MONOSWEEP_SHOWCASE": "off"}
-        return {**kept, **quiet, "MONOSWEEP_HOME": str(self.home), **self.variables}
+        return {**bare_environment(), **quiet, "MONOSWEEP_HOME": str(self.home), **self.variables}
 
     def run(
         self, *words: str, code: int = 0, seconds: float = PATIENCE_S
@@ -130,12 +128,22 @@ class Shell:
             )
         return Started(process, said)
 
+    def look(self, *words: str) -> str:
+        """What a command prints that only looks, and so need not have a process of its own."""
+        said = called(*words, environment=self.environment())
+        assert said.code == 0, said
+        return said.out
+
     def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "--json").stdout, parse_constant=_refuse)
+        return json.loads(self.look(*words, "--json"), parse_constant=_refuse)
+
+    def exported(self, name: str) -> Path:
+        """Where ``trials`` writes the tables; not where another process of the tests does."""
+        return self.home.parent / f"export-{name}-{os.getpid()}"
 
     def trials(self, name: str) -> list[dict[str, Any]]:
-        folder = self.home.parent / f"export-{name}"
-        self.run("export", name, "--output", str(folder))
+        folder = self.exported(name)
+        self.look("export", name, "--output", str(folder))
         return pq.read_table(folder / "trials.parquet").to_pylist()  # type: ignore[no-any-return]
 
 

@@ -6,4 +6,4 @@ from cluster_kills import kill_workers_nodes_and_head
 
 
 def test_workers_nodes_and_at_last_the_head_may_be_killed(tmp_path: Path) -> None:
-    kill_workers_nodes_and_head(tmp_path, num_kills=2)
+    kill_workers_nodes_and_head(tmp_path, num_kills=2, num_nodes=1)

@@ -43,7 +43,7 @@ def test_best_says_what_was_confirmed(finished: Shell) -> None:
 
 def test_export_has_the_documented_columns(finished: Shell) -> None:
     rows = finished.trials("tiny")
-    folder = finished.home.parent / "export-tiny"
+    folder = finished.exported("tiny")
     assert pq.read_schema(folder / "trials.parquet").equals(TRIALS_SCHEMA)
     search = [row for row in rows if row["phase"] == "search"]
     assert [row["trial_id"] for row in search] == [f"search/{n}" for n in range(4)]
