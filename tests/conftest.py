@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-sys.path += [str(Path(__file__).parent / name) for name in ("servers", "browser")]
+sys.path += [str(Path(__file__).parent / name) for name in ("servers", "browser", "integration")]
 
 from object_store import VENV, ObjectStore
 from postgres import Postgres

@@ -1,6 +1,5 @@
 """A user at a terminal: commands run to their end, or started and stopped."""
 
-import json
 import os
 import re
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from entry_point import bare_environment, called
+from entry_point import Said, bare_environment, called
 
 TINY = """\
 name: tiny
@@ -128,14 +127,14 @@ class Shell:
             )
         return Started(process, said)
 
-    def look(self, *words: str) -> str:
-        """What a command prints that only looks, and so need not have a process of its own."""
+    def look(self, *words: str) -> Said:
+        """What a command says that only looks, and so need not have a process of its own."""
         said = called(*words, environment=self.environment())
         assert said.code == 0, said
-        return said.out
+        return said
 
     def json(self, *words: str) -> Any:
-        return json.loads(self.look(*words, "--json"), parse_constant=_refuse)
+        return self.look(*words, "--json").json()
 
     def exported(self, name: str) -> Path:
         """Where ``trials`` writes the tables; not where another process of the tests does."""
@@ -145,10 +144,6 @@ class Shell:
         folder = self.exported(name)
         self.look("export", name, "--output", str(folder))
         return pq.read_table(folder / "trials.parquet").to_pylist()  # type: ignore[no-any-return]
-
-
-def _refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is not JSON")
 
 
 NUMBERS = ("loss", "monosemantic_per_feature", "feature_coverage", "mean_bias", "num_dead")

@@ -1,6 +1,5 @@
 """The command line as a user meets it: exit codes, and what goes to which stream."""
 
-import json
 import os
 import re
 import socket
@@ -9,17 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from entry_point import Said, called
 
-from service import cli
 from service.home import Home
 from service.ledger import Ledger, Writer, release, take
 from service.spec import Spec, parse_spec
@@ -34,27 +32,6 @@ ELSEWHERE = ("MONOSWEEP_", "MLFLOW_", "RAY_")
 IN_SPACE = {"initial_bias": -0.5, "bias_decay": 1.0}
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command left: its exit code and both streams."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def message(self) -> str:
-        """Standard error in one line."""
-        return " ".join(self.err.split())
-
-    def json(self) -> Any:
-        return json.loads(self.out, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is not JSON")
-
-
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Home) -> None:
     """A user who has set their home and nothing else, in a folder of their own."""
@@ -66,9 +43,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Home) -> 
 
 
 @pytest.fixture
-def monosweep(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Said]:
+def monosweep(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """``monosweep("status", "tiny")``: the command's own entry point, in this process.
 
     Any exception but the exit is a traceback to a user, and fails the test.
@@ -80,15 +55,7 @@ def monosweep(
 
     monkeypatch.setattr(os, "execve", become)
 
-    def call(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["monosweep", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return Said(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
+    return lambda *words: called(*words, environment=dict(os.environ))
 
 
 Call = Callable[..., Said]

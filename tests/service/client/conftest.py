@@ -1,22 +1,18 @@
 """A server that answers on a real port, and a user who is somewhere else."""
 
-import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvicorn
+from entry_point import Said, called
 from large_sweep import large_sweep
 
-from service import cli
 from service.api.app import create_app
 from service.api.limits import Limits
 from service.dispatch.jobs import JobState
@@ -105,23 +101,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         server.stop()
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command left: its exit code and both streams."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def message(self) -> str:
-        """Standard error in one line."""
-        return " ".join(self.err.split())
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A user who has set nothing, in a folder of their own."""
@@ -133,30 +112,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def monosweep(
-    environment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Said]:
+def monosweep(environment: Path) -> Callable[..., Said]:
     """``monosweep("status", "tiny")``, in this process; a traceback fails the test."""
-
-    def call(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["monosweep", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return Said(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-@pytest.fixture
-def at_server(
-    running: RunningServer, environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], None]:
-    """``at_server("ada")``: from now on the user is she, and usually asks the server."""
-
-    def become(name: str) -> None:
-        monkeypatch.setenv("MONOSWEEP_SERVER", running.url)
-        monkeypatch.setenv("MONOSWEEP_TOKEN", running.tokens[name])
-
-    return become
+    return lambda *words: called(*words, environment=dict(os.environ))
