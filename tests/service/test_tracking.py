@@ -392,7 +392,7 @@ def ended(writer: Writer, folder: Path, make_trial: MakeTrial) -> list[Trial]:
 @pytest.fixture
 def watch(writer: Writer, folder: Path, uri: str, projection: Any) -> Callable[..., Tracking]:
     """A driver's watcher of the sweep, of MLflow at ``uri``."""
-    return lambda at=uri: Tracking(projection(at), writer, str(folder), "name: s\n")
+    return lambda at=uri: Tracking(lambda: projection(at), writer, str(folder), "name: s\n")
 
 
 def marks(writer: Writer) -> list[str | None]:
