@@ -1,8 +1,9 @@
 """MLflow as a projection of the ledger: what people look at, and can throw away."""
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from service.late import importer
 
 # Read by MLflow when it is imported: report its use to nobody, give up on a dead server quickly,
 # and write nothing between the lines of our own: no bars, no address of every run.
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
     from service.tracking.removal import check_answers, remove
     from service.tracking.runs import doubled
 
-# Imported when they are asked for: MLflow takes seconds, in which a sweep can begin to train.
-_HOMES = {
-    "Facts": "facts",
-    "Projection": "projection",
-    "Shown": "inspection",
-    "Tracking": "backlog",
-    "analyze_if_free": "database",
-    "check_answers": "removal",
-    "doubled": "runs",
-    "entrances": "inspection",
-    "look": "inspection",
-    "put_runs_away": "inspection",
-    "remove": "removal",
-}
-
 __all__ = [
     "Facts",
     "Projection",
@@ -50,8 +36,20 @@ __all__ = [
     "remove",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# MLflow takes seconds to import, in which a sweep can begin to train.
+__getattr__ = importer(
+    __name__,
+    {
+        "Facts": "facts",
+        "Projection": "projection",
+        "Shown": "inspection",
+        "Tracking": "backlog",
+        "analyze_if_free": "database",
+        "check_answers": "removal",
+        "doubled": "runs",
+        "entrances": "inspection",
+        "look": "inspection",
+        "put_runs_away": "inspection",
+        "remove": "removal",
+    },
+)
