@@ -3,11 +3,9 @@
 import logging
 import shlex
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.logging import RichHandler
 
 from service.commands import (
     checking,
@@ -38,6 +36,8 @@ app = typer.Typer(
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
+        from importlib.metadata import version  # noqa: PLC0415 - a good part of --help's time
+
         out.print(f"monosweep {version('monosweep')}", highlight=False)
         raise typer.Exit
 
@@ -52,6 +52,14 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command."""
+    # Here, since whoever only asks for help need not wait for it.
+    from rich.logging import RichHandler  # noqa: PLC0415
+
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=err, show_time=False, show_path=False, show_level=False)],
+    )
 
 
 _COMMANDS = (
@@ -83,11 +91,6 @@ app.add_typer(serving.token)
 
 def main() -> None:
     """Run a command; every error of ours ends with its message and exit code."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=err, show_time=False, show_path=False, show_level=False)],
-    )
     try:
         app(prog_name="monosweep")
     except MonosweepError as error:

@@ -11,10 +11,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
-# Read by Ray when it is imported: it neither reports its use to anybody nor hides GPUs from
-# workers that were given none.
+# Read by Ray when it is imported or started: it neither reports its use to anybody nor hides GPUs
+# from workers that were given none.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Nor does it, where it is started here, start a process for each processor ahead of any work: Tune
+# asks for workers with an environment of their own, and all of these would be in vain.
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 import psutil
 import ray
@@ -34,6 +37,16 @@ SIGNAL_S = 2.0
 WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
 OBJECT_STORE_BYTES = 150 * 1024**2
+# What Tune gives the environment of its workers (``ray.tune.execution.class_cache``), and what it
+# hands on from ours. An idle worker that has the same is taken for a cohort: torch is not imported
+# once more.
+TUNES_VARIABLES = {"PL_DISABLE_FORK": "1"}
+HANDED_ON = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+)
 # What keeps each watch below from taking an end that we asked for as one that came by itself.
 _ray_is_ending = threading.Event()
 _cluster_is_left = threading.Event()
@@ -253,7 +266,13 @@ def on_worker(function: Callable[[Any], Any], argument: Any, *, cpus: int, gpus:
         WorkerError: If it raised, or its worker died.
         InterruptedSweepError: If somebody asked for the end meanwhile.
     """
-    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(function)
+    handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    remote = ray.remote(
+        num_cpus=cpus,
+        num_gpus=gpus,
+        max_retries=0,
+        runtime_env={"env_vars": {**TUNES_VARIABLES, **handed_on}},
+    )(function)
     reference = remote.remote(argument)
     while not ray.wait([reference], timeout=WAIT_S)[0]:
         if stopping.is_asked():

@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from service.estimate import Estimate
 from service.home import without_password
-from service.planning import Resolved
 from service.stage_view import is_left, server_lines, stage_in_words
 from service.trials import PHASES, TITLES
 from service.wording import listed
+
+if TYPE_CHECKING:
+    from service.estimate import Estimate
+    from service.planning import Resolved
 
 Json = Mapping[str, Any]
 
@@ -245,7 +247,7 @@ def statuses_table(statuses: Sequence[Json]) -> Table:
     return table
 
 
-def plan_view(settings: Json, resolved: Resolved, estimate: Estimate) -> Group:
+def plan_view(settings: Json, resolved: "Resolved", estimate: "Estimate") -> Group:
     """What a sweep file says with every default, and what it will take."""
     table = Table.grid(padding=(0, 2))
     for name, value in _flattened(settings):
@@ -307,7 +309,7 @@ def _stopping(rungs: Sequence[int]) -> str:
     return f"the worst of each search cohort at step {', '.join(map(str, rungs))}"
 
 
-def _cohort_size(settings: Json, resolved: Resolved) -> str:
+def _cohort_size(settings: Json, resolved: "Resolved") -> str:
     asked, num_trials = settings["compute"]["cohort_size"], settings["search"]["num_trials"]
     if asked != "auto" and asked > num_trials:
         return f"{num_trials} trials each (compute.cohort_size is {asked}, but there are no more)"

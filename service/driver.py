@@ -29,7 +29,7 @@ from service.verdict import Json
 
 if TYPE_CHECKING:
     from service.life import Life
-    from service.tracking import Tracking
+    from service.tracking import Projection, Tracking
     from service.watching import Watcher
 
 
@@ -237,9 +237,15 @@ def tidy(writer: Writer, home: Home) -> None:
 
 
 def _tracking(writer: Writer, home: Home) -> "Tracking":
-    # Seconds of imports, after the sweep is safely in the ledger.
-    from service.tracking import Facts, Projection, Tracking  # noqa: PLC0415
+    # A second of imports, after the sweep is safely in the ledger.
+    from service.tracking import Facts, Tracking  # noqa: PLC0415
 
     record = writer.ledger.sweep(writer.sweep)
-    projection = Projection(home.tracking_uri, home.artifacts, Facts.of(record))
-    return Tracking(projection, writer, home.storage, record.spec_text)
+    facts = Facts.of(record)
+
+    def open_projection() -> "Projection":
+        from service.tracking import Projection  # noqa: PLC0415 - MLflow takes seconds
+
+        return Projection(home.tracking_uri, home.artifacts, facts)
+
+    return Tracking(open_projection, writer, home.storage, record.spec_text)

@@ -2,20 +2,17 @@
 
 import gc
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
-from service import deletion, dismissal, stopping
+from service import dismissal, stopping
 from service.errors import InterruptedSweepError
 from service.follow import follow
 from service.home import Home
 from service.ledger import Ledger
-from service.opened import open_sweep
 from service.place import Answer, Extent, Json
 from service.recorded import spec_of, verdict_of
-from service.remains import refuse_remains
 from service.status import status
-from service.storage import Storage
 
 
 def ledger_of(home: Home, *, bring_up_to_date: bool = False) -> Ledger:
@@ -29,11 +26,15 @@ def ledger_of(home: Home, *, bring_up_to_date: bool = False) -> Ledger:
         UserError: If there is none.
         LedgerError: If it cannot be read.
     """
+
+    def refuse() -> None:
+        # Needed only where there is no ledger; it brings the storage, a good part of a second.
+        from service.remains import refuse_remains  # noqa: PLC0415
+
+        refuse_remains(home)
+
     return Ledger(
-        home.ledger_url,
-        create=False,
-        bring_up_to_date=bring_up_to_date,
-        on_missing=partial(refuse_remains, home),
+        home.ledger_url, create=False, bring_up_to_date=bring_up_to_date, on_missing=refuse
     )
 
 
@@ -83,6 +84,7 @@ class Here:
     def export(self, name: str, folder: Path) -> list[Path]:
         """Write its three tables into a folder."""
         from service import tables  # noqa: PLC0415 - a second that no other command needs
+        from service.storage import Storage  # noqa: PLC0415
 
         record = self._ledger.sweep(name)
         record.check_is_kept()
@@ -90,7 +92,8 @@ class Here:
 
     def report(self, name: str, output: Path | None) -> Path:
         """Write its page, by default as ``reports/NAME.html`` in the home."""
-        from service.report import write_report  # noqa: PLC0415 - a second, as above
+        from service.opened import open_sweep  # noqa: PLC0415 - a second, as above
+        from service.report import write_report  # noqa: PLC0415
 
         # Says what is amiss where there is no ledger.
         self._ledger.close()
@@ -104,6 +107,8 @@ class Here:
 
     def extent(self, name: str) -> Extent:
         """What deleting it would take away."""
+        from service import deletion  # noqa: PLC0415 - it brings the storage, as above
+
         return deletion.extent(self._writable, self._writable.sweep(name), self._home)
 
     def delete(self, name: str) -> None:
@@ -112,6 +117,8 @@ class Here:
         Raises:
             InterruptedSweepError: If a signal stopped it.
         """
+        from service import deletion  # noqa: PLC0415 - it brings the storage, as above
+
         try:
             with stopping.raising():
                 deletion.delete(self._writable, name, self._home)

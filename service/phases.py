@@ -5,15 +5,17 @@ alone, so that it says the same after any interruption.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from service import confirmation, known_results
 from service.confirmation import Candidate
 from service.errors import SweepFailedError
 from service.objective import baseline_losses, baseline_rate, objective_of
-from service.search import Search
 from service.spec import Spec
 from service.trials import ENDED, Phase, Point, Result, Settings, Trial, replicate_seeds
+
+if TYPE_CHECKING:
+    from service.search import Search
 
 # Learning rates that a tuned baseline tries, beside the file's own: the paper's grid, and 0.02.
 LEARNING_RATES = (0.001, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03)
@@ -135,7 +137,11 @@ class SearchPhase:
     phase: Phase = "search"
 
     def __init__(
-        self, spec: Spec, search: Search, num_trials: int, known: known_results.Known | None = None
+        self,
+        spec: Spec,
+        search: "Search",
+        num_trials: int,
+        known: known_results.Known | None = None,
     ) -> None:
         self._known = known or {}
         self.num_trials = num_trials
@@ -181,6 +187,9 @@ def search_phase(
     Raises:
         SweepFailedError: If the baseline cannot be trained.
     """
+    # It brings Optuna, which a sweep file that is only checked does not need.
+    from service.search import Search  # noqa: PLC0415
+
     rate = BaselinePhase(spec).settings(baseline)["learning_rate"]
     search = Search(
         spec.space,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 # Read by Tune when it is imported: it writes no tables of its own, and leaves Ctrl-C to us.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -31,8 +31,11 @@ from service.cohort import Cohort, CohortTraining
 from service.deaths import MACHINE_LOST, survive_out_of_memory
 from service.errors import AwayError, CohortRefusedError
 from service.outages import Outage
-from service.planning import Resolved
 from service.trials import Result
+
+if TYPE_CHECKING:
+    # A second of imports that workers, which import this module, never need.
+    from service.planning import Resolved
 
 # It calls every cohort that died an error of the whole run; what becomes of it is the agenda's.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -261,7 +264,7 @@ class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return stopping.is_asked()
 
 
-def run(agenda: Agenda, resolved: Resolved, folder: Path) -> None:
+def run(agenda: Agenda, resolved: "Resolved", folder: Path) -> None:
     """Train the agenda's cohorts until it is done or somebody asks for the end.
 
     Args:

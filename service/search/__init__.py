@@ -1,7 +1,16 @@
 """What is tried next: samplers over a mirror of the ledger, and what they are told."""
 
-from service.search.distributions import distributions
-from service.search.proposals import Proposal, Search
-from service.search.samplers import resolve_sampler
+from typing import TYPE_CHECKING
+
+from service.late import importer
+from service.search.choice import resolve_sampler
+
+if TYPE_CHECKING:
+    from service.search.distributions import distributions
+    from service.search.proposals import Proposal, Search
 
 __all__ = ["Proposal", "Search", "distributions", "resolve_sampler"]
+
+__getattr__ = importer(
+    __name__, {"Proposal": "proposals", "Search": "proposals", "distributions": "distributions"}
+)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,15 +26,14 @@ from service.home import without_password
 from service.ledger import Writer
 from service.outages import Outage
 from service.storage import Storage
-from service.tracking.database import MLFLOW_ERRORS, said_by
 from service.tracking.names import standings
-from service.tracking.projection import Projection
 from service.trials import Phase, Trial
 from service.verdict import Json
 from service.watching import Watcher
 
 if TYPE_CHECKING:
     from service.showcase import Showcase
+    from service.tracking.projection import Projection
 
 RETRY_S = 5.0
 # At the end MLflow is waited for as long as it takes runs, but no longer than this without one.
@@ -50,20 +49,26 @@ logger = logging.getLogger("monosweep")
 class Tracking(Watcher):
     """Projects a sweep from a thread of its own, as one of its watchers.
 
-    Started on entry; on exit it finishes what is queued, as long as MLflow takes it. A trial whose
-    run is not complete by then stays marked as missing in the ledger, and ``resume`` fills it in.
+    Entered before there is a worker, it does nothing until one is at work or something has ended:
+    MLflow takes seconds of a processor to import and to make its database, and no training is to
+    wait for that. On exit it finishes what is queued, as long as MLflow takes it. A trial whose run
+    is not complete by then stays marked as missing in the ledger, and ``resume`` fills it in.
 
     Args:
-        projection: The sweep's experiment; used by the thread alone.
+        open_projection: Brings the sweep's experiment; called and used by the thread alone.
         writer: To record which trials are done.
         storage: Where the curves lie.
         spec_text: The sweep file.
     """
 
     def __init__(
-        self, projection: Projection, writer: Writer, storage: str, spec_text: str
+        self,
+        open_projection: "Callable[[], Projection]",
+        writer: Writer,
+        storage: str,
+        spec_text: str,
     ) -> None:
-        self._projection = projection
+        self._open_projection = open_projection
         self._sweep = writer.sweep
         self._writer = writer
         self._storage = Storage(storage)
@@ -74,6 +79,7 @@ class Tracking(Watcher):
         self._best: Trial | None = None
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+        self._may_begin = threading.Event()
         self._given_up = threading.Event()
         # Set while the thread asks nothing of MLflow.
         self._is_at_work_here = threading.Event()
@@ -89,8 +95,9 @@ class Tracking(Watcher):
     def __exit__(self, *_: object) -> None:
         if self._verdict is None:
             self._tasks.put(partial(self._summarise, "KILLED"))
-        self._tasks.put(self._projection.analyze)
+        self._tasks.put(self._analyze)
         self._tasks.put(None)
+        self._may_begin.set()
         self._last_success = time.monotonic()
         while self._thread.is_alive() and (
             self._is_at_work_here.is_set() or time.monotonic() - self._last_success < PATIENCE_S
@@ -109,6 +116,10 @@ class Tracking(Watcher):
         if ended:
             self._tasks.put(partial(self._fill_in, ended))
 
+    def cohort_progressed(self, cohort_id: str, num_steps_done: int) -> None:
+        """Begin: a worker is at work."""
+        self._may_begin.set()
+
     def finished(self, verdict: Json, showcase: "Showcase | None" = None) -> None:
         """Queue the verdict.
 
@@ -125,10 +136,16 @@ class Tracking(Watcher):
     def trial_ended(self, trial: Trial) -> None:
         """Queue the trial's run."""
         self._tasks.put(partial(self._project, trial))
+        self._may_begin.set()
 
     # The thread.
 
+    @cached_property
+    def _projection(self) -> "Projection":
+        return self._open_projection()
+
     def _work(self) -> None:
+        self._may_begin.wait()
         while (task := self._tasks.get()) is not None and not self._given_up.is_set():
             self._do(task)
         again, self._put_off = self._put_off, []
@@ -137,6 +154,8 @@ class Tracking(Watcher):
 
     def _do(self, task: Callable[[], None]) -> None:
         """Try until MLflow takes it, refuses it often, or the driver has waited long enough."""
+        from service.tracking.database import MLFLOW_ERRORS, said_by  # noqa: PLC0415 - MLflow
+
         refusals = 0
         while not self._given_up.is_set() and refusals < MAX_REFUSALS:
             try:
@@ -163,6 +182,8 @@ class Tracking(Watcher):
 
     def _answers(self) -> bool:
         """Whether MLflow takes other calls."""
+        from service.tracking.database import MLFLOW_ERRORS  # noqa: PLC0415 - MLflow
+
         try:
             return bool(self._projection.experiment_id)
         except MLFLOW_ERRORS:
@@ -176,6 +197,9 @@ class Tracking(Watcher):
             if trial.mlflow_run_id is None or trial.trial_id not in there:
                 self._do(partial(self._project, trial))
         self._do(partial(self._leased, self._tell_standings))
+
+    def _analyze(self) -> None:
+        self._projection.analyze()
 
     def _remove_doubles(self) -> None:
         self._writer.check_lease()

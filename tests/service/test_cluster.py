@@ -3,7 +3,9 @@
 import socket
 from typing import Any
 
-from service.cluster import Reach, _cluster_room
+from ray.tune.execution import class_cache
+
+from service.cluster import HANDED_ON, TUNES_VARIABLES, Reach, _cluster_room
 from service.room import Machine, Room
 
 GIB = 2**30
@@ -45,3 +47,10 @@ def test_what_does_not_answer_for_half_a_minute_is_lost_and_not_before() -> None
         assert not reach.is_lost()
         now = 159.0
         assert reach.is_lost()
+
+
+def test_tune_takes_the_workers_that_were_asked_for_before() -> None:
+    """A later Ray that gives its workers another environment would start them twice."""
+    assert class_cache.DEFAULT_ENV_VARS == TUNES_VARIABLES
+    of_amazon = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    assert set(HANDED_ON) == of_amazon

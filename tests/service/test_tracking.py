@@ -392,7 +392,7 @@ def ended(writer: Writer, folder: Path, make_trial: MakeTrial) -> list[Trial]:
 @pytest.fixture
 def watch(writer: Writer, folder: Path, uri: str, projection: Any) -> Callable[..., Tracking]:
     """A driver's watcher of the sweep, of MLflow at ``uri``."""
-    return lambda at=uri: Tracking(projection(at), writer, str(folder), "name: s\n")
+    return lambda at=uri: Tracking(lambda: projection(at), writer, str(folder), "name: s\n")
 
 
 def marks(writer: Writer) -> list[str | None]:
@@ -418,6 +418,21 @@ def test_what_ends_is_in_mlflow_and_marked_in_the_ledger_when_the_driver_leaves(
     # Each trial has its own rows of the cohort's curves.
     assert points(client, found["search/0"], "loss") == [(1, 5.0), (2, 2.5)]
     assert points(client, found["search/1"], "loss") == [(1, 10.0), (2, 5.0)]
+
+
+def test_mlflow_is_left_alone_until_a_worker_is_at_work(
+    writer: Writer, folder: Path, projection: Any, uri: str
+) -> None:
+    opened = threading.Event()
+
+    def open_projection() -> Projection:
+        opened.set()
+        return projection(uri)  # type: ignore[no-any-return]
+
+    with Tracking(open_projection, writer, str(folder), "name: s\n") as watcher:
+        assert not opened.wait(0.3)
+        watcher.cohort_progressed("search-0", 0)
+        assert opened.wait(30.0)
 
 
 def test_a_trial_that_was_not_trained_shows_the_curves_of_the_one_that_it_is_the_same_as(
@@ -649,6 +664,7 @@ def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
         log_batch(self, *args, **kwargs)
 
     with watch() as watcher:
+        watcher.cohort_progressed("search-0", 0)
         while not runs():
             time.sleep(0.01)
         monkeypatch.setattr(MlflowClient, "log_batch", refuse_for_a_while)
