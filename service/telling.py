@@ -16,15 +16,7 @@ def tell(writer: Writer, objective: Objective, trial: Trial, result: Result) -> 
         trial: The trial, as it was before it ended or since.
         result: What came of it.
     """
-    match trial.phase:
-        case "baseline":
-            loss = result.metrics.get("loss")
-            told = Told(None if loss is None else (loss,))
-        case "search":
-            told = objective.told(result, trial.settings)
-        case _:
-            told = objective.told_alone(result, trial.settings)
-    writer.tell(trial.phase, trial.number, told)
+    writer.tell(trial.phase, trial.number, _told(objective, trial, result))
 
 
 def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial]) -> None:
@@ -34,7 +26,25 @@ def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial])
         writer: The pen.
         objective: What the search is after.
         trials: Of any phase; those without a result are passed over.
+
+    Raises:
+        LedgerError: If it was told something else of one.
     """
-    for trial in trials:
-        if trial.result is not None:
-            tell(writer, objective, trial, trial.result)
+    writer.tell_missing(
+        {
+            trial.trial_id: _told(objective, trial, trial.result)
+            for trial in trials
+            if trial.result is not None
+        }
+    )
+
+
+def _told(objective: Objective, trial: Trial, result: Result) -> Told:
+    match trial.phase:
+        case "baseline":
+            loss = result.metrics.get("loss")
+            return Told(None if loss is None else (loss,))
+        case "search":
+            return objective.told(result, trial.settings)
+        case _:
+            return objective.told_alone(result, trial.settings)

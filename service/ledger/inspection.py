@@ -7,8 +7,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.ledger import tables
+from service.ledger.asked import asked
 from service.ledger.reading import Ledger
-from service.ledger.studies import Studies, study_name
+from service.ledger.studies import study_name
 from service.trials import PHASES
 
 # What a database that is away or refuses raises, through our half and through Optuna's.
@@ -37,8 +38,8 @@ class Discrepancies:
 
 
 def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
-    """Compare the two halves of the ledger."""
-    with ledger.engine.connect() as connection:
+    """Compare the two halves of the ledger, as they stood at one moment."""
+    with tables.snapshot(ledger.engine) as connection:
         results = _results(connection, sweep)
         attempts = connection.execute(
             select(
@@ -50,31 +51,22 @@ def discrepancies(ledger: Ledger, sweep: str) -> Discrepancies:
         is_leased = connection.scalar(
             select(tables.leases.c.sweep).where(tables.leases.c.sweep == sweep)
         )
-    studies = Studies(ledger.storage, sweep)
-    trials = {
-        f"{phase}/{trial.number}": trial for phase in PHASES for trial in studies.trials(phase)
-    }
+        trials = asked(connection, sweep)
     begun = {(row.cohort_id, row.attempt) for row in attempts}
     both = [trial_id for trial_id in results if trial_id in trials]
-    ended = [
-        trial_id
-        for trial_id, trial in trials.items()
-        if trial.state.is_finished() and trial_id not in results
-    ]
-    if ended:
-        # A driver may have recorded them between the two looks.
-        with ledger.engine.connect() as connection:
-            results_now = _results(connection, sweep)
-        ended = [trial_id for trial_id in ended if trial_id not in results_now]
     return Discrepancies(
         without_trial=tuple(sorted(set(results) - set(trials))),
         without_attempt=tuple(
             trial_id
             for trial_id in both
-            if (trials[trial_id].user_attrs.get("cohort_id"), results[trial_id]) not in begun
+            if (trials[trial_id].attrs["cohort_id"], results[trial_id]) not in begun
         ),
-        untold=tuple(trial_id for trial_id in both if not trials[trial_id].state.is_finished()),
-        ended_without_result=tuple(ended),
+        untold=tuple(trial_id for trial_id in both if not trials[trial_id].is_told),
+        ended_without_result=tuple(
+            trial_id
+            for trial_id, trial in trials.items()
+            if trial.is_told and trial_id not in results
+        ),
         num_open_attempts=sum(row.ended_at is None for row in attempts),
         is_leased=is_leased is not None,
     )

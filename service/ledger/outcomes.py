@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from service.ledger import tables
 from service.ledger.lease import is_live
@@ -27,29 +27,28 @@ class Outcomes:
     attempts: Mapping[str, Row[Any]]
 
 
-def outcomes(engine: Engine, sweep: str) -> Outcomes:
+def outcomes(connection: Connection, sweep: str) -> Outcomes:
     """What is recorded now."""
     results, attempts, sweeps = tables.results, tables.attempts, tables.sweeps
-    with engine.connect() as connection:
-        kept = select(sweeps.c.name).where(sweeps.c.name == sweep, sweeps.c.deleting_at.is_(None))
-        return Outcomes(
-            is_live=is_live(connection, sweep),
-            is_kept=connection.scalar(kept) is not None,
-            results={
-                row.trial_id: row
-                for row in connection.execute(select(results).where(results.c.sweep == sweep))
-            },
-            attempts={
-                row.cohort_id: row
-                for row in connection.execute(
-                    select(
-                        attempts.c.cohort_id,
-                        func.max(attempts.c.attempt).label("attempts"),
-                        # An attempt without an end is the one at work.
-                        (func.count() - func.count(attempts.c.ended_at)).label("open"),
-                    )
-                    .where(attempts.c.sweep == sweep)
-                    .group_by(attempts.c.cohort_id)
+    kept = select(sweeps.c.name).where(sweeps.c.name == sweep, sweeps.c.deleting_at.is_(None))
+    return Outcomes(
+        is_live=is_live(connection, sweep),
+        is_kept=connection.scalar(kept) is not None,
+        results={
+            row.trial_id: row
+            for row in connection.execute(select(results).where(results.c.sweep == sweep))
+        },
+        attempts={
+            row.cohort_id: row
+            for row in connection.execute(
+                select(
+                    attempts.c.cohort_id,
+                    func.max(attempts.c.attempt).label("attempts"),
+                    # An attempt without an end is the one at work.
+                    (func.count() - func.count(attempts.c.ended_at)).label("open"),
                 )
-            },
-        )
+                .where(attempts.c.sweep == sweep)
+                .group_by(attempts.c.cohort_id)
+            )
+        },
+    )

@@ -1,122 +1,22 @@
 """Reading the ledger: sweeps and their trials, for everybody, with or without the lease."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import SweepDeletingError, SweepExistsError, SweepNotFoundError
+from service.errors import SweepExistsError, SweepNotFoundError
 from service.ledger import checksums, sweep_row, tables
+from service.ledger.halves import trials_of
 from service.ledger.holder import Holder
-from service.ledger.lease import being_deleted, is_live, live_holder, live_sweeps
-from service.ledger.outcomes import Outcomes, outcomes
-from service.ledger.studies import Studies, open_storage
+from service.ledger.lease import is_live, live_holder, live_sweeps
+from service.ledger.records import Attempt, SweepRecord
+from service.ledger.studies import open_storage
 from service.ledger.sweep_row import NewSweep
-from service.trials import ENDED, PHASES, EarlierTrial, Phase, Result, State, Trial
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRecord:
-    """What the ledger holds of a sweep as a whole.
-
-    Attributes:
-        name: Its name, unique in the ledger.
-        spec_text: The sweep file as the user wrote it.
-        settings: The sweep file with every default filled in.
-        versions: Versions of what changes numbers (monosweep, torch, ...), at creation.
-        num_trials: Budget of the search; ``resume --num-trials`` raises it.
-        resolved: What the ``auto`` choices came to; None before the first cohort.
-        phase: ``baseline``, ``search``, ``confirmation``, ``report``.
-        verdict: The verdict as JSON, once there is one.
-        failure: Why the sweep could not go on, or None.
-        created_at: Seconds since 1970, by the database's clock.
-        finished_at: The same, or None while it is not finished.
-        deleting_at: The same, or None unless its deletion was begun.
-        budgets: What became of the search's budgets; see ``closed`` and ``lifted``.
-        is_live: Whether a driver is at work on it now.
-    """
-
-    name: str
-    spec_text: str
-    settings: Mapping[str, Any]
-    versions: Mapping[str, str]
-    num_trials: int
-    resolved: Mapping[str, Any] | None
-    phase: str
-    verdict: Mapping[str, Any] | None
-    failure: str | None
-    created_at: float
-    finished_at: float | None
-    deleting_at: float | None
-    budgets: Mapping[str, Any] | None
-    is_live: bool
-
-    @property
-    def state(self) -> str:
-        """``running``, ``interrupted``, ``finished``, ``failed`` or ``deleting``."""
-        if self.deleting_at is not None:
-            return "deleting"
-        if self.failure is not None:
-            return "failed"
-        if self.finished_at is not None:
-            return "finished"
-        return "running" if self.is_live else "interrupted"
-
-    @property
-    def closed(self) -> Mapping[str, Any] | None:
-        """Which budget ended the search before its number of trials, or None."""
-        return self.budgets["closed"] if self.budgets else None
-
-    @property
-    def lifted(self) -> tuple[str, ...]:
-        """Budgets that count no more, since the search was extended past them."""
-        return tuple(self.budgets["lifted"]) if self.budgets else ()
-
-    def check_is_kept(self) -> None:
-        """Refuse a sweep of which a part may be gone already.
-
-        Raises:
-            SweepDeletingError: If its deletion was begun.
-        """
-        if self.deleting_at is not None:
-            raise SweepDeletingError(being_deleted(self.name))
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One execution of a cohort.
-
-    Attributes:
-        cohort_id: The cohort.
-        number: Which execution of it this is, from 1.
-        worker: Host and process that trained it; None if nobody was told.
-        first_step: Steps that the cohort had done when it began; None if nobody was told.
-        started_at: When it was handed out, in seconds since 1970 by the database's clock.
-        ended_at: The same of its end; None while it is at work.
-        outcome: How it ended; None while it is at work.
-    """
-
-    cohort_id: str
-    number: int
-    worker: str | None
-    first_step: int | None
-    started_at: float
-    ended_at: float | None
-    outcome: str | None
-
-    @property
-    def died(self) -> bool:
-        """Whether it ended without results, and not with its driver."""
-        return self.outcome not in (None, tables.ABANDONED, tables.RECORDED)
-
-    @property
-    def lost_machine(self) -> bool:
-        """Whether it died together with its machine."""
-        return self.outcome is not None and self.outcome.startswith(tables.MACHINE_LOST)
+from service.trials import ENDED, PHASES, EarlierTrial, Phase, Result, Trial
 
 
 class Ledger:
@@ -270,34 +170,8 @@ class Ledger:
         Raises:
             LedgerError: If a row is not as it was written, or one is lost that others tell of.
         """
-        asked = phases or PHASES
-        before = outcomes(self.engine, name)
-        # Read after the results: whoever has one was there before.
-        studies = Studies(self.storage, name)
-        told = {
-            f"{phase}/{frozen.number}": (phase, frozen)
-            for phase in asked
-            for frozen in studies.trials(phase)
-        }
-        lost = [
-            trial_id
-            for trial_id in before.results
-            if trial_id not in told and trial_id.partition("/")[0] in asked
-        ]
-        ended_since = {
-            trial_id
-            for trial_id, (_, frozen) in told.items()
-            if frozen.state.is_finished() and trial_id not in before.results
-        }
-        # A driver, or a deletion, may have been at work between the two looks.
-        after = outcomes(self.engine, name) if lost or ended_since else before
-        for trial_id in lost:
-            if after.is_kept and trial_id in after.results:
-                raise checksums.changed(f"the trial {trial_id}")
-        return [
-            _trial(phase, frozen, after if trial_id in ended_since else before)
-            for trial_id, (phase, frozen) in told.items()
-        ]
+        with tables.snapshot(self.engine) as connection:
+            return trials_of(connection, name, phases or PHASES)
 
     def earlier_trials(self, name: str) -> list[EarlierTrial]:
         """The trials of other sweeps from which a sweep's search was started warm, in order.
@@ -322,45 +196,6 @@ def _earlier_trial(content: Mapping[str, Any]) -> EarlierTrial:
         seeds=tuple(content["seeds"]),
         result=Result(**{**result, "replicates": tuple(result["replicates"])}),
         is_same=content["is_same"],
-    )
-
-
-def _trial(phase: Phase, frozen: FrozenTrial, recorded: Outcomes) -> Trial:
-    attrs = frozen.user_attrs
-    cohort_id = attrs["cohort_id"]
-    row = recorded.results.get(f"{phase}/{frozen.number}")
-    attempt = recorded.attempts.get(cohort_id)
-    state: State = "waiting"
-    if row is not None:
-        state = row.state
-        if attempt is None or attempt.attempts != row.attempt:
-            raise checksums.changed(f"the attempts of {cohort_id}")
-    elif frozen.state.is_finished():
-        raise checksums.changed(f"the result of {phase}/{frozen.number}")
-    elif recorded.is_live and attempt is not None and attempt.open:
-        state = "running"
-    return Trial(
-        phase=phase,
-        number=frozen.number,
-        settings=attrs["settings"],
-        varied=tuple(frozen.params),
-        seeds=tuple(attrs["seeds"]),
-        cohort_id=cohort_id,
-        role=attrs["role"],
-        same_as=attrs.get("same_as"),
-        memory=attrs.get("memory", {}),
-        state=state,
-        attempts=attempt.attempts if attempt is not None else 0,
-        result=_result(row) if row is not None else None,
-        mlflow_run_id=row.mlflow_run_id if row is not None else None,
-    )
-
-
-def _result(row: Row[Any]) -> Result:
-    content = checksums.checked(row)
-    return Result(
-        **{field.name: content[field.name] for field in fields(Result)}
-        | {"replicates": tuple(content["replicates"])}
     )
 
 

@@ -15,16 +15,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from service.errors import LedgerAwayError
+from service.errors import LedgerAwayError, LedgerError
 from service.ledger.checksums import COLUMN, changed, checksum
 from service.ledger.connections import PLUGIN, options
 from service.ledger.lease import Lease
 from service.trials import PHASES, Phase, Point, Told
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-# What Optuna raises where text that it wrote was changed in place: no JSON, no state, no parameter.
-GARBLED = (ValueError, LookupError, TypeError, AttributeError)
 
 
 def study_name(sweep: str, phase: Phase) -> str:
@@ -101,28 +98,6 @@ class Studies:
         self._ids.clear()
         self._studies.clear()
 
-    def trials(self, phase: Phase) -> list[FrozenTrial]:
-        """The trials of a phase by number; none where the study was not made yet.
-
-        Raises:
-            LedgerError: If they are not as they were written.
-        """
-        try:
-            study_id = self._study_id(phase)
-        except KeyError:
-            return []
-        try:
-            trials = self._storage.get_all_trials(study_id, deepcopy=False)
-        except GARBLED as error:
-            name = study_name(self._sweep, phase)
-            raise changed(f"trials of the study {name} ({error!r})") from error
-        trials = sorted(trials, key=lambda trial: trial.number)
-        if [trial.number for trial in trials] != list(range(len(trials))):
-            raise changed(f"the numbers of {phase}'s trials")
-        for trial in trials:
-            _check(phase, trial)
-        return trials
-
     def add(
         self,
         phase: Phase,
@@ -170,7 +145,7 @@ class Studies:
         self._is_in_doubt = False
 
     def _has(self, phase: Phase, number: int) -> bool:
-        return len(self.trials(phase)) > number
+        return self._storage.get_n_trials(self._study_id(phase)) > number
 
     def move(self, phase: Phase, number: int, cohort_id: str) -> None:
         """Put a running trial into another cohort."""
@@ -219,26 +194,6 @@ class Studies:
         return self._ids[phase]
 
 
-def _check(phase: Phase, trial: FrozenTrial) -> None:
-    """Make sure that a trial is what was created.
-
-    Its cohort is left out, which a split changes. Trials of the first versions have no checksum.
-
-    Raises:
-        LedgerError: If it is not.
-    """
-    attrs = dict(trial.user_attrs)
-    cohort_id = attrs.pop("cohort_id", None)
-    expected = attrs.pop(COLUMN, None)
-    content = {"phase": phase, "number": trial.number, "params": trial.params, **attrs}
-    if (
-        not str(cohort_id).startswith(f"{phase}-")
-        or not {"settings", "seeds", "role"} <= attrs.keys()
-        or expected not in (None, checksum(content))
-    ):
-        raise changed(f"the trial {phase}/{trial.number}")
-
-
 def _check_told(phase: Phase, trial: FrozenTrial, told: Told) -> None:
     """Make sure that an ended trial was told what its result says.
 
@@ -246,5 +201,10 @@ def _check_told(phase: Phase, trial: FrozenTrial, told: Told) -> None:
         LedgerError: If it was not.
     """
     values = tuple(trial.values) if trial.state is TrialState.COMPLETE else None
-    if (values, trial.constraints) != (told.values, told.constraints):
-        raise changed(f"what Optuna was told of {phase}/{trial.number}")
+    if Told(values, trial.constraints) != told:
+        raise told_otherwise(f"{phase}/{trial.number}")
+
+
+def told_otherwise(trial_id: str) -> LedgerError:
+    """The error for a trial that Optuna was told something else of than its result says."""
+    return changed(f"what Optuna was told of {trial_id}")

@@ -274,6 +274,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads; all that it reads is of one moment.
+
+    On SQLite every one does; PostgreSQL would let each of its selects see a moment of its own.
+    """
+    isolation = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    with engine.connect().execution_options(**isolation) as connection, connection.begin():
+        yield connection
+
+
 def _check_is_no_other_programs(engine: Engine, shown: str) -> None:
     """Refuse a database whose ``alembic_version`` is not Optuna's, before anything is made in it.
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, Row, or_, select
 from service.ledger import tables
 from service.ledger.holder import Holder
 from service.ledger.queue import Entry, queue
-from service.ledger.reading import SweepRecord
+from service.ledger.records import SweepRecord
 
 _HOLDER = [tables.leases.c[field.name] for field in fields(Holder)]
 

@@ -8,9 +8,11 @@ from optuna.distributions import BaseDistribution
 from sqlalchemy import Connection
 
 from service.ledger import attempts, sweep_row, tables
+from service.ledger.asked import told
 from service.ledger.lease import Lease
-from service.ledger.reading import Attempt, Ledger
-from service.ledger.studies import Studies, open_storage
+from service.ledger.reading import Ledger
+from service.ledger.records import Attempt
+from service.ledger.studies import Studies, open_storage, told_otherwise
 from service.ledger.text import kept_text
 from service.trials import EarlierTrial, Phase, Point, Result, Told
 
@@ -212,6 +214,24 @@ class Writer:
     def tell(self, phase: Phase, number: int, told: Told) -> None:
         """End the trial in Optuna's study; replaying changes nothing."""
         self._studies.tell(phase, number, told)
+
+    def tell_missing(self, wanted: Mapping[str, Told]) -> None:
+        """End those trials in Optuna's studies that are not ended there yet.
+
+        Args:
+            wanted: What Optuna must have been told, by trial id.
+
+        Raises:
+            LedgerError: If it was told something else.
+        """
+        with tables.snapshot(self.ledger.engine) as connection:
+            found = told(connection, self.sweep)
+        for trial_id, one in wanted.items():
+            phase, number = trial_id.split("/")
+            if trial_id not in found:
+                self._studies.tell(phase, int(number), one)  # type: ignore[arg-type]
+            elif found[trial_id] != one:
+                raise told_otherwise(trial_id)
 
     def record_mlflow_run(self, trial_id: str, run_id: str) -> None:
         """The trial's run in MLflow, once everything of it is there."""

@@ -1,11 +1,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
 from postgres import Postgres
 from sqlalchemy import create_engine, inspect, update
 
@@ -18,10 +18,10 @@ from service.errors import (
     UserError,
 )
 from service.home import Home
-from service.ledger import Ledger, Writer, release, tables, take
+from service.ledger import Ledger, Writer, halves, inspection, release, tables, take
+from service.ledger.asked import Asked, asked
 from service.ledger.inspection import discrepancies
-from service.ledger.studies import Studies
-from service.trials import Phase, Point, Result, Told
+from service.trials import Point, Result, Told
 
 POINT = Point(settings={"num_neurons": 64, "learning_rate": 0.1}, seeds=(3, 4), role="baseline")
 
@@ -123,23 +123,23 @@ def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
     assert found.metrics == {"loss": 0.5}
 
 
-def do_between_the_looks(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """Let something happen once after our tables are read, and before Optuna's trials are."""
-    read = Studies.trials
+def do_between_the_halves(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let something happen once after our half is read, and before Optuna's is."""
     acts = [act]
 
-    def trials(studies: Studies, phase: Phase) -> list[FrozenTrial]:
+    def read(*args: Any) -> dict[str, Asked]:
         while acts:
             acts.pop()()
-        return read(studies, phase)
+        return asked(*args)
 
-    monkeypatch.setattr(Studies, "trials", trials)
+    for module in (halves, inspection):
+        monkeypatch.setattr(module, "asked", read)
 
 
-def test_a_result_that_comes_while_the_trials_are_read_is_no_damage(
+def test_a_result_that_comes_while_the_trials_are_read_is_read_the_next_time(
     ledger: Ledger, writer: Writer, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Moved to another cohort, tried there, recorded and told, all between the two looks."""
+    """Moved to another cohort, tried there, recorded and told, all between the two halves."""
     for number in (0, 1):
         writer.add_trial("baseline", number, POINT, "baseline-0")
     writer.begin_attempt("baseline-0")
@@ -151,10 +151,11 @@ def test_a_result_that_comes_while_the_trials_are_read_is_no_damage(
         writer.tell("baseline", 0, Told((0.5,)))
 
     with closing(Ledger(home.ledger_url, create=False)) as reader:
-        do_between_the_looks(monkeypatch, end)
-        trials = reader.trials("s")
-    assert [(trial.state, trial.attempts) for trial in trials] == [("complete", 1), ("running", 1)]
-    assert trials[0].result == result()
+        do_between_the_halves(monkeypatch, end)
+        before, after = reader.trials("s"), reader.trials("s")
+    assert [(trial.state, trial.attempts) for trial in before] == [("running", 1), ("running", 1)]
+    assert [(trial.state, trial.attempts) for trial in after] == [("complete", 1), ("running", 1)]
+    assert after[0].result == result()
 
 
 def test_a_result_that_comes_while_the_halves_are_compared_is_no_discrepancy(
@@ -167,8 +168,9 @@ def test_a_result_that_comes_while_the_halves_are_compared_is_no_discrepancy(
         writer.record_results("baseline-0", 1, [result()])
         writer.tell("baseline", 0, Told((0.5,)))
 
-    do_between_the_looks(monkeypatch, end)
+    do_between_the_halves(monkeypatch, end)
     assert discrepancies(ledger, "s").ended_without_result == ()
+    assert ledger.trials("s")[0].state == "complete"
 
 
 @pytest.mark.parametrize("is_at_its_end", [False, True])
@@ -186,7 +188,8 @@ def test_a_deletion_while_the_trials_are_read_is_no_damage(
         else:
             writer._studies.delete()
 
-    do_between_the_looks(monkeypatch, delete)
+    do_between_the_halves(monkeypatch, delete)
+    assert [trial.result for trial in ledger.trials("s")] == [result()]
     assert ledger.trials("s") == []
 
 
