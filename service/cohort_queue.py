@@ -132,12 +132,15 @@ class CohortQueue:
         trials = self._trials[plan.phase]
         begun = self._begun_but_not_started(trials)
         cohort_id = begun[0].cohort_id if begun else f"{plan.phase}-{_num_cohorts(trials)}"
-        all_varied = plan.distributions if isinstance(plan, SearchPhase) else {}
-        for point in plan.missing(trials, max(size - len(begun), 0)):
-            number = len(trials)
-            distributions = {name: all_varied[name] for name in point.varied}
-            self._writer.add_trial(plan.phase, number, point, cohort_id, distributions)
-            trials.append(_trial(plan.phase, number, point, cohort_id))
+        distributions = plan.distributions if isinstance(plan, SearchPhase) else {}
+        points = plan.missing(trials, max(size - len(begun), 0))
+        first = len(trials)
+        if points:
+            self._writer.add_trials(plan.phase, first, points, cohort_id, distributions)
+        trials += [
+            _trial(plan.phase, number, point, cohort_id)
+            for number, point in enumerate(points, start=first)
+        ]
         return cohort_id if any(trial.cohort_id == cohort_id for trial in trials) else None
 
     def _begun_but_not_started(self, trials: Sequence[Trial]) -> list[Trial]:

@@ -146,8 +146,8 @@ class Life:
                 "results of %s came twice, or of an older attempt, and are dropped", cohort_id
             )
             return
-        for result in judged:
-            tell(self._writer, self._objective, self._trial(result.trial_id), result)
+        ended = [(self._trial(result.trial_id), result) for result in judged]
+        tell(self._writer, self._objective, ended)
         del self._running[cohort_id]
         for result in judged:
             self._settle(result)

@@ -7,16 +7,15 @@ from service.objective import Objective
 from service.trials import Result, Told, Trial
 
 
-def tell(writer: Writer, objective: Objective, trial: Trial, result: Result) -> None:
-    """Tell Optuna what came of a trial; replaying changes nothing.
+def tell(writer: Writer, objective: Objective, ended: Iterable[tuple[Trial, Result]]) -> None:
+    """Tell Optuna what came of trials, all at once; replaying changes nothing.
 
     Args:
         writer: The pen.
         objective: What the search is after.
-        trial: The trial, as it was before it ended or since.
-        result: What came of it.
+        ended: Each trial, as it was before it ended or since, and what came of it.
     """
-    writer.tell(trial.phase, trial.number, _told(objective, trial, result))
+    writer.tell({trial.trial_id: _told(objective, trial, result) for trial, result in ended})
 
 
 def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial]) -> None:

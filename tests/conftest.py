@@ -253,14 +253,13 @@ def _record(writer: Writer, *trials: Trial) -> None:
     varied = distributions(_make_spec().space)
     for trial in trials:
         cohort_id = f"{trial.phase}-{trial.number}"
-        point = Point(settings=trial.settings, seeds=trial.seeds, role=trial.role)
-        writer.add_trial(
-            trial.phase,
-            trial.number,
-            point,
-            cohort_id,
-            varied if trial.phase == "search" else {},
+        point = Point(
+            settings=trial.settings,
+            seeds=trial.seeds,
+            role=trial.role,
+            varied=tuple(varied) if trial.phase == "search" else (),
         )
+        writer.add_trials(trial.phase, trial.number, [point], cohort_id, varied)
         if trial.state == "waiting":
             continue
         attempt = writer.begin_attempt(cohort_id)
@@ -296,7 +295,7 @@ def interrupted(
         trial = make_trial("baseline", number, seeds=(number,), loss=1.0)
         trial = replace(trial, result=replace(trial.result, curves=path))  # type: ignore[type-var]
         _record(tiny_writer, trial)
-        tiny_writer.tell("baseline", number, Told((1.0,)))
+        tiny_writer.tell({f"baseline/{number}": Told((1.0,))})
         tiny_writer.record_mlflow_run(trial.trial_id, projection.project_trial(trial, None))
     projection.project_summary(TINY, None, "KILLED")
     at_work = make_trial("search", 0, settings={"initial_bias": -0.5, "bias_decay": 1.0})

@@ -26,7 +26,7 @@ from service.trials import PHASES, Phase, Told
 # parameter.
 _GARBLED = (ValueError, LookupError, TypeError, AttributeError)
 # What Optuna writes before the name of a constraint.
-_CONSTRAINT = "constraints:"
+CONSTRAINT = "constraints:"
 # What it writes where a number is none that every database can hold.
 _INFINITE = {"INF_POS": inf, "INF_NEG": -inf}
 
@@ -130,9 +130,9 @@ def _told_of_study(connection: Connection, sweep: str, phase: Phase) -> Iterator
                 Told(
                     tuple(mine[place] for place in sorted(mine)) if state == "COMPLETE" else None,
                     {
-                        key.removeprefix(_CONSTRAINT): value
+                        key.removeprefix(CONSTRAINT): value
                         for key, value in attrs[trial_id].items()
-                        if key.startswith(_CONSTRAINT)
+                        if key.startswith(CONSTRAINT)
                     },
                 ),
             )

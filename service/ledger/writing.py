@@ -7,12 +7,12 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from sqlalchemy import Connection
 
-from service.ledger import attempts, sweep_row, tables
+from service.ledger import attempts, sweep_row, tables, trial_rows
 from service.ledger.asked import told
 from service.ledger.lease import Lease
 from service.ledger.reading import Ledger
 from service.ledger.records import Attempt
-from service.ledger.studies import Studies, open_storage, told_otherwise
+from service.ledger.studies import Studies, open_storage
 from service.ledger.text import kept_text
 from service.trials import EarlierTrial, Phase, Point, Result, Told
 
@@ -143,24 +143,36 @@ class Writer:
         with self._writing() as connection:
             sweep_row.finish(connection, self.sweep, verdict)
 
-    def add_trial(
+    def add_trials(
         self,
         phase: Phase,
-        number: int,
-        point: Point,
+        first: int,
+        points: Sequence[Point],
         cohort_id: str,
         distributions: Mapping[str, BaseDistribution] | None = None,
     ) -> None:
-        """Create a trial, running, with everything that defines it, in one commit.
+        """Create a cohort's trials, running, with everything that defines them, in one commit.
 
         Args:
-            phase: Its phase.
-            number: Its number: that of the phase's trials before it.
-            point: What it trains.
+            phase: Their phase.
+            first: Number of the first: that of the phase's trials before it.
+            points: What they train.
             cohort_id: With whom.
-            distributions: What of its settings was proposed, and from where.
+            distributions: Of all that was proposed, from where.
+
+        Raises:
+            LedgerError: If the phase has other trials by now.
         """
-        self._studies.add(phase, number, point, cohort_id, distributions or {})
+        with self._writing() as connection:
+            trial_rows.create(
+                connection,
+                self.sweep,
+                phase,
+                first=first,
+                points=points,
+                cohort_id=cohort_id,
+                distributions=distributions or {},
+            )
 
     def begin_attempt(self, cohort_id: str) -> int:
         """Record the next execution of a cohort, before it starts; its number, from 1.
@@ -211,12 +223,20 @@ class Writer:
         with self._writing() as connection:
             return attempts.record_results(connection, self.sweep, cohort_id, attempt, results)
 
-    def tell(self, phase: Phase, number: int, told: Told) -> None:
-        """End the trial in Optuna's study; replaying changes nothing."""
-        self._studies.tell(phase, number, told)
+    def tell(self, wanted: Mapping[str, Told]) -> None:
+        """End trials in Optuna's studies, all in one transaction; replaying changes nothing.
+
+        Args:
+            wanted: What Optuna is told, by trial id.
+
+        Raises:
+            LedgerError: If it was told something else of one.
+        """
+        with self._writing() as connection:
+            trial_rows.end(connection, self.sweep, wanted)
 
     def tell_missing(self, wanted: Mapping[str, Told]) -> None:
-        """End those trials in Optuna's studies that are not ended there yet.
+        """End those of any number of trials that are not ended in Optuna's studies yet.
 
         Args:
             wanted: What Optuna must have been told, by trial id.
@@ -226,12 +246,12 @@ class Writer:
         """
         with tables.snapshot(self.ledger.engine) as connection:
             found = told(connection, self.sweep)
-        for trial_id, one in wanted.items():
-            phase, number = trial_id.split("/")
-            if trial_id not in found:
-                self._studies.tell(phase, int(number), one)  # type: ignore[arg-type]
-            elif found[trial_id] != one:
-                raise told_otherwise(trial_id)
+        for trial_id in wanted.keys() & found.keys():
+            if found[trial_id] != wanted[trial_id]:
+                raise trial_rows.told_otherwise(trial_id)
+        missing = {trial_id: one for trial_id, one in wanted.items() if trial_id not in found}
+        if missing:
+            self.tell(missing)
 
     def record_mlflow_run(self, trial_id: str, run_id: str) -> None:
         """The trial's run in MLflow, once everything of it is there."""

@@ -23,8 +23,8 @@ def test_everything_is_measured(
         assert one["share"] == pytest.approx((one["stood_s"] + one["thread_s"]) / 30.0)
     for one in found["sweeps"].values():
         num = {call["call"]: call["num"] for call in one["calls"]}
-        # 2 trials of the baseline, 4 of the search, at least 4 of the confirmation.
-        assert num["Writer.add_trial"] == num["Writer.tell"] >= 10
+        # In cohorts of two: 2 trials of the baseline, 4 of the search, 4 or more to confirm.
+        assert num["Writer.add_trials"] == num["Writer.tell"] >= 5
         assert num["Writer.record_results"] == num["Writer.begin_attempt"]
         assert one["share"] == pytest.approx(sum(c["s"] for c in one["calls"]) / one["training_s"])
     assert set(found["shares"]) == {"sqlite", "postgresql"}

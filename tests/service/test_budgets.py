@@ -257,14 +257,15 @@ def test_a_cohort_that_was_asked_for_in_part_is_asked_for_to_its_end(
     """Its first trial is no reason to have no room for its second: 512 steps of 700 are done."""
     text = text_of(tiny_text, "num_trials: 8, max_training_steps: 700")
     with driver(home.ledger_url, text) as life:
-        add = life._writer.add_trial
+        add = life._writer.add_trials
 
-        def dies(phase: Any, number: int, *rest: Any) -> None:
-            if (phase, number) == ("search", 3):
+        def dies(phase: Any, first: int, points: list[Any], *rest: Any) -> None:
+            if (phase, first) == ("search", 2):
+                add(phase, first, points[:1], *rest)
                 raise KeyboardInterrupt
-            add(phase, number, *rest)
+            add(phase, first, points, *rest)
 
-        monkeypatch.setattr(life._writer, "add_trial", dies)
+        monkeypatch.setattr(life._writer, "add_trials", dies)
         with pytest.raises(KeyboardInterrupt):
             train(life, ALIKE)
     assert outcome(home.ledger_url)[0] == 3

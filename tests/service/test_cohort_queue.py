@@ -76,7 +76,7 @@ def test_a_split_that_was_cut_short_is_done_again_without_mixing(tiny_writer: Wr
     settings = {"num_neurons": 64}
     for seed in range(4):
         point = Point(settings=settings, seeds=(seed,))
-        tiny_writer.add_trial("search", seed, point, "search-0")
+        tiny_writer.add_trials("search", seed, [point], "search-0")
     tiny_writer.move_trial("search", 0, "search-0a")
     for _ in range(3):
         attempt = tiny_writer.begin_attempt("search-0")

@@ -381,7 +381,7 @@ def ended(writer: Writer, folder: Path, make_trial: MakeTrial) -> list[Trial]:
         trial = make_trial("search", number, loss_ratio=1.0, loss=1.0, seeds=(5, 6))
         cohort_id = f"search-{number}"
         point = Point(settings=trial.settings, seeds=trial.seeds)
-        writer.add_trial("search", number, point, cohort_id)
+        writer.add_trials("search", number, [point], cohort_id)
         writer.begin_attempt(cohort_id)
         if number < 2:
             assert trial.result is not None

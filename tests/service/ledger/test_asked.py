@@ -77,15 +77,15 @@ def test_what_is_read_is_what_optuna_reads(
     writer._studies.delete()
     writer.create_studies(["maximize", "minimize"])
     for number, (point, varied, end) in enumerate(trials):
-        writer.add_trial(
-            "search",
-            number,
-            Point(settings=point, seeds=(number, 7), memory={"generation": number}),
-            f"search-{number // 2}",
-            {name: VARIED[name] for name in varied},
+        asked_for = Point(
+            settings=point,
+            seeds=(number, 7),
+            varied=tuple(varied),
+            memory={"generation": number},
         )
+        writer.add_trials("search", number, [asked_for], f"search-{number // 2}", VARIED)
         if end is not None:
-            writer.tell("search", number, end)
+            writer.tell({f"search/{number}": end})
     with tables.snapshot(ledger.engine) as connection:
         mine, ended = asked(connection, "s"), told(connection, "s")
     theirs = ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name("s"))
@@ -111,7 +111,7 @@ def test_each_phase_and_each_sweep_has_its_own(ledger: Ledger, writer: Writer) -
     point = Point(settings={}, seeds=(3,))
     for phase in PHASES:
         for number in (0, 1):
-            writer.add_trial(phase, number, point, f"{phase}-0")
+            writer.add_trials(phase, number, [point], f"{phase}-0")
     with tables.snapshot(ledger.engine) as connection:
         everything = [f"{phase}/{number}" for phase in PHASES for number in (0, 1)]
         assert list(asked(connection, "s")) == everything
@@ -122,9 +122,9 @@ def test_each_phase_and_each_sweep_has_its_own(ledger: Ledger, writer: Writer) -
 def test_what_was_not_told_is_told_and_what_was_is_compared(ledger: Ledger, writer: Writer) -> None:
     point = Point(settings={}, seeds=(3,))
     for number in (0, 1):
-        writer.add_trial("search", number, point, "search-0")
+        writer.add_trials("search", number, [point], "search-0")
     first, second = Told((0.5, 2.0), {"loss_ratio": -0.1}), Told(None, {"loss_ratio": 9.0})
-    writer.tell("search", 0, first)
+    writer.tell({"search/0": first})
     writer.tell_missing({"search/0": first, "search/1": second})
     with tables.snapshot(ledger.engine) as connection:
         assert told(connection, "s") == {"search/0": first, "search/1": second}
@@ -134,10 +134,10 @@ def test_what_was_not_told_is_told_and_what_was_is_compared(ledger: Ledger, writ
 
 def test_what_a_snapshot_reads_is_of_one_moment(ledger: Ledger, writer: Writer) -> None:
     point = Point(settings={}, seeds=(3,))
-    writer.add_trial("search", 0, point, "search-0")
+    writer.add_trials("search", 0, [point], "search-0")
     with tables.snapshot(ledger.engine) as connection:
         before = asked(connection, "s")
-        writer.add_trial("search", 1, point, "search-0")
+        writer.add_trials("search", 1, [point], "search-0")
         assert asked(connection, "s") == before
     with tables.snapshot(ledger.engine) as connection:
         assert len(asked(connection, "s")) == 2

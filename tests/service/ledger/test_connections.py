@@ -38,7 +38,7 @@ def writes(ledger: Ledger, writer: Writer) -> list[Callable[[], object]]:
     """A write by our half, by Optuna's, and by one that opens the ledger anew."""
     return [
         partial(writer.enter_phase, "search"),
-        partial(writer.add_trial, "search", 0, POINT, "search-0", {}),
+        partial(writer.add_trials, "search", 0, [POINT], "search-0", {}),
         partial(begun, ledger),
     ]
 

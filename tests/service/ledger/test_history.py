@@ -73,8 +73,8 @@ def test_trials_come_in_the_order_of_their_ends_and_by_number_where_they_ended_a
         point = Point(settings={"num_neurons": 64}, seeds=(0,))
         # Twelve, since "search/10" sorts before "search/2".
         for number in range(12):
-            writer.add_trial("search", number, point, f"search-{number // 4}")
-        writer.add_trial("baseline", 0, point, "baseline-0")
+            writer.add_trials("search", number, [point], f"search-{number // 4}")
+        writer.add_trials("baseline", 0, [point], "baseline-0")
         for cohort, at in ((2, 10.0), (0, 20.0), (1, 30.0)):
             attempt = writer.begin_attempt(f"search-{cohort}")
             found = [result(f"search/{number}") for number in range(4 * cohort, 4 * cohort + 4)]

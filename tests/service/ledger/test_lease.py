@@ -147,7 +147,7 @@ def test_who_lost_the_lease_cannot_write_and_is_told(ledger: Ledger) -> None:
         lost.enter_phase("search")
     # Optuna's own writes are checked in the same way.
     with pytest.raises(LeaseLostError):
-        lost.add_trial("search", 0, Point(settings={}, seeds=(0,)), "search-0")
+        lost.add_trials("search", 0, [Point(settings={}, seeds=(0,))], "search-0")
     assert ledger.trials("s") == []
     assert ledger.sweep("s").phase == "baseline"
 

@@ -77,7 +77,7 @@ def test_an_unknown_name_lists_the_known_ones(ledger: Ledger) -> None:
 
 
 def test_a_trial_and_its_result_read_back(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     (waiting,) = ledger.trials("s")
     assert (waiting.state, waiting.attempts) == ("waiting", 0)
     assert (waiting.settings, waiting.seeds, waiting.role) == (
@@ -95,7 +95,7 @@ def test_a_trial_and_its_result_read_back(ledger: Ledger, writer: Writer) -> Non
 
 
 def test_results_of_an_older_attempt_are_dropped(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
     assert writer.begin_attempt("baseline-0") == 2
     assert not writer.record_results("baseline-0", 1, [result()])
@@ -104,7 +104,7 @@ def test_results_of_an_older_attempt_are_dropped(ledger: Ledger, writer: Writer)
 
 
 def test_an_attempt_that_brought_results_did_not_die(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
     writer.end_attempt("baseline-0", 1, "killed")
     writer.record_results("baseline-0", 1, [result()])
@@ -113,7 +113,7 @@ def test_an_attempt_that_brought_results_did_not_die(ledger: Ledger, writer: Wri
 
 
 def test_results_are_recorded_once(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
     assert writer.record_results("baseline-0", 1, [result()])
     # As after a commit that nobody heard of.
@@ -141,14 +141,14 @@ def test_a_result_that_comes_while_the_trials_are_read_is_read_the_next_time(
 ) -> None:
     """Moved to another cohort, tried there, recorded and told, all between the two halves."""
     for number in (0, 1):
-        writer.add_trial("baseline", number, POINT, "baseline-0")
+        writer.add_trials("baseline", number, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
 
     def end() -> None:
         writer.move_trial("baseline", 0, "baseline-0a")
         attempt = writer.begin_attempt("baseline-0a")
         writer.record_results("baseline-0a", attempt, [result()])
-        writer.tell("baseline", 0, Told((0.5,)))
+        writer.tell({"baseline/0": Told((0.5,))})
 
     with closing(Ledger(home.ledger_url, create=False)) as reader:
         do_between_the_halves(monkeypatch, end)
@@ -161,12 +161,12 @@ def test_a_result_that_comes_while_the_trials_are_read_is_read_the_next_time(
 def test_a_result_that_comes_while_the_halves_are_compared_is_no_discrepancy(
     ledger: Ledger, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
 
     def end() -> None:
         writer.record_results("baseline-0", 1, [result()])
-        writer.tell("baseline", 0, Told((0.5,)))
+        writer.tell({"baseline/0": Told((0.5,))})
 
     do_between_the_halves(monkeypatch, end)
     assert discrepancies(ledger, "s").ended_without_result == ()
@@ -177,7 +177,7 @@ def test_a_result_that_comes_while_the_halves_are_compared_is_no_discrepancy(
 def test_a_deletion_while_the_trials_are_read_is_no_damage(
     ledger: Ledger, writer: Writer, monkeypatch: pytest.MonkeyPatch, is_at_its_end: bool
 ) -> None:
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
     writer.record_results("baseline-0", 1, [result()])
 
@@ -194,11 +194,11 @@ def test_a_deletion_while_the_trials_are_read_is_no_damage(
 
 
 def test_telling_twice_changes_nothing(ledger: Ledger, writer: Writer) -> None:
-    writer.add_trial("search", 0, POINT, "search-0")
+    writer.add_trials("search", 0, [POINT], "search-0")
     for _ in range(2):
-        writer.tell("search", 0, Told((0.7,), {"loss_ratio": -0.1}))
+        writer.tell({"search/0": Told((0.7,), {"loss_ratio": -0.1})})
     with pytest.raises(LedgerError, match="what Optuna was told of search/0 changed"):
-        writer.tell("search", 0, Told((0.9,), {"loss_ratio": 5.0}))
+        writer.tell({"search/0": Told((0.9,), {"loss_ratio": 5.0})})
     (trial,) = ledger.storage.get_all_trials(ledger.storage.get_study_id_from_name("s"))
     assert trial.value == 0.7
     assert trial.constraints == {"loss_ratio": -0.1}
@@ -208,17 +208,17 @@ def test_every_value_and_every_constraint_is_told(ledger: Ledger, writer: Writer
     """Killed between two constraints: the other follows, then the values."""
     writer._studies.delete()
     writer.create_studies(["maximize", "minimize"])
-    writer.add_trial("search", 0, POINT, "search-0")
+    writer.add_trials("search", 0, [POINT], "search-0")
     told = Told((0.7, 64.0), {"loss_ratio": -0.1, "num_neurons": 0.25})
     study_id = ledger.storage.get_study_id_from_name("s")
     (trial,) = ledger.storage.get_all_trials(study_id)
     ledger.storage.set_trial_system_attr(trial._trial_id, "constraints:loss_ratio", -0.1)
     for _ in range(2):
-        writer.tell("search", 0, told)
+        writer.tell({"search/0": told})
     (trial,) = ledger.storage.get_all_trials(study_id)
     assert (trial.values, trial.constraints) == ([0.7, 64.0], told.constraints)
     with pytest.raises(LedgerError, match="what Optuna was told of search/0 changed"):
-        writer.tell("search", 0, Told((0.7, 64.0), {"loss_ratio": -0.1}))
+        writer.tell({"search/0": Told((0.7, 64.0), {"loss_ratio": -0.1})})
 
 
 def test_studies_are_made_once_and_keep_their_directions(ledger: Ledger, writer: Writer) -> None:
@@ -230,11 +230,11 @@ def test_studies_are_made_once_and_keep_their_directions(ledger: Ledger, writer:
 
 def test_telling_can_be_replayed_from_half_way(ledger: Ledger, writer: Writer) -> None:
     """Killed after the constraint and before the value: the constraint stays, the value follows."""
-    writer.add_trial("search", 0, POINT, "search-0")
+    writer.add_trials("search", 0, [POINT], "search-0")
     study_id = ledger.storage.get_study_id_from_name("s")
     (trial,) = ledger.storage.get_all_trials(study_id)
     ledger.storage.set_trial_system_attr(trial._trial_id, "constraints:loss_ratio", -0.1)
-    writer.tell("search", 0, Told((0.7,), {"loss_ratio": -0.1}))
+    writer.tell({"search/0": Told((0.7,), {"loss_ratio": -0.1})})
     (trial,) = ledger.storage.get_all_trials(study_id)
     assert (trial.value, trial.constraints) == (0.7, {"loss_ratio": -0.1})
 
@@ -386,7 +386,7 @@ def test_what_a_broken_worker_said_can_be_kept(ledger: Ledger, writer: Writer) -
 
 def test_no_password_is_kept_of_what_was_said(ledger: Ledger, writer: Writer) -> None:
     """What the ledger keeps MLflow shows to everybody."""
-    writer.add_trial("baseline", 0, POINT, "baseline-0")
+    writer.add_trials("baseline", 0, [POINT], "baseline-0")
     writer.begin_attempt("baseline-0")
     said = "no answer (s3://KEY:hunter2@bucket)"
     writer.record_results("baseline-0", 1, [result(state="failed", reason=said)])
@@ -404,12 +404,12 @@ only_postgresql = pytest.mark.parametrize("new_ledger_url", ["postgresql"], indi
 def test_a_server_that_was_restarted_is_noticed(
     ledger: Ledger, writer: Writer, postgres: Postgres
 ) -> None:
-    writer.add_trial("search", 0, POINT, "search-0")
+    writer.add_trials("search", 0, [POINT], "search-0")
     assert len(ledger.trials("s")) == 1
     postgres.stop()
     postgres.start()
     # Nobody heard of it; each of the connections to the old one is replaced.
-    writer.add_trial("search", 1, POINT, "search-0")
+    writer.add_trials("search", 1, [POINT], "search-0")
     writer.begin_attempt("search-0")
     assert len(ledger.trials("s")) == 2
     postgres.stop()
