@@ -38,8 +38,8 @@ WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
 OBJECT_STORE_BYTES = 150 * 1024**2
 # What Tune gives the environment of its workers (``ray.tune.execution.class_cache``), and what it
-# hands on from ours. An idle worker that has the same is taken for a cohort: torch is not imported
-# once more.
+# hands on from ours. With a first process in such an environment Ray starts a second one, which a
+# cohort then takes: it was at work in 0.6 s instead of 4.5 s on a busy machine.
 TUNES_VARIABLES = {"PL_DISABLE_FORK": "1"}
 HANDED_ON = (
     "AWS_ACCESS_KEY_ID",

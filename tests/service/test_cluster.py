@@ -49,8 +49,8 @@ def test_what_does_not_answer_for_half_a_minute_is_lost_and_not_before() -> None
         assert reach.is_lost()
 
 
-def test_tune_takes_the_workers_that_were_asked_for_before() -> None:
-    """A later Ray that gives its workers another environment would start them twice."""
+def test_workers_are_asked_for_in_the_environment_that_tune_asks_for() -> None:
+    """A later Ray that gives its workers another environment would start others."""
     assert class_cache.DEFAULT_ENV_VARS == TUNES_VARIABLES
     of_amazon = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
     assert set(HANDED_ON) == of_amazon
