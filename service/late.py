@@ -13,8 +13,10 @@ def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: Its ``__name__``.
-        homes: The module below it that each name is in.
+        homes: The module below it that each name is in. None has the name of what is in it: once
+            it was imported it would stand in its place.
     """
+    assert not homes.keys() & set(homes.values()), f"{package}: a module is called like a name"
 
     def get(name: str) -> Any:
         if name not in homes:

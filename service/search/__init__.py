@@ -6,11 +6,11 @@ from service.late import importer
 from service.search.choice import resolve_sampler
 
 if TYPE_CHECKING:
-    from service.search.distributions import distributions
     from service.search.proposals import Proposal, Search
+    from service.search.ranges import distributions
 
 __all__ = ["Proposal", "Search", "distributions", "resolve_sampler"]
 
 __getattr__ = importer(
-    __name__, {"Proposal": "proposals", "Search": "proposals", "distributions": "distributions"}
+    __name__, {"Proposal": "proposals", "Search": "proposals", "distributions": "ranges"}
 )

@@ -10,7 +10,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
 from search_spaces import Space
-from service.search.distributions import distributions
+from service.search.ranges import distributions
 from service.trials import Trial
 
 # Shufflings of the values over the trials, each a search in which nothing mattered.

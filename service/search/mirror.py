@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from search_spaces import Choice, Float, Int, Parameter, Space, Value
 from service.objective import Direction
 from service.search import generations
-from service.search.distributions import distributions
+from service.search.ranges import distributions
 from service.trials import Result, Told
 
 

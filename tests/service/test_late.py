@@ -15,6 +15,11 @@ def test_a_name_is_that_of_the_module_that_it_is_in() -> None:
         get("METRIC")
 
 
+def test_a_module_may_not_stand_in_the_place_of_a_name() -> None:
+    with pytest.raises(AssertionError, match="trainers: a module is called like a name"):
+        importer("trainers", {"names": "names"})
+
+
 def test_nothing_is_imported_before_it_is_asked_for() -> None:
     code = (
         "import sys, service, service.tracking, service.search\n"
