@@ -11,7 +11,6 @@ in the home. After the first quarter, which warms up, the last third is compared
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ import psutil
 from gauges import Growth, Reading, at_work, growths, of_home, of_processes
 from loopback import HOST, free_port, is_listening
 from postgres import Postgres
-from ray_head import CLIENT, RayHead
+from ray_head import CLIENT, TOKEN, RayHead
 from shell import FREE, TINY, Shell, wait_until
 from sqlalchemy import create_engine, text
 
@@ -123,10 +122,16 @@ class Soak:
 
     def _actors(self) -> list[str]:
         """Actors that are not dead, by Ray's own account."""
-        from ray.util.state import list_actors
-
-        found = list_actors(address=self._head.address, filters=[("state", "!=", "DEAD")])
-        return [f"actor {one.class_name} {one.state}" for one in found]
+        answer = httpx.get(
+            f"{self._head.address}/api/v0/actors",
+            params={"filter_keys": "state", "filter_predicates": "!=", "filter_values": "DEAD"},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=PATIENCE_S,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        found = answer.json()["data"]["result"]["result"]
+        return [f"actor {one['class_name']} {one['state']}" for one in found]
 
     def _gauges(self) -> dict[str, float]:
         engine = create_engine(self._ledger_url)
@@ -144,7 +149,6 @@ class Soak:
 @contextmanager
 def soaking(folder: Path) -> Iterator[Soak]:
     """Everything started, and ended in good order with the block."""
-    os.environ.update(CLIENT)  # for who asks Ray for its actors
     with closing(Postgres()) as postgres:
         postgres.start()
         ledger = {"MONOSWEEP_LEDGER_URL": postgres.new_database()}
