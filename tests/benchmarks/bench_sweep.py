@@ -55,6 +55,7 @@ from service.trials import Trial
 OUTPUT = Path("build/bench/sweep.json")
 CORES = 2
 NUM_SEEDS = 4
+QUICK_START = Sizes(256, 32, 512, 256)
 # At least so many times as many trials an hour, and so many times as fast to the same value.
 WANTED = {"full length": 3.0, "short trials": 6.0, "early stopping": 10.0}
 SPEC = """\
@@ -87,7 +88,7 @@ class Plan:
         rounds: How often short trials are swept by both.
     """
 
-    sizes: Sizes = Sizes(256, 32, 512, 256)
+    sizes: Sizes = QUICK_START
     num_steps: int = 8192
     num_trials: int = 20
     short_steps: int = 1024

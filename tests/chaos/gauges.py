@@ -1,4 +1,4 @@
-"""What a server and the Ray head beside it hold: memory, threads, files, connections, by process."""
+"""What a server and Ray hold: memory, threads, files and connections, process by process."""
 
 import statistics
 from collections import defaultdict

@@ -42,7 +42,7 @@ def test_what_grows_is_told_from_what_goes_up_and_down(
 
 
 def test_growth_is_of_medians_and_too_few_readings_tell_of_none() -> None:
-    found = growths(readings("raylet memory", lambda minute: float(minute)), warm_up_s=300.0)
+    found = growths(readings("raylet memory", float), warm_up_s=300.0)
     assert found == [Growth("raylet memory", before=7.0, after=18.0)]
     assert growths(readings("raylet memory", float)[:5], warm_up_s=0.0) == []
 
