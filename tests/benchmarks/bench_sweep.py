@@ -118,10 +118,17 @@ class Ended:
 
 @dataclass(frozen=True)
 class Swept:
-    """A whole sweep: its trainings, and seconds from the command to its end."""
+    """A whole sweep.
+
+    Attributes:
+        trials: Its trainings.
+        command_s: Seconds from the command to its end.
+        num_workers: Processes that trained; each begins by reading torch.
+    """
 
     trials: tuple[Ended, ...]
     command_s: float
+    num_workers: int = 1
 
     @property
     def last_s(self) -> float:
@@ -152,6 +159,7 @@ class Swept:
         """What is written of it."""
         return {
             "num_trials": len(self.trials),
+            "num_workers": self.num_workers,
             "trials_per_hour": self.an_hour,
             "trials_per_hour_of_search_alone": 3600.0
             * len(self.trials)
@@ -227,6 +235,7 @@ def ours(spec: Spec) -> Swept:
             for one, at in kept
         ),
         command_s,
+        len({at.worker for _, at in kept}),
     )
 
 
@@ -277,6 +286,7 @@ def plain(spec: Spec) -> Swept:
             for one in runs
         ),
         command_s,
+        len(runs),
     )
 
 
@@ -380,7 +390,7 @@ def show(found: Mapping[str, Any]) -> None:
         for one in row["each"]:
             for side, swept in one.items() if "other" in one else [("ours", one)]:
                 print(
-                    f"  {side:6} {swept['num_trials']} trainings, the first from "
+                    f"  {side:6} {swept['num_trials']} trainings in {swept['num_workers']} processes, the first from "
                     f"{swept['first_s']:.1f} s on, the last until {swept['last_s']:.1f} s, "
                     f"command {swept['command_s']:.1f} s, best {swept['best']}"
                 )

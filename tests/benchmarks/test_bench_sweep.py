@@ -11,7 +11,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_sweep
-from bench_sweep import Ended, Plan, Swept, measure, plain_settings, show, sweep_spec
+from bench_sweep import CORES, Ended, Plan, Swept, measure, plain_settings, show, sweep_spec
 from machine_limit import Sizes
 from plain_training import Training, train
 
@@ -98,6 +98,9 @@ def test_the_plain_sweep_is_as_fast_as_its_last_trial(
 def test_both_sweeps_train_as_many_networks(tmp_path: Path) -> None:
     spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=2)
     mine, other = bench_sweep.ours(spec), bench_sweep.plain(spec)
+    # No worker is started anew where a phase ends; a trial an actor, as Tune's own pages have it.
+    assert mine.num_workers <= CORES
+    assert other.num_workers == len(other.trials)
     for swept in (mine, other):
         assert len(swept.trials) == 2 + TINY.num_trials
         assert 0.0 < swept.first_s < swept.last_s < swept.command_s
