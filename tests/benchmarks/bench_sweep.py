@@ -26,51 +26,24 @@ import argparse
 import json
 import math
 import os
-import sqlite3
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-sys.path.append(str(Path(__file__).parents[1] / "integration"))
-
 from machine_limit import Sizes
-from plain_sweep import MARGIN, Settings
-from shell import Shell
+from whole_sweeps import Swept, ours, plain, sweep_spec
 
-from search_spaces import Int
-from service.ledger import Ledger
-from service.machine import has_bfloat16_products, versions
-from service.objective import objective_of
-from service.spec import Spec, parse_spec
-from service.trials import Trial
+from service.machine import versions
+from service.spec import Spec
 
 OUTPUT = Path("build/bench/sweep.json")
 CORES = 2
-NUM_SEEDS = 4
 QUICK_START = Sizes(256, 32, 512, 256)
 # At least so many times as many trials an hour, and so many times as fast to the same value.
 WANTED = {"full length": 3.0, "short trials": 6.0, "early stopping": 10.0}
-SPEC = """\
-name: {name}
-task: {{kind: feature_decoder, num_features: {num_features}, num_inputs: {num_inputs},
-        feature_density: 0.015625}}
-model: {{num_neurons: {num_neurons}}}
-training: {{num_steps: {num_steps}, batch_size: {batch_size}, learning_rate: 0.01, optimizer: adam}}
-search_space: bias_and_width
-baseline: {{num_seeds: {num_seeds}}}
-objective: {{maximize: monosemantic_per_feature, loss_margin: 0.02}}
-search: {{num_trials: {num_trials}, seed: {seed}}}
-early_stopping: {early_stopping}
-confirmation: null
-"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +59,7 @@ class Plan:
         num_stopped_trials: Trials of our search with early stopping at most.
         seeds: Of our searches with early stopping.
         rounds: How often short trials are swept by both.
+        half: Whether the plain sweep may multiply in bfloat16, as ours does.
     """
 
     sizes: Sizes = QUICK_START
@@ -96,228 +70,24 @@ class Plan:
     num_stopped_trials: int = 64
     seeds: tuple[int, ...] = (0, 1, 2)
     rounds: int = 1
+    half: bool = True
 
 
 QUICK = Plan(num_steps=4096, num_trials=4, num_short_trials=8, num_stopped_trials=16, seeds=(0,))
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A network's training, as it was kept.
-
-    Attributes:
-        began_s: When, in seconds from the command. Of ours that of its cohort.
-        ended_s: When its result was kept.
-        value: Monosemantic neurons per feature, of a trial of the search that may be best.
-    """
-
-    began_s: float
-    ended_s: float
-    value: float | None = None
-
-
-@dataclass(frozen=True)
-class Swept:
-    """A whole sweep.
-
-    Attributes:
-        trials: Its trainings.
-        command_s: Seconds from the command to its end.
-        num_workers: Processes that trained; each begins by reading torch.
-    """
-
-    trials: tuple[Ended, ...]
-    command_s: float
-    num_workers: int = 1
-
-    @property
-    def last_s(self) -> float:
-        """When the last training had ended."""
-        return max(one.ended_s for one in self.trials)
-
-    @property
-    def first_s(self) -> float:
-        """When the first one began."""
-        return min(one.began_s for one in self.trials)
-
-    @property
-    def an_hour(self) -> float:
-        """Trainings an hour, from the command to the end of the last one."""
-        return 3600.0 * len(self.trials) / self.last_s
-
-    @property
-    def best(self) -> float | None:
-        """The best value of the search that is within the margin."""
-        return max((one.value for one in self.trials if one.value is not None), default=None)
-
-    def reached_s(self, value: float) -> float:
-        """When it was as good as this; infinity if never."""
-        good = (one.ended_s for one in self.trials if one.value is not None and one.value >= value)
-        return min(good, default=math.inf)
-
-    def as_json(self) -> dict[str, Any]:
-        """What is written of it."""
-        return {
-            "num_trials": len(self.trials),
-            "num_workers": self.num_workers,
-            "trials_per_hour": self.an_hour,
-            "trials_per_hour_of_search_alone": 3600.0
-            * len(self.trials)
-            / (self.last_s - self.first_s),
-            "first_s": self.first_s,
-            "last_s": self.last_s,
-            "command_s": self.command_s,
-            "best": self.best,
-        }
-
-
-def sweep_spec(
-    sizes: Sizes,
-    num_steps: int,
-    num_trials: int,
-    *,
-    num_seeds: int = NUM_SEEDS,
-    seed: int = 0,
-    early_stopping: str = "null",
-) -> Spec:
-    """The sweep file; ``early_stopping`` as it is written there."""
-    text = SPEC.format(
-        name="bench",
-        **vars(sizes),
-        num_steps=num_steps,
-        num_trials=num_trials,
-        num_seeds=num_seeds,
-        seed=seed,
-        early_stopping=early_stopping,
-    )
-    return parse_spec(text, origin="bench_sweep.py")
-
-
-def plain_settings(spec: Spec) -> Settings:
-    """The same for the plain sweep: its space is the one that the sweep file stands for."""
-
-    def bounds(name: str) -> tuple[float, float]:
-        low, high = spec.space.bounds(name, 0.0)
-        return float(low), float(high)
-
-    low, high = bounds("num_neurons")
-    width = spec.space["num_neurons"]
-    assert isinstance(width, Int)
-    task, training = spec.task, spec.training
-    return Settings(
-        sizes=(task.num_features, task.num_inputs, spec.model.num_neurons, training.batch_size),
-        num_steps=training.num_steps,
-        num_trials=spec.search.num_trials,
-        num_seeds=spec.baseline.num_seeds,
-        bias=bounds("initial_bias"),
-        decay=bounds("bias_decay"),
-        width=(int(low), int(high), width.step),
-        half=has_bfloat16_products(),
-    )
-
-
-def ours(spec: Spec) -> Swept:
-    """Run the sweep by the command, in a home of its own."""
-    with TemporaryDirectory(prefix="monosweep-bench-") as folder:
-        file = Path(folder) / "sweep.yaml"
-        file.write_text(spec.text)
-        shell = Shell(Path(folder) / "home", {"MONOSWEEP_SHOWCASE": "on"})
-        began = time.time()
-        shell.run("run", str(file), seconds=3600.0)
-        command_s = time.time() - began
-        with closing(Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)) as ledger:
-            trials = ledger.trials(spec.name)
-            attempts = {one.cohort_id: one for one in ledger.attempts(spec.name)}
-    kept = [(one, attempts[one.cohort_id]) for one in trials if one.same_as is None]
-    return Swept(
-        tuple(
-            Ended(at.started_at - began, (at.ended_at or math.inf) - began, _value(spec, one))
-            for one, at in kept
-        ),
-        command_s,
-        len({at.worker for _, at in kept}),
-    )
-
-
-def _value(spec: Spec, trial: Trial) -> float | None:
-    objective, result = objective_of(spec), trial.result
-    if trial.phase != "search" or result is None or result.state != "complete":
-        return None
-    if not objective.is_feasible(result, trial.settings):
-        return None
-    (value,) = objective.values(result, trial.settings) or (None,)
-    return value
-
-
-def plain(spec: Spec) -> Swept:
-    """Run the plain sweep by its command, in a folder of its own; read what its MLflow says."""
-    with TemporaryDirectory(prefix="monosweep-bench-") as name:
-        folder = Path(name)
-        program = str(Path(__file__).with_name("plain_sweep.py"))
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("MLFLOW_", "RAY_"))
-        }
-        began = time.time()
-        with (folder / "said").open("w") as said:
-            subprocess.run(
-                [sys.executable, program, name, plain_settings(spec).as_json()],
-                cwd=name,
-                env=kept,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                check=True,
-            )
-        command_s = time.time() - began
-        with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
-            runs = _runs(connection)
-    losses = [one["loss"] for one in runs if one["phase"] == "baseline"]
-    ceiling = (1.0 + MARGIN) * statistics.mean(losses)
-    return Swept(
-        tuple(
-            Ended(
-                one["began"] - began,
-                one["ended"] - began,
-                one["monosemantic_per_feature"]
-                if one["phase"] == "search" and one["loss"] <= ceiling
-                else None,
-            )
-            for one in runs
-        ),
-        command_s,
-        len(runs),
-    )
-
-
-def _runs(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """Phase, beginning, end and last metrics of each run."""
-    query = """
-        SELECT runs.run_uuid, experiments.name, runs.start_time, runs.end_time FROM runs
-        JOIN experiments USING (experiment_id)
-    """
-    metrics = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
-    return [
-        {
-            **dict(connection.execute(metrics, (run_id,)).fetchall()),
-            "phase": phase,
-            "began": began / 1e3,
-            "ended": ended / 1e3,
-        }
-        for run_id, phase, began, ended in connection.execute(query).fetchall()
-    ]
-
-
-def trials_an_hour(case: str, specs: Sequence[Spec]) -> tuple[dict[str, Any], list[Swept]]:
+def trials_an_hour(
+    case: str, specs: Sequence[Spec], *, half: bool
+) -> tuple[dict[str, Any], list[Swept]]:
     """A case's row, and the plain sweeps; a pair of sweeps for each of the specs, taking turns."""
     found: list[tuple[Swept, Swept]] = []
     for number, spec in enumerate(specs):
         # Whoever comes second finds the libraries' files read already.
         if number % 2:
-            other = plain(spec)
+            other = plain(spec, half=half)
             found.append((ours(spec), other))
         else:
-            found.append((ours(spec), plain(spec)))
+            found.append((ours(spec), plain(spec, half=half)))
     mine_s, other_s = (
         statistics.median(one.last_s / len(one.trials) for one in side)
         for side in zip(*found, strict=True)
@@ -358,8 +128,8 @@ def measure(plan: Plan) -> dict[str, Any]:
     """The whole benchmark, as it is written."""
     full = sweep_spec(plan.sizes, plan.num_steps, plan.num_trials)
     short = sweep_spec(plan.sizes, plan.short_steps, plan.num_short_trials)
-    short_row, _ = trials_an_hour("short trials", [short] * plan.rounds)
-    full_row, (other,) = trials_an_hour("full length", [full])
+    short_row, _ = trials_an_hour("short trials", [short] * plan.rounds, half=plan.half)
+    full_row, (other,) = trials_an_hour("full length", [full], half=plan.half)
     stopped = [
         sweep_spec(
             plan.sizes, plan.num_steps, plan.num_stopped_trials, seed=seed, early_stopping="{}"
@@ -390,8 +160,8 @@ def show(found: Mapping[str, Any]) -> None:
         for one in row["each"]:
             for side, swept in one.items() if "other" in one else [("ours", one)]:
                 print(
-                    f"  {side:6} {swept['num_trials']} trainings in {swept['num_workers']} processes, the first from "
-                    f"{swept['first_s']:.1f} s on, the last until {swept['last_s']:.1f} s, "
+                    f"  {side:6} {swept['num_trials']} trainings in {swept['num_workers']} "
+                    f"processes, from {swept['first_s']:.1f} s to {swept['last_s']:.1f} s, "
                     f"command {swept['command_s']:.1f} s, best {swept['best']}"
                 )
         if "found_s" in row:
@@ -408,12 +178,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few trials, for trying")
     parser.add_argument("--trials", type=int, help="of the search at full length")
     parser.add_argument("--short-trials", type=int, help="of the search of short trials")
+    parser.add_argument("--float32", action="store_true", help="the plain sweep's products")
     options = parser.parse_args()
     plan = QUICK if options.quick else Plan()
     plan = replace(
         plan,
         num_trials=options.trials or plan.num_trials,
         num_short_trials=options.short_trials or plan.num_short_trials,
+        half=not options.float32,
     )
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     found = measure(plan)

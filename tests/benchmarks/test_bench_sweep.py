@@ -11,9 +11,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_sweep
-from bench_sweep import CORES, Ended, Plan, Swept, measure, plain_settings, show, sweep_spec
+from bench_sweep import CORES, Plan, measure, show
 from machine_limit import Sizes
 from plain_training import Training, train
+from whole_sweeps import Ended, Swept, _runs, ours, plain, plain_settings, sweep_spec
 
 from service.spec import load_spec
 
@@ -40,7 +41,7 @@ def test_what_is_swept_is_the_quick_start() -> None:
     assert spec.stopping == quick_start.stopping
     # The plain sweep's space, by hand: 8 times the root of the density, and the paper's decays
     # for 2**17 steps, for a sixteenth of them.
-    settings = plain_settings(spec)
+    settings = plain_settings(spec, half=True)
     assert settings.bias == (-1.0, 0.0)
     assert settings.decay == pytest.approx((0.016, 0.48))
     assert settings.width == (256, 1024, 64)
@@ -76,14 +77,14 @@ def test_times_are_counted_from_the_command() -> None:
 def test_the_plain_sweep_is_as_fast_as_its_last_trial(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def ours(spec: object) -> Swept:
+    def mine(spec: object) -> Swept:
         return Swept((Ended(1.0, 2.0, 0.25), Ended(2.0, 4.0, 0.75)), command_s=5.0)
 
-    def plain(spec: object) -> Swept:
+    def other(spec: object, *, half: bool) -> Swept:
         return Swept((Ended(4.0, 16.0, 0.5), Ended(16.0, 24.0, 0.25)), command_s=25.0)
 
-    monkeypatch.setattr(bench_sweep, "ours", ours)
-    monkeypatch.setattr(bench_sweep, "plain", plain)
+    monkeypatch.setattr(bench_sweep, "ours", mine)
+    monkeypatch.setattr(bench_sweep, "plain", other)
     found = measure(TINY)
     full, short, stopped = found["rows"]
     assert full["ratio"] == short["ratio"] == pytest.approx(6.0)
@@ -97,7 +98,7 @@ def test_the_plain_sweep_is_as_fast_as_its_last_trial(
 @pytest.mark.timeout(900)
 def test_both_sweeps_train_as_many_networks(tmp_path: Path) -> None:
     spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=2)
-    mine, other = bench_sweep.ours(spec), bench_sweep.plain(spec)
+    mine, other = ours(spec), plain(spec, half=True)
     # No worker is started anew where a phase ends; a trial an actor, as Tune's own pages have it.
     assert mine.num_workers <= CORES
     assert other.num_workers == len(other.trials)
@@ -121,5 +122,5 @@ def test_runs_are_read_from_mlflows_tables() -> None:
         INSERT INTO latest_metrics VALUES ('a', 'loss', 0.25);
         """
     )
-    (run,) = bench_sweep._runs(connection)
+    (run,) = _runs(connection)
     assert run == {"loss": 0.25, "phase": "search", "began": 1.5, "ended": 2.5}
