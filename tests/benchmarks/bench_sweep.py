@@ -73,7 +73,7 @@ class Plan:
     half: bool = True
 
 
-QUICK = Plan(num_steps=4096, num_trials=4, num_short_trials=8, num_stopped_trials=16, seeds=(0,))
+QUICK = Plan(num_steps=2048, num_trials=4, num_short_trials=8, num_stopped_trials=16, seeds=(0,))
 
 
 def trials_an_hour(

@@ -25,8 +25,10 @@ def readings(gauge: str, value: Callable[[int], float]) -> list[Reading]:
     ("gauge", "value", "is_within"),
     [
         # After the first quarter: 5 to 9 minutes beside 16 to 20.
-        ("server memory", lambda minute: 400.0 + 2.0 * minute, False),
-        ("server memory", lambda minute: 400.0 + 1.0 * minute, True),
+        ("server memory", lambda minute: 400.0 + 1.0 * minute, False),
+        ("server memory", lambda minute: 400.0 + 0.5 * minute, True),
+        ("raylet memory", lambda minute: 40.0 + 0.5 * minute, True),
+        ("raylet memory", lambda minute: 40.0 + 1.0 * minute, False),
         ("server memory", lambda minute: 100.0 if minute < 5 else 400.0, True),
         ("server threads", lambda minute: 6.0 + minute % 3, True),
         ("server threads", lambda minute: 6.0 + minute // 3, False),
