@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-long bench bench-training bench-durability bench-search bench-pages bench-nodes bench-clients bench-start bench-gpu bench-equivalence record chaos damage outages check format clean
+.PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-nodes bench-clients bench-start bench-gpu bench-equivalence record chaos damage outages soak check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,10 +40,13 @@ test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
 test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -m long
 
-bench: bench-training bench-durability bench-search bench-start  ## all benchmarks
+bench: bench-training bench-sweep bench-durability bench-search bench-start  ## all benchmarks
 
 bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
+
+bench-sweep: $(VENV)/.installed  ## whole sweeps beside one written from the libraries' own pages; 20 minutes
+	$(BIN)/python tests/benchmarks/bench_sweep.py
 
 bench-durability: $(VENV)/.installed  ## what it costs that nothing can be lost; runs the quick start twice
 	$(BIN)/python tests/benchmarks/bench_durability.py
@@ -77,6 +80,9 @@ chaos: $(VENV)/.installed  ## kill sweeps 100 times, in every phase and inside w
 
 outages: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## take MLflow away for a minute and restart PostgreSQL, and compare
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python tests/chaos/outages.py
+
+soak: $(VENV)/.installed  ## have a server work off small sweeps for 20 minutes, and see that nothing grows
+	$(BIN)/python tests/chaos/soak.py
 
 damage: $(VENV)/.installed  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
 	$(BIN)/python tests/chaos/damage.py

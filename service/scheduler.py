@@ -23,8 +23,10 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 
 from ray import tune
+from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
+from ray.tune.utils.object_cache import _ObjectCache
 
 from service import stopping
 from service.cohort import Cohort, CohortTraining
@@ -42,6 +44,9 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 # How often a worker says how far it is.
 REPORT_S = 1.0
+# How long workers without a cohort are kept: more than it takes to begin the next phase, and so
+# little that others of the cluster can wait for their processors.
+IDLE_S = 10.0
 # How long the end of a run waits for a ledger that is away, to keep what ended meanwhile.
 LAST_WORDS_S = 15.0
 
@@ -264,6 +269,42 @@ class _StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return stopping.is_asked()
 
 
+class _IdleWorkers(_ObjectCache):  # type: ignore[misc]
+    """Workers without a cohort, all kept for a moment.
+
+    Tune keeps but one and ends the others. Where a phase ends with its last cohort, most of them
+    have nothing to train for a moment: the next phase would start new ones, with seconds of
+    imports each.
+
+    Args:
+        may_keep_one: As Tune has it.
+        clock: Seconds, from anywhere.
+    """
+
+    def __init__(
+        self, may_keep_one: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(may_keep_one)
+        self._clock = clock
+        self._newest_at = 0.0
+
+    def cache_object(self, key: Any, obj: Any) -> bool:
+        """Keep one more; all cohorts ask for the same resources, so that any other can have it."""
+        self._cached_objects[key].append(obj)
+        self._num_cached_objects += 1
+        self._newest_at = self._clock()
+        return True
+
+    def flush_cached_objects(self, force_all: bool = False) -> Iterator[Any]:
+        """Those that are to be ended now: all, or all but one when their time is over."""
+        if not force_all and self._clock() - self._newest_at < IDLE_S:
+            return
+        for workers in self._cached_objects.values():
+            while workers and self._num_cached_objects > (0 if force_all else 1):
+                self._num_cached_objects -= 1
+                yield workers.pop(0)
+
+
 def run(agenda: Agenda, resolved: "Resolved", folder: Path) -> None:
     """Train the agenda's cohorts until it is done or somebody asks for the end.
 
@@ -277,6 +318,7 @@ def run(agenda: Agenda, resolved: "Resolved", folder: Path) -> None:
         CohortRefusedError: If a worker must not train a cohort, which then waits for another.
     """
     survive_out_of_memory()
+    tune_controller._ObjectCache = _IdleWorkers
     searcher = _CohortSearcher(agenda)
     tuner = tune.Tuner(
         tune.with_resources(CohortTrainable, {"cpu": resolved.cpus, "gpu": resolved.gpus}),

@@ -68,6 +68,11 @@ class RayHead:
             )
         wait_until(lambda: is_listening(HOST, ports["dashboard-port"]), self._process, log)
 
+    @property
+    def process(self) -> psutil.Process:
+        """The one that started all others."""
+        return psutil.Process(self._process.pid)
+
     def close(self) -> None:
         """End all of it."""
         self._end()

@@ -15,7 +15,7 @@ import trainers
 from service import stopping
 from service.cohort import Cohort
 from service.errors import CohortRefusedError, LedgerAwayError
-from service.scheduler import CohortTrainable, _CohortSearcher
+from service.scheduler import IDLE_S, CohortTrainable, _CohortSearcher, _IdleWorkers
 from service.storage import Storage
 from service.trials import Result, Trial
 
@@ -245,3 +245,22 @@ def test_nothing_is_handed_out_once_somebody_asked_for_the_end(
         assert _CohortSearcher(agenda).suggest("a") == Searcher.FINISHED
     with stopping.listening("s"):
         assert _CohortSearcher(agenda).suggest("a") == make_cohort()
+
+
+def test_workers_between_two_phases_are_kept_for_a_moment() -> None:
+    now = [100.0]
+    idle = _IdleWorkers(clock=lambda: now[0])
+    for worker in "abc":
+        assert idle.cache_object("one cpu", worker)
+    now[0] += IDLE_S - 1.0
+    assert list(idle.flush_cached_objects()) == []
+    # The next phase takes one; another comes back.
+    assert idle.pop_cached_object("one cpu") == "a"
+    assert idle.cache_object("one cpu", "a")
+    now[0] += IDLE_S - 1.0
+    assert list(idle.flush_cached_objects()) == []
+    now[0] += 1.0
+    # Tune's own way from here on: all but one.
+    assert list(idle.flush_cached_objects()) == ["b", "c"]
+    assert idle.num_cached_objects == 1
+    assert list(idle.flush_cached_objects(force_all=True)) == ["a"]

@@ -115,3 +115,16 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def monosweep(environment: Path) -> Callable[..., Said]:
     """``monosweep("status", "tiny")``, in this process; a traceback fails the test."""
     return lambda *words: called(*words, environment=dict(os.environ))
+
+
+@pytest.fixture
+def at_server(
+    running: RunningServer, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """``at_server("ada")``: from now on the user is she, and usually asks the server."""
+
+    def become(name: str) -> None:
+        monkeypatch.setenv("MONOSWEEP_SERVER", running.url)
+        monkeypatch.setenv("MONOSWEEP_TOKEN", running.tokens[name])
+
+    return become

@@ -1,0 +1,99 @@
+"""One feature decoder, trained as a user of PyTorch would: autograd, Adam, one model at a time.
+
+What may be chosen is chosen for speed: the fused optimiser, products in bfloat16 where the
+processor has them (``torch.autocast``), one draw of random numbers for presence and value, metrics
+of the trained network alone.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from machine_limit import Sizes
+from torch import Tensor
+
+DENSITY = 1 / 64
+LEARNING_RATE = 0.01
+HALF_PERIOD = 512
+HELD_OUT = 8192
+MONOSEMANTIC_ABOVE = 0.999
+# How often the loss is reported on the way: the quarters of a training.
+NUM_REPORTS = 4
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one network is trained with.
+
+    Attributes:
+        sizes: The task's sizes, the network's and the batch's.
+        num_steps: Steps.
+        seed: Of the projection, the network and the samples.
+        initial_bias: Mean of the biases at first.
+        bias_decay: In the first half every step ends with ``bias *= 1 - bias_decay * rate``.
+    """
+
+    sizes: Sizes
+    num_steps: int
+    seed: int
+    initial_bias: float = 0.0
+    bias_decay: float = 0.0
+
+
+def features(num_samples: int, num_features: int) -> Tensor:
+    """Sparse features, each there with its density and then even in (0, 1). ``[B, N]``."""
+    drawn = torch.rand(num_samples, num_features)
+    return torch.where(drawn < DENSITY, drawn / DENSITY, 0.0)
+
+
+def train(training: Training, *, half: bool) -> Iterator[dict[str, Any]]:
+    """Train a network; each item is what is reported, the last one with the end's metrics.
+
+    Args:
+        training: What with.
+        half: Whether to multiply in bfloat16.
+    """
+    sizes, num_steps = training.sizes, training.num_steps
+    torch.manual_seed(training.seed)
+    gaussian = torch.randn(sizes.num_features, sizes.num_inputs)
+    left = torch.linalg.svd(gaussian, full_matrices=False).U
+    projection = left / left.norm(dim=1, keepdim=True)
+    encoder = torch.nn.Linear(sizes.num_inputs, sizes.num_neurons)
+    decoder = torch.nn.Linear(sizes.num_neurons, sizes.num_features, bias=False)
+    model = torch.nn.Sequential(encoder, torch.nn.ReLU(), decoder)
+    with torch.no_grad():
+        encoder.bias += training.initial_bias
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: (1 + math.cos(math.pi * step / HALF_PERIOD)) / 2
+    )
+    for step in range(1, num_steps + 1):
+        wanted = features(sizes.batch_size, sizes.num_features)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = (model(wanted @ projection) - wanted).square().sum(dim=1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if training.bias_decay and step <= num_steps // 2:
+            with torch.no_grad():
+                encoder.bias *= 1 - training.bias_decay * optimizer.param_groups[0]["lr"]
+        schedule.step()
+        if step == num_steps:
+            yield {"training_loss": loss.item(), **_evaluated(model, projection)}
+        elif step % max(num_steps // NUM_REPORTS, 1) == 0:
+            yield {"training_loss": loss.item()}
+
+
+@torch.no_grad()
+def _evaluated(model: torch.nn.Sequential, projection: Tensor) -> dict[str, float]:
+    """The loss on samples held out, and the neurons that answer to one feature only over N."""
+    num_features = len(projection)
+    wanted = features(HELD_OUT, num_features)
+    loss = (model(wanted @ projection) - wanted).square().sum(dim=1).mean()
+    # Each feature alone; [N, k].
+    answers = model[:2](projection)
+    concentration = answers.amax(dim=0) / (1e-10 + answers.sum(dim=0))
+    monosemantic = int((concentration > MONOSEMANTIC_ABOVE).sum())
+    return {"loss": loss.item(), "monosemantic_per_feature": monosemantic / num_features}
