@@ -16,7 +16,7 @@ def tell(writer: Writer, objective: Objective, trial: Trial, result: Result) -> 
         trial: The trial, as it was before it ended or since.
         result: What came of it.
     """
-    writer.tell(trial.phase, trial.number, _told(objective, trial, result))
+    writer.tell(trial.phase, trial.number, told(objective, trial, result))
 
 
 def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial]) -> None:
@@ -32,14 +32,15 @@ def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial])
     """
     writer.tell_missing(
         {
-            trial.trial_id: _told(objective, trial, trial.result)
+            trial.trial_id: told(objective, trial, trial.result)
             for trial in trials
             if trial.result is not None
         }
     )
 
 
-def _told(objective: Objective, trial: Trial, result: Result) -> Told:
+def told(objective: Objective, trial: Trial, result: Result) -> Told:
+    """What Optuna is to be told of a trial; see ``tell``."""
     match trial.phase:
         case "baseline":
             loss = result.metrics.get("loss")
