@@ -26,10 +26,10 @@ from service.tracking.runs import (
     STANDING_TAG,
     SUMMARY_TAG,
     TRIAL_TAG,
-    all_runs,
     by_trial,
     doubled,
     experiment_name,
+    our_runs,
 )
 from service.tracking.views import views
 from service.trials import Trial
@@ -109,14 +109,10 @@ class Projection:
         return self._facts.objective
 
     def trial_ids(self) -> set[str]:
-        """The trials that have a whole run: it is ended once all of it is there."""
-        found = {
-            run.data.tags[TRIAL_TAG]: run.info.status
-            for run in all_runs(self._client, self.experiment_id)
-            if TRIAL_TAG in run.data.tags
-        }
-        self._may_have_run = set(found)
-        return {trial_id for trial_id, status in found.items() if status != "RUNNING"}
+        """The trials that have a whole run, and ``summary``: ended once all of it is there."""
+        found = our_runs(self._client, self.experiment_id)
+        self._may_have_run = {run.what for run in found}
+        return {run.what for run in found if run.is_ended}
 
     def remove_doubles(self, kept: Collection[str | None]) -> None:
         """Delete all runs of a trial, or of the summary, but one.
@@ -126,7 +122,7 @@ class Projection:
         Args:
             kept: Ids of runs that the ledger names.
         """
-        runs = by_trial(all_runs(self._client, self.experiment_id))
+        runs = by_trial(our_runs(self._client, self.experiment_id))
         for run_id in doubled(runs, kept):
             self._client.delete_run(run_id)
 

@@ -32,7 +32,7 @@ from service.home import Home
 from service.ledger import Ledger, Writer, held
 from service.machine import versions
 from service.tracking import Facts, Projection, Tracking
-from service.tracking.runs import TRIAL_TAG, all_runs, experiment_name
+from service.tracking.runs import experiment_name, our_runs
 from service.trials import Trial
 
 NUM_TRIALS = 1000
@@ -128,9 +128,9 @@ def runs(tracking_uri: str) -> tuple[int, int]:
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name(experiment_name("large"))
     ended = [
-        run.data.tags[TRIAL_TAG]
-        for run in all_runs(client, experiment.experiment_id)
-        if TRIAL_TAG in run.data.tags and run.info.status != "RUNNING"
+        run.what
+        for run in our_runs(client, experiment.experiment_id)
+        if run.is_ended and run.what != "summary"
     ]
     return len(set(ended)), len(ended) - len(set(ended))
 
