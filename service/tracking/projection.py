@@ -167,7 +167,8 @@ class Projection:
         """
         assert trial.result is not None
         result = trial.result
-        run = self._run_of(trial)
+        tags = trial_run.tags(trial, self._facts, self.experiment_id)
+        run, has_tags = self._run_of(trial, tags)
         run_id = str(run.info.run_id)
         # A run that was made anew, since somebody deleted it, has to be told again.
         (self._standings or {}).pop(trial.trial_id, None)
@@ -182,7 +183,7 @@ class Projection:
             run_id,
             metrics=metrics[:num_first],
             params=params,
-            tags=_run_tags(trial_run.tags(trial, self._facts, self.experiment_id)),
+            tags=[] if has_tags else _run_tags(tags),
         )
         for start in range(num_first, len(metrics), METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
@@ -334,17 +335,18 @@ class Projection:
             return found
         return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
 
-    def _run_of(self, trial: Trial) -> Run:
-        """The trial's run, which is looked for only if there can be one."""
+    def _run_of(self, trial: Trial, tags: Mapping[str, str]) -> tuple[Run, bool]:
+        """The trial's run, looked for only if there can be one; whether it has its tags already."""
         name = run_name(trial, self._facts)
         experiment_id = self.experiment_id
         if self._may_have_run is None or trial.trial_id in self._may_have_run:
-            return self._run(TRIAL_TAG, trial.trial_id, name)
+            return self._run(TRIAL_TAG, trial.trial_id, name), False
         # Also if it is made and not heard of.
         self._may_have_run.add(trial.trial_id)
-        return self._client.create_run(
-            experiment_id, tags={TRIAL_TAG: trial.trial_id}, run_name=name
+        made = self._client.create_run(
+            experiment_id, tags={TRIAL_TAG: trial.trial_id, **tags}, run_name=name
         )
+        return made, True
 
     def _find(self, tag: str, value: str) -> Run | None:
         found = self._client.search_runs(
