@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-nodes bench-clients bench-start bench-gpu bench-equivalence record chaos damage outages soak check format clean
+.PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-gpu bench-equivalence record chaos damage outages soak check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
 test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -m long
 
-bench: bench-training bench-sweep bench-durability bench-search bench-start  ## all benchmarks
+bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-start  ## all benchmarks
 
 bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
@@ -59,6 +59,12 @@ record: $(VENV)/.installed  ## train what is missing of the recorded trainings (
 
 bench-pages: $(VENV)/.installed  ## how long pages of 5,000 trials take to open; needs Chromium
 	$(BIN)/python tests/benchmarks/bench_pages.py
+
+bench-tracking: $(VENV)/.installed  ## how many trials a second MLflow is told, and what its lag costs the driver
+	$(BIN)/python tests/benchmarks/bench_tracking.py
+
+bench-large: $(VENV)/.installed  ## how long commands take that read a sweep of 10,000 trials
+	$(BIN)/python tests/benchmarks/bench_large.py
 
 bench-nodes: $(VENV)/.installed  ## what a second node brings, and how many workers one driver serves
 	$(BIN)/python tests/benchmarks/bench_nodes.py

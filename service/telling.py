@@ -15,7 +15,7 @@ def tell(writer: Writer, objective: Objective, ended: Iterable[tuple[Trial, Resu
         objective: What the search is after.
         ended: Each trial, as it was before it ended or since, and what came of it.
     """
-    writer.tell({trial.trial_id: _told(objective, trial, result) for trial, result in ended})
+    writer.tell({trial.trial_id: told(objective, trial, result) for trial, result in ended})
 
 
 def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial]) -> None:
@@ -31,14 +31,15 @@ def tell_recorded(writer: Writer, objective: Objective, trials: Iterable[Trial])
     """
     writer.tell_missing(
         {
-            trial.trial_id: _told(objective, trial, trial.result)
+            trial.trial_id: told(objective, trial, trial.result)
             for trial in trials
             if trial.result is not None
         }
     )
 
 
-def _told(objective: Objective, trial: Trial, result: Result) -> Told:
+def told(objective: Objective, trial: Trial, result: Result) -> Told:
+    """What Optuna is to be told of a trial; see ``tell``."""
     match trial.phase:
         case "baseline":
             loss = result.metrics.get("loss")

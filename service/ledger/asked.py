@@ -76,10 +76,12 @@ def asked(connection: Connection, sweep: str, phases: Sequence[Phase] = PHASES) 
     found: dict[str, Asked] = {}
     for phase in phases:
         with _naming(sweep, phase):
-            trials = sorted(_of_study(connection, sweep, phase), key=lambda trial: trial.number)
-        if [trial.number for trial in trials] != list(range(len(trials))):
+            rows = sorted(_of_study(connection, sweep, phase), key=lambda row: row[0].number)
+        if [trial.number for trial, _ in rows] != list(range(len(rows))):
             raise changed(f"the numbers of {phase}'s trials")
-        found |= {f"{phase}/{trial.number}": trial for trial in trials}
+        for trial, expected in rows:
+            _check(trial, expected)
+            found[f"{phase}/{trial.number}"] = trial
     return found
 
 
@@ -100,7 +102,10 @@ def told(connection: Connection, sweep: str) -> dict[str, Told]:
     return found
 
 
-def _of_study(connection: Connection, sweep: str, phase: Phase) -> Iterator[Asked]:
+def _of_study(
+    connection: Connection, sweep: str, phase: Phase
+) -> Iterator[tuple[Asked, str | None]]:
+    """Each trial, and the checksum that it was written with."""
     params: dict[int, dict[str, float | int | str]] = defaultdict(dict)
     columns = (_params.c.param_name, _params.c.param_value, _params.c.distribution_json)
     rows = connection.execute(_rows_of(_params, sweep, phase, *columns).order_by("param_id"))
@@ -110,8 +115,8 @@ def _of_study(connection: Connection, sweep: str, phase: Phase) -> Iterator[Aske
     for trial_id, number, state in connection.execute(_trials_of(sweep, phase)):
         written = attrs[trial_id]
         expected = written.pop(COLUMN, None)
-        _check(phase, number, params[trial_id], written, expected)
-        yield Asked(phase, number, params[trial_id], written, TrialState[state].is_finished())
+        is_told = TrialState[state].is_finished()
+        yield Asked(phase, number, params[trial_id], written, is_told), expected
 
 
 def _told_of_study(connection: Connection, sweep: str, phase: Phase) -> Iterator[tuple[str, Told]]:
@@ -182,13 +187,7 @@ def _naming(sweep: str, phase: Phase) -> Iterator[None]:
         raise changed(f"trials of the study {name} ({error!r})") from error
 
 
-def _check(
-    phase: Phase,
-    number: int,
-    params: Mapping[str, Any],
-    attrs: Mapping[str, Any],
-    expected: str | None,
-) -> None:
+def _check(trial: Asked, expected: str | None) -> None:
     """Make sure that a trial is what was created.
 
     Its cohort is left out, which a split changes. Trials of the first versions have no checksum.
@@ -196,8 +195,9 @@ def _check(
     Raises:
         LedgerError: If it is not.
     """
+    phase, number, attrs = trial.phase, trial.number, trial.attrs
     kept = {name: value for name, value in attrs.items() if name != "cohort_id"}
-    content = {"phase": phase, "number": number, "params": params, **kept}
+    content = {"phase": phase, "number": number, "params": trial.params, **kept}
     if (
         not str(attrs.get("cohort_id")).startswith(f"{phase}-")
         or not {"settings", "seeds", "role"} <= attrs.keys()

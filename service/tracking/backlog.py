@@ -49,6 +49,10 @@ logger = logging.getLogger("monosweep")
 class Tracking(Watcher):
     """Projects a sweep from a thread of its own, as one of its watchers.
 
+    The driver's thread only puts trials into a queue. However far MLflow lags, the queue holds no
+    more than the driver holds anyway: curves are read when their trial's turn comes, one cohort's
+    at a time.
+
     Entered before there is a worker, it does nothing until one is at work or something has ended:
     MLflow takes seconds of a processor to import and to make its database, and no training is to
     wait for that. On exit it finishes what is queued, as long as MLflow takes it. A trial whose run
@@ -77,6 +81,8 @@ class Tracking(Watcher):
         # Of the thread alone: trials that have ended, and the best of them.
         self._ended: dict[str, Trial] = {}
         self._best: Trial | None = None
+        # Of the cohort that was projected last, by their path: one's trials come one by one.
+        self._cohorts_curves: tuple[str, pa.Table] | None = None
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._may_begin = threading.Event()
@@ -292,11 +298,14 @@ class Tracking(Watcher):
         if path is None:
             return None
         try:
-            table = self._storage.read_table(path)
+            if self._cohorts_curves is None or self._cohorts_curves[0] != path:
+                self._cohorts_curves = (path, self._storage.read_table(path))
         except (FileNotFoundError, StorageError) as error:
             logger.warning("the curves of %s cannot be read: %s", trial.trial_id, error)
             return None
         except OSError as error:
             raise StorageAwayError(f"the storage does not answer: {error}.") from error
         # The curves of a trial that was not trained are those of the one that it is the same as.
-        return table.filter(pc.field("trial_id") == (trial.same_as or trial.trial_id))
+        return self._cohorts_curves[1].filter(
+            pc.field("trial_id") == (trial.same_as or trial.trial_id)
+        )

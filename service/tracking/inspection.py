@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mlflow import MlflowClient
 
 from service.tracking.removal import answering, is_there
-from service.tracking.runs import all_runs, by_trial, experiment_name
+from service.tracking.runs import by_trial, experiment_name, our_runs
 from service.tracking.views import FIRST_VIEW, link, tag_of
 
 
@@ -38,8 +38,8 @@ def look(tracking_uri: str, sweep: str) -> Shown:
         experiment = client.get_experiment_by_name(experiment_name(sweep))
         if experiment is None or experiment.lifecycle_stage == "deleted":
             return Shown(is_there=False)
-        found = all_runs(client, experiment.experiment_id)
-    unended = frozenset(run.info.run_id for run in found if run.info.status == "RUNNING")
+        found = our_runs(client, experiment.experiment_id)
+    unended = frozenset(run.run_id for run in found if not run.is_ended)
     return Shown(is_there=True, runs=by_trial(found), unended=unended)
 
 

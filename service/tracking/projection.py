@@ -18,7 +18,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from service.objective import Objective
 from service.tracking import network_file, registry, summary, trial_run
-from service.tracking.database import analyze, make_database
+from service.tracking.database import analyze, make_database, spare_the_disk
 from service.tracking.descriptions import NOTE, of_experiment, of_summary
 from service.tracking.facts import Facts
 from service.tracking.names import run_name
@@ -26,10 +26,10 @@ from service.tracking.runs import (
     STANDING_TAG,
     SUMMARY_TAG,
     TRIAL_TAG,
-    all_runs,
     by_trial,
     doubled,
     experiment_name,
+    our_runs,
 )
 from service.tracking.views import views
 from service.trials import Trial
@@ -45,8 +45,9 @@ SHOWN_TAG = "monosweep.shown"
 # Opens the experiment on runs and charts; without it MLflow shows pages for language models.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
-# MLflow's own limit for one call.
+# MLflow's own limits for one call; the first is also that of metrics, params and tags together.
 METRICS_A_CALL = 1000
+MAX_TAGS = 100
 
 
 class Projection:
@@ -73,6 +74,8 @@ class Projection:
         self._sweep = facts.spec.name
         self._found_experiment: str | None = None
         self._standings: dict[str, str] | None = None
+        # Trials that may have a run; None while nobody looked. Nobody else makes any.
+        self._may_have_run: set[str] | None = None
 
     @property
     def _client(self) -> MlflowClient:
@@ -81,6 +84,9 @@ class Projection:
                 path = Path(self._tracking_uri.removeprefix(SQLITE))
                 make_database(path, self._artifacts)
             self._found_client = MlflowClient(tracking_uri=self._tracking_uri)
+            store = self._found_client._tracking_client.store
+            if isinstance(store, SqlAlchemyStore):
+                spare_the_disk(store.engine)
         return self._found_client
 
     def forget(self) -> None:
@@ -95,6 +101,7 @@ class Projection:
         self._found_client = None
         self._found_experiment = None
         self._standings = None
+        self._may_have_run = None
 
     @property
     def objective(self) -> Objective:
@@ -102,12 +109,10 @@ class Projection:
         return self._facts.objective
 
     def trial_ids(self) -> set[str]:
-        """The trials that have a whole run: it is ended once all of it is there."""
-        return {
-            run.data.tags[TRIAL_TAG]
-            for run in all_runs(self._client, self.experiment_id)
-            if TRIAL_TAG in run.data.tags and run.info.status != "RUNNING"
-        }
+        """The trials that have a whole run, and ``summary``: ended once all of it is there."""
+        found = our_runs(self._client, self.experiment_id)
+        self._may_have_run = {run.what for run in found}
+        return {run.what for run in found if run.is_ended}
 
     def remove_doubles(self, kept: Collection[str | None]) -> None:
         """Delete all runs of a trial, or of the summary, but one.
@@ -117,7 +122,7 @@ class Projection:
         Args:
             kept: Ids of runs that the ledger names.
         """
-        runs = by_trial(all_runs(self._client, self.experiment_id))
+        runs = by_trial(our_runs(self._client, self.experiment_id))
         for run_id in doubled(runs, kept):
             self._client.delete_run(run_id)
 
@@ -134,6 +139,7 @@ class Projection:
                 location = (self._artifacts / self._sweep).as_uri() if self._artifacts else None
                 made = self._client.create_experiment(name, location, tags=_EXPERIMENT_TAGS)
                 experiment = self._client.get_experiment(made)
+                self._may_have_run = set()
             elif experiment.lifecycle_stage == "deleted":
                 self._client.restore_experiment(experiment.experiment_id)
             found = str(experiment.experiment_id)
@@ -161,20 +167,26 @@ class Projection:
         """
         assert trial.result is not None
         result = trial.result
-        run = self._run(TRIAL_TAG, trial.trial_id, run_name(trial, self._facts))
+        tags = trial_run.tags(trial, self._facts, self.experiment_id)
+        run, has_tags = self._run_of(trial, tags)
         run_id = str(run.info.run_id)
         # A run that was made anew, since somebody deleted it, has to be told again.
         (self._standings or {}).pop(trial.trial_id, None)
         at = run.info.start_time
+        params = [
+            Param(name, str(value)) for name, value in trial_run.params(trial, self._facts).items()
+        ]
         metrics = trial_run.metrics(trial, curves, self._facts, at)
-        for start in range(0, len(metrics), METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
-        params = trial_run.params(trial, self._facts)
+        # Most curves, and all else, fit into one call: every one is several commits of MLflow's.
+        num_first = METRICS_A_CALL - len(params) - MAX_TAGS
         self._client.log_batch(
             run_id,
-            params=[Param(name, str(value)) for name, value in params.items()],
-            tags=_run_tags(trial_run.tags(trial, self._facts, self.experiment_id)),
+            metrics=metrics[:num_first],
+            params=params,
+            tags=[] if has_tags else _run_tags(tags),
         )
+        for start in range(num_first, len(metrics), METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
         self._client.set_terminated(
             run_id,
             "FAILED" if result.state == "failed" else "FINISHED",
@@ -322,6 +334,19 @@ class Projection:
         if found is not None:
             return found
         return self._client.create_run(self.experiment_id, tags={tag: value}, run_name=name)
+
+    def _run_of(self, trial: Trial, tags: Mapping[str, str]) -> tuple[Run, bool]:
+        """The trial's run, looked for only if there can be one; whether it has its tags already."""
+        name = run_name(trial, self._facts)
+        experiment_id = self.experiment_id
+        if self._may_have_run is None or trial.trial_id in self._may_have_run:
+            return self._run(TRIAL_TAG, trial.trial_id, name), False
+        # Also if it is made and not heard of.
+        self._may_have_run.add(trial.trial_id)
+        made = self._client.create_run(
+            experiment_id, tags={TRIAL_TAG: trial.trial_id, **tags}, run_name=name
+        )
+        return made, True
 
     def _find(self, tag: str, value: str) -> Run | None:
         found = self._client.search_runs(

@@ -31,6 +31,7 @@ from service.objective import objective_of
 from service.search import distributions
 from service.spec import Spec, parse_spec
 from service.storage import Storage
+from service.telling import told
 from service.trials import PHASES, Result, Trial
 from service.verdict import verdict, with_end
 from trainers.names import METRICS
@@ -322,7 +323,8 @@ def _write_optunas(session: Session, spec: Spec, study_id: int, trials: Sequence
             for trial_id, trial in numbered
         ],
     )
-    params, attrs, values = [], [], []
+    params, attrs, constraints, values = [], [], [], []
+    objective = objective_of(spec)
     for trial_id, trial in numbered:
         for name in trial.varied:
             params.append(
@@ -353,19 +355,25 @@ def _write_optunas(session: Session, spec: Spec, study_id: int, trials: Sequence
             {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
             for key, value in known.items()
         ]
-        if trial.state == "complete":
-            assert trial.result is not None
-            values.append(
-                {
-                    "trial_id": trial_id,
-                    "objective": 0,
-                    "value": trial.result.metrics["monosemantic_per_feature"],
-                    "value_type": models.TrialValueModel.TrialValueType.FINITE,
-                }
-            )
+        assert trial.result is not None
+        known_to_optuna = told(objective, trial, trial.result)
+        constraints += [
+            {"trial_id": trial_id, "key": f"constraints:{name}", "value_json": json.dumps(value)}
+            for name, value in known_to_optuna.constraints.items()
+        ]
+        values += [
+            {
+                "trial_id": trial_id,
+                "objective": place,
+                "value": value,
+                "value_type": models.TrialValueModel.TrialValueType.FINITE,
+            }
+            for place, value in enumerate(known_to_optuna.values or ())
+        ]
     for model, rows in (
         (models.TrialParamModel, params),
         (models.TrialUserAttributeModel, attrs),
+        (models.TrialSystemAttributeModel, constraints),
         (models.TrialValueModel, values),
     ):
         if rows:

@@ -236,10 +236,33 @@ def test_a_run_cut_short_is_completed(
     one = projection()
     started = client.create_run(one.experiment_id, tags={"monosweep.trial": "search/0"})
     client.log_metric(started.info.run_id, "loss", 5.0, started.info.start_time, 1)
-    assert one.project_trial(searched, CURVES) == started.info.run_id
+    assert projection().project_trial(searched, CURVES) == started.info.run_id
     run = runs()["search/0"]
     assert points(client, run, "loss") == [(1, 5.0), (2, 2.5)]
     assert run.info.status == "FINISHED"
+
+
+def test_a_run_that_was_made_and_not_heard_of_is_looked_for(
+    client: MlflowClient,
+    projection: Any,
+    runs: Any,
+    searched: Trial,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = projection()
+    assert one.trial_ids() == set()  # it need look for none of its own
+    create_run = MlflowClient.create_run
+
+    def unheard(self: MlflowClient, *args: Any, **kwargs: Any) -> Run:
+        create_run(self, *args, **kwargs)
+        raise MlflowException("the connection was closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_run", unheard)
+        with pytest.raises(MlflowException, match="closed"):
+            one.project_trial(searched, CURVES)
+    one.project_trial(searched, CURVES)
+    assert points(client, runs()["search/0"], "loss") == [(1, 5.0), (2, 2.5)]
 
 
 def test_curves_longer_than_a_call_are_projected_whole(
