@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.dispatch.stages import Stage
 from service.ledger.tokens import Role
+from service.simple_word import PATTERN
 from service.trials import Phase, State
 
 MAX_PAGE = 200
@@ -14,7 +15,7 @@ MOST_PRIORITY = 100
 
 Name = Annotated[
     str,
-    Field(description="A sweep's name.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"),
+    Field(description="A sweep's name.", pattern=PATTERN),
 ]
 NumTrials = Annotated[int, Field(ge=1, le=10**6, strict=True)]
 

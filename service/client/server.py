@@ -1,6 +1,5 @@
 """The sweeps of a server."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ from service.client.files import write_whole
 from service.errors import ServerAwayError, UserError
 from service.outages import Outage
 from service.place import Answer, Extent, Json
+from service.simple_word import SIMPLE_WORD, is_simple_word
 from service.spec import Spec
 from service.spec.yaml_values import clipped
 from service.stage_view import stage_of
@@ -23,7 +23,6 @@ TABLES = ("trials", "curves", "neurons")
 # How long a server that is away, or has no room, is asked again for a new sweep.
 PATIENCE_S = 60.0
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REST_S = 0.5
 _PARQUET = "application/vnd.apache.parquet"
 _PER_PAGE = 100
@@ -217,9 +216,8 @@ def _place(name: str) -> str:
     Raises:
         UserError: If no sweep has such a name, which might mean another path.
     """
-    if not _NAME.fullmatch(name):
+    if not is_simple_word(name):
         raise UserError(
-            "a sweep's name must be a simple word: letters, digits, - and _, at most 64 of them, "
-            f"found {clipped(name)}. See all sweeps with: monosweep status"
+            f"a sweep's name must be {SIMPLE_WORD}, found {clipped(name)}. See all sweeps with: monosweep status"
         )
     return f"sweeps/{name}"

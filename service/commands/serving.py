@@ -1,7 +1,6 @@
 """The commands of a server: serve, and token create, revoke and list."""
 
 import os
-import re
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from service.commands.terminal import JsonOption, err, home_here, ledger_here, out, print_json
 from service.errors import UserError
+from service.simple_word import SIMPLE_WORD, is_simple_word
 
 if TYPE_CHECKING:
     from service.ledger import Ledger
@@ -23,8 +23,6 @@ token = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def serve(
@@ -96,10 +94,9 @@ def create_token(
     """Make a token, and print it alone: it is kept nowhere, and shown never again."""
     from service.ledger import tokens
 
-    if not _NAME.fullmatch(name):
+    if not is_simple_word(name):
         raise UserError(
-            "a token's name must be a simple word: letters, digits, - and _, a letter or digit "
-            f"first, at most 64 of them, found {name!r}. Give another: --name"
+            f"a token's name must be {SIMPLE_WORD}, found {name!r}. Give another: --name"
         )
     known = next((each for each in tokens.ROLES if each == role), None)
     if known is None:

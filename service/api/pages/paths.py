@@ -29,6 +29,9 @@ def after_login(wanted: str) -> str:
     Browsers take more than ``//host`` for another host: a backslash, or a tab in between.
     """
     is_plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted
-    parts = urlsplit(wanted) if is_plain and not wanted.startswith("//") else urlsplit("")
+    try:
+        parts = urlsplit(wanted if is_plain and not wanted.startswith("//") else "")
+    except ValueError:
+        return HOME
     is_ours = not parts.scheme and not parts.netloc and is_page(parts.path)
     return wanted if is_ours and not is_open_page(parts.path) else HOME

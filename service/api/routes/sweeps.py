@@ -23,6 +23,7 @@ from service.api.problems import answers
 from service.dispatch.stages import Stage
 from service.errors import UserError
 from service.recorded import verdict_of
+from service.simple_word import PATTERN
 from service.verdict import Json
 
 viewer_router = APIRouter(
@@ -33,7 +34,7 @@ submitter_router = APIRouter(
 )
 
 NameParameter = Annotated[
-    str, Path(description="A sweep's name.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    str, Path(description="A sweep's name.", pattern=PATTERN)
 ]
 AfterParameter = Annotated[
     str | None, Query(max_length=128, description="What `next` was on the page before.")

@@ -1,5 +1,6 @@
 """Who gets in to the pages, how it is remembered, and what other sites cannot do."""
 
+import html
 from collections.abc import Callable
 from http.cookies import SimpleCookie
 from typing import Any
@@ -183,11 +184,42 @@ def test_our_own_forms_are_taken_from_browsers_old_and_new(
         "/login?next=/login",
         "/sweeps/../v1\n",
         "///evil.example/sweeps/",
+        "http://[",
         "",
     ],
 )
 def test_a_login_leads_nowhere_but_to_our_pages(wanted: str) -> None:
     assert after_login(wanted) == "/"
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://[::1", "http://]", "http://a[b]"])
+def test_what_is_no_address_is_refused_and_breaks_nothing(
+    stranger: Any, local: Any, address: str
+) -> None:
+    assert stranger.get("/login", params={"next": address}).status_code == 200
+    for client in (stranger, local):
+        del client.headers["Sec-Fetch-Site"]
+        answer = client.post("/login", data={"token": "x"}, headers={"Origin": address})
+        assert answer.status_code == 403
+    answer = local.get("/v1/sweeps", headers={"Host": address.removeprefix("http://")})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("char", ["\0", "\x1b", "\x7f"])
+def test_no_control_character_of_a_form_reaches_the_ledger(
+    ada: Any, stranger: Any, ledger: Ledger, tiny_text: str, char: str
+) -> None:
+    forms = {
+        "token": (stranger, "/login", {"token": f"monosweep_{char}_y"}),
+        "key": (ada, "/submit", {"spec": tiny_text, "key": f"a{char}b"}),
+        "spec": (ada, "/submit", {"spec": f"{tiny_text}# {char}"}),
+        char: (ada, "/submit", {"spec": tiny_text, char: "a"}),
+    }
+    for field, (client, path, form) in forms.items():
+        answer = client.post(path, data=form)
+        assert answer.status_code == 422
+        assert f"found another in {field!a}" in html.unescape(answer.text)
+    assert ledger.names() == []
 
 
 @pytest.mark.parametrize("wanted", ["/", "/submit", "/sweeps/tiny", "/?stage=failed&owner=ada"])
