@@ -92,6 +92,14 @@ def test_each_container_has_the_secrets_it_needs_and_no_other(compose: dict[str,
     assert {name: set(one["secrets"]) for name, one in services(compose).items()} == SECRETS
 
 
+def test_the_servers_pages_link_to_mlflows(compose: dict[str, Any], folder: Path) -> None:
+    named = services(compose)
+    host = "https://${MONOSWEEP_HOST:-localhost}"
+    assert named["server"]["environment"]["MONOSWEEP_MLFLOW_PAGES"] == f"{host}/mlflow/"
+    assert f"--cors-allowed-origins {host}" in named["mlflow"]["command"][-1]
+    assert "handle_path /mlflow/*" in (folder / "compose" / "Caddyfile").read_text()
+
+
 def test_what_a_container_reads_is_given_to_it(compose: dict[str, Any]) -> None:
     for name, one in services(compose).items():
         said = json.dumps([one.get("command"), one.get("environment")])

@@ -33,9 +33,7 @@ submitter_router = APIRouter(
     prefix="/v1/sweeps", route_class=SubmitterRoute, tags=["sweeps"], responses=answers(403)
 )
 
-NameParameter = Annotated[
-    str, Path(description="A sweep's name.", pattern=PATTERN)
-]
+NameParameter = Annotated[str, Path(description="A sweep's name.", pattern=PATTERN)]
 AfterParameter = Annotated[
     str | None, Query(max_length=128, description="What `next` was on the page before.")
 ]

@@ -116,6 +116,20 @@ def test_a_revoked_token_ends_the_session_at_the_next_request(ada: Any, ledger: 
     assert ada.get("/").headers["location"] == "/login"
 
 
+def test_a_proxy_is_told_who_has_a_session_however_much_is_asked_for_at_once(
+    ada: Any, stranger: Any, ledger: Ledger
+) -> None:
+    backing = ada.app.state.backing
+    backing.calls["ada"] = backing.limits.calls_at_work
+    answer = ada.get("/session")
+    assert (answer.status_code, answer.content) == (204, b"")
+    # A browser that the proxy shows this to logs in, and finds the way from the first page.
+    led = stranger.get("/session", headers={"X-Forwarded-Uri": "/mlflow/"})
+    assert (led.status_code, led.headers["location"]) == (303, "/login")
+    tokens.revoke(ledger.engine, "ada")
+    assert ada.get("/session").status_code == 303
+
+
 def test_who_logs_out_is_out_also_with_the_old_cookie(ada: Any) -> None:
     old = ada.cookies[NAME]
     answer = ada.post("/logout")
@@ -182,6 +196,7 @@ def test_our_own_forms_are_taken_from_browsers_old_and_new(
         "javascript:alert(1)",
         "/v1/sweeps",
         "/login?next=/login",
+        "/session",
         "/sweeps/../v1\n",
         "///evil.example/sweeps/",
         "http://[",
