@@ -218,6 +218,7 @@ def _place(name: str) -> str:
     """
     if not is_simple_word(name):
         raise UserError(
-            f"a sweep's name must be {SIMPLE_WORD}, found {clipped(name)}. See all sweeps with: monosweep status"
+            f"a sweep's name must be {SIMPLE_WORD}, found {clipped(name)}. See all sweeps with: "
+            "monosweep status"
         )
     return f"sweeps/{name}"

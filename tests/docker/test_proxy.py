@@ -6,12 +6,11 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import create_connection, create_server
+from socket import create_server
 
 import httpx
 import pytest
@@ -49,7 +48,7 @@ class MLflow(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(said)
 
-    do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _say
+    do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _say  # noqa: N815  (http.server's names)
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -94,23 +93,13 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
             env={"HOME": str(path.parent)},
         )
         try:
-            _wait_for(port)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            # Until it listens.
+            patient = httpx.HTTPTransport(retries=8)
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=patient) as client:
                 yield client
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        try:
-            create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    raise AssertionError("the proxy does not listen")
 
 
 @pytest.mark.parametrize("shown", [SESSION, TOKEN], ids=["a session", "a token"])
