@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def test_only_the_proxys_network_leads_outside(compose: dict[str, Any]) -> None:
 def test_who_cannot_reach_whom(one: str, other: str, compose: dict[str, Any]) -> None:
     named = services(compose)
     assert not set(named[one]["networks"]) & set(named[other]["networks"])
+
+
+def test_the_server_believes_the_proxy_alone_about_callers(compose: dict[str, Any]) -> None:
+    def given(text: str) -> str:
+        return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)
+
+    named = services(compose)
+    believed = ip_address(given(named["server"]["environment"]["FORWARDED_ALLOW_IPS"]))
+    assert believed == ip_address(given(named["proxy"]["networks"]["web"]["ipv4_address"]))
+    (web,) = compose["networks"]["web"]["ipam"]["config"]
+    assert believed in ip_network(given(web["subnet"]))
+    # Nobody else is given it, however late the proxy comes.
+    assert believed not in ip_network(given(web["ip_range"]))
+    assert ip_network(given(web["ip_range"])).subnet_of(ip_network(given(web["subnet"])))
 
 
 def test_every_container_is_locked_down(compose: dict[str, Any]) -> None:

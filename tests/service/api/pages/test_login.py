@@ -65,7 +65,8 @@ def test_the_cookie_is_for_us_alone(home: Home, ledger: Ledger, stranger: Any, s
 
 
 @pytest.mark.parametrize(
-    ("trusted", "is_secure"), [(None, False), ("10.0.0.1", False), ("*", True)]
+    ("trusted", "is_secure"),
+    [(None, False), ("10.0.0.1", False), ("127.0.0.1", True), ("127.0.0.0/8", True)],
 )
 def test_a_proxy_is_believed_only_where_the_environment_names_it(
     stranger: Any,
@@ -85,7 +86,9 @@ def test_a_proxy_is_believed_only_where_the_environment_names_it(
         configs[0].loaded_app, follow_redirects=False, client=("127.0.0.1", 50_000)
     )
     token = tokens.create(ledger.engine, "ada", "viewer")
-    said = {**stranger.headers, "X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
+    # The first one is the caller's own word, which the proxy passes on.
+    said_for = "203.0.113.9, 198.51.100.7"
+    said = {**stranger.headers, "X-Forwarded-Proto": "https", "X-Forwarded-For": said_for}
     answer = client.post("/login", data={"token": token}, headers=said)
     assert ("; Secure" in answer.headers["set-cookie"]) == is_secure
     (deed,) = audit.deeds(ledger.engine)
