@@ -10,11 +10,12 @@ from starlette.responses import RedirectResponse
 
 from service.api.access import CallerParameter, SubmitterRoute
 from service.api.backing import BackingParameter
-from service.api.models import MOST_PRIORITY, Problem, Submission
+from service.api.models import Problem, Submission
 from service.api.pages.forms import form_of
 from service.api.pages.rendering import page
 from service.api.problems import answer_of
 from service.api.routes import sweeps
+from service.bounds import MOST_PRIORITY
 from service.errors import MonosweepError, UserError
 from service.simple_word import SIMPLE_WORD
 from service.spec import load_spec
