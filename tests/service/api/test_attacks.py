@@ -70,7 +70,7 @@ def test_whoever_makes_many_calls_at_once_keeps_nobody_else_waiting(
 ) -> None:
     is_made = threading.Event()
 
-    async def make(*_: Any) -> None:
+    async def make(*_: Any, **__: Any) -> None:
         while not is_made.is_set():
             await asyncio.sleep(0.01)
         raise NotMadeError("on purpose")
