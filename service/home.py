@@ -36,7 +36,8 @@ def _without_users(word: re.Match[str]) -> str:
 
 
 def _without_named(text: str) -> str:
-    shown, at = [], 0
+    shown: list[str] = []
+    at = 0
     for name in _NAME.finditer(text):
         # Within a secret there is nothing more to be hidden.
         if name.start() < at or not _SECRET.search(name[0]):

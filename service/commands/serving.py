@@ -92,7 +92,7 @@ def create_token(
     role: Annotated[str, typer.Option(help="viewer, submitter or admin.")],
 ) -> None:
     """Make a token, and print it alone: it is kept nowhere, and shown never again."""
-    from service.ledger import tokens
+    from service.ledger import audit, tokens
 
     if not is_simple_word(name):
         raise UserError(
@@ -104,16 +104,19 @@ def create_token(
             f"--role must be one of {', '.join(tokens.ROLES)}, found {role!r}. Give one of these."
         )
     with closing(_ledger()) as ledger:
-        print(tokens.create(ledger.engine, name, known))
+        made = tokens.create(ledger.engine, name, known)
+        audit.record(ledger.engine, audit.deed_of_command(f"token create {name}"))
+        print(made)
 
 
 @token.command("revoke")
 def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="Whose.")]) -> None:
     """Let a token be good no more, from the next call on."""
-    from service.ledger import tokens
+    from service.ledger import audit, tokens
 
     with closing(ledger_here()) as ledger:
         tokens.revoke(ledger.engine, name)
+        audit.record(ledger.engine, audit.deed_of_command(f"token revoke {name}"))
     err.print(f"Revoked the token {name}.", markup=False, highlight=False)
 
 
