@@ -180,10 +180,13 @@ def test_every_secret_that_it_names_is_made(
     assert f"aws_secret_access_key = {key['secretKey']}\n" in files["s3_credentials"]
     _check_certificate(made, host)
 
+    assert (tmp_path / ".env").read_text() == f"MONOSWEEP_HOST={host}\n"
+
     # A second time nothing changes; what was taken away is made anew, and alone.
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     (made / "ray_token").unlink()
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command[:1], check=True, capture_output=True, timeout=60)
+    assert (tmp_path / ".env").read_text() == f"MONOSWEEP_HOST={host}\n"
     again = {path.name: path.read_text() for path in made.iterdir()}
     assert {name for name in files if files[name] != again[name]} == {"ray_token"}
 
