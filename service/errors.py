@@ -152,6 +152,10 @@ class ServerAwayError(ServerError, AwayError):
         self.retry_after_s = retry_after_s
 
 
+class ServerSilentError(ServerAwayError):
+    """A server gave no whole answer of its own: what was asked may be done all the same."""
+
+
 class ClusterAwayError(AwayError):
     """The Ray cluster does not answer now, or does not let us in."""
 

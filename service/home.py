@@ -12,20 +12,41 @@ from service.errors import UserError
 _TRACKING_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
 
 
-# ``user:password@`` of a URL, up to its last ``@``: one in a password should be written %40, and a
-# slash %2F, but hardly ever is.
-_OF_USER = re.compile(r"(?<=://)([^:/?@\s]*):\S*(?=@)")
-# ``&password=...`` of a URL, or of the words that PostgreSQL's library takes.
-_NAMED = re.compile(
-    r"([\w-]*(?:password|passwd|secret|token|access_?key|signature|credential)[\w-]*=)"
-    r"[^&\s]*?(?=[).,;'\"]*(?:[&\s]|$))",
-    re.IGNORECASE,
-)
+# Each in time that grows as the text does, however it is made: anybody may send some.
+# ``user:`` of a URL, with its password after it, up to the last ``@``: one in a password should be
+# written %40, and a slash %2F, but hardly ever is.
+_USER = re.compile(r"(?<=://)[^:/?@\s]*:")
+# ``password=...`` of a URL, or of the words that PostgreSQL's library takes.
+_NAME = re.compile(r"(?<![\w-])[\w-]++=")
+_SECRET = re.compile("password|passwd|secret|token|access_?key|signature|credential", re.IGNORECASE)
+_VALUE = re.compile(r"[^&\s]*+")
+# What ends a sentence, or a word in quotes, is no end of a secret.
+_AFTER_VALUE = ").,;'\""
 
 
 def without_password(text: str) -> str:
     """A URL, or a message with URLs in it, fit to be shown: passwords are stars."""
-    return _NAMED.sub(r"\1***", _OF_USER.sub(r"\1:***", text))
+    return _without_named(re.sub(r"\S++", _without_users, text))
+
+
+def _without_users(word: re.Match[str]) -> str:
+    before, at, after = word[0].rpartition("@")
+    user = _USER.search(before)
+    return word[0] if user is None else f"{before[: user.end()]}***{at}{after}"
+
+
+def _without_named(text: str) -> str:
+    shown: list[str] = []
+    at = 0
+    for name in _NAME.finditer(text):
+        # Within a secret there is nothing more to be hidden.
+        if name.start() < at or not _SECRET.search(name[0]):
+            continue
+        value = _VALUE.match(text, name.end())
+        secret = value[0].rstrip(_AFTER_VALUE) if value else ""
+        shown += (text[at : name.end()], "***")
+        at = name.end() + len(secret)
+    return "".join((*shown, text[at:]))
 
 
 def _database(url: str) -> str:

@@ -1,6 +1,5 @@
 """What a caller may do, decided before anything that it sent is read."""
 
-import re
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, ClassVar
 
@@ -19,9 +18,7 @@ from service.errors import SweepNotFoundError
 from service.ledger import queue
 from service.ledger.queue import Entry
 from service.ledger.tokens import Caller, Role
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
+from service.simple_word import is_simple_word
 
 # Until a caller whose calls are all being worked on may ask for more.
 _RETRY_S = 1.0
@@ -69,7 +66,7 @@ class GuardedRoute(APIRoute):
         name = request.path_params.get("name")
         if name is None:
             return
-        if not _NAME.fullmatch(name):
+        if not is_simple_word(name):
             raise SweepNotFoundError(not_found(name[:64]))
         await backing.board.standing(name)
         if not self.is_owners:

@@ -1,4 +1,4 @@
-"""Pages and tables of a sweep, made for one caller at a time by the commands that make them here.
+"""Pages and tables of a sweep, made one at a time by the commands that make them here.
 
 In a process of their own: they take much memory, and seconds of a core, neither of which a server
 has for long; and nothing that a caller names is a path of ours.
@@ -9,17 +9,20 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from service.api.problems import NotMadeError
 from service.home import Home, without_password
 
 _PATIENCE_S = 600.0
+# Between two looks whether somebody still waits.
+_LOOK_S = 0.25
 
 
 class Maker:
-    """Makes one file at a time; the others wait.
+    """Makes one file at a time; the others wait, of each caller only one before the others'.
 
     Args:
         home: Of the sweeps.
@@ -28,18 +31,47 @@ class Maker:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._one_at_a_time = asyncio.Lock()
+        # Of those who are waiting for something.
+        self._one_of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def make(self, words: Sequence[str], folder: Path) -> None:
+    async def make(
+        self,
+        words: Sequence[str],
+        folder: Path,
+        *,
+        caller: str,
+        has_left: Callable[[], Awaitable[bool]],
+    ) -> bool:
         """Run ``monosweep WORDS``, which write into a folder.
 
         Args:
             words: A command of ours, and what it is for.
             folder: Where it runs.
+            caller: For whom.
+            has_left: Whether nobody waits for it any more; then it is given up.
+
+        Returns:
+            Whether it was made.
 
         Raises:
             NotMadeError: If it fails, or takes too long.
         """
-        async with self._one_at_a_time:
+        making = asyncio.create_task(self._make_in_turn(words, folder, caller))
+        try:
+            while not making.done():
+                if await has_left():
+                    return False
+                await asyncio.wait({making}, timeout=_LOOK_S)
+            await making
+        finally:
+            making.cancel()
+            await asyncio.wait({making})
+        return True
+
+    async def _make_in_turn(self, words: Sequence[str], folder: Path, caller: str) -> None:
+        # Whoever asks for many waits for their own first, and then stands behind everybody else.
+        of_caller = self._one_of.setdefault(caller, asyncio.Lock())
+        async with of_caller, self._one_at_a_time:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "service", *words),
                 cwd=folder,
@@ -53,7 +85,7 @@ class Maker:
             except TimeoutError:
                 raise NotMadeError(f"It takes longer than {_PATIENCE_S:.0f} s to make.") from None
             finally:
-                # Also where the caller has left, or the server ends.
+                # Also where it is given up, or the server ends.
                 if process.returncode is None:
                     process.kill()
                     await process.wait()

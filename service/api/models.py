@@ -4,17 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.bounds import MOST_PRIORITY
 from service.dispatch.stages import Stage
 from service.ledger.tokens import Role
+from service.simple_word import PATTERN
 from service.trials import Phase, State
 
 MAX_PAGE = 200
 MAX_SPEC_CHARS = 64 * 1024
-MOST_PRIORITY = 100
 
 Name = Annotated[
     str,
-    Field(description="A sweep's name.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"),
+    Field(description="A sweep's name.", pattern=PATTERN),
 ]
 NumTrials = Annotated[int, Field(ge=1, le=10**6, strict=True)]
 
@@ -151,7 +152,7 @@ class SweepStatus(SweepSummary):
 
 
 class SweepList(BaseModel):
-    """A page of sweeps, oldest submission first."""
+    """A page of sweeps, in the order of their submission that was asked for."""
 
     sweeps: list[SweepSummary]
     next: str | None = Field(description="What `after` is for the next page; null on the last.")

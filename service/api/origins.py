@@ -4,12 +4,12 @@ A browser says in ``Sec-Fetch-Site`` and ``Origin``, which no page can forge, wh
 request. The first is left out where the connection is not safe, the second where nothing is sent.
 """
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
 from service.api.problems import ForbiddenError
+from service.loopback import is_loopback
 
 # "none" is a person: an address typed in, or a page loaded again.
 _OURS = frozenset({"same-origin", "none"})
@@ -36,8 +36,8 @@ def check_local(headers: Headers, *, is_change: bool) -> None:
     Raises:
         ForbiddenError: If one does.
     """
-    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-    if not _is_loopback(host):
+    host = _host(headers)
+    if not is_loopback(host):
         raise ForbiddenError(
             f"a server without tokens must be called by an address of this machine, found "
             f"{host[:64]!r}. Call it 127.0.0.1 or localhost."
@@ -55,12 +55,20 @@ def _is_ours(headers: Headers) -> bool | None:
     if site is not None:
         return site in _OURS
     if origin is not None:
-        return urlsplit(origin).netloc == headers.get("host")
+        return _is_of_host(origin, headers)
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def _is_of_host(origin: str, headers: Headers) -> bool:
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return urlsplit(origin).netloc == headers.get("host")
     except ValueError:
         return False
+
+
+def _host(headers: Headers) -> str:
+    """What a request calls us, without a port; empty where that is no name."""
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,6 +1,5 @@
 """A server as a process: its socket, its start, and its prompt end."""
 
-import ipaddress
 import os
 import socket
 import sys
@@ -18,6 +17,7 @@ from service.dispatch.jobs import Jobs
 from service.dispatch.reconciler import Reconciler
 from service.errors import UserError
 from service.ledger import Ledger
+from service.loopback import is_loopback
 
 # What is being answered when the server is to end has so long.
 _GRACE_S = 5
@@ -58,11 +58,7 @@ def check_is_loopback(host: str) -> None:
     Raises:
         UserError: If one may.
     """
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    if not is_loopback(host):
         raise UserError(
             f"--no-auth must come with a host that only this machine reaches, found {host}. "
             "Leave --host out, or make tokens: monosweep token create"

@@ -7,12 +7,12 @@ machine. Over a network it is sent encrypted only.
 import os
 import shlex
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from service.errors import UserError
 from service.home import without_password
+from service.loopback import is_loopback
 
 SERVER, TOKEN, TOKEN_FILE = "MONOSWEEP_SERVER", "MONOSWEEP_TOKEN", "MONOSWEEP_TOKEN_FILE"
 INSECURE = "MONOSWEEP_INSECURE"
@@ -41,7 +41,7 @@ class Access:
                 sent over a network for everybody to read.
         """
         parts, token = _checked(url), _token()
-        is_open = parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+        is_open = parts.scheme == "http" and not is_loopback(parts.hostname or "")
         if token is not None and is_open and os.environ.get(INSECURE) != "1":
             raise UserError(
                 "a token must be sent encrypted to another machine, found a server at plain http "
@@ -74,13 +74,6 @@ def _checked(url: str) -> SplitResult:
             "out to use this home's own ledger."
         )
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _token() -> str | None:

@@ -13,8 +13,9 @@ from service.client.refusal import no_server, refusal, unreachable
 
 _CONNECT_S = 5.0
 _ANSWER_S = 60.0
-# Tables and pages of a large sweep are made when they are asked for, one at a time.
-_FILE_S = 900.0
+# Tables and pages of a large sweep are made when they are asked for, one at a time; to delete one
+# takes its time too.
+LONG_S = 900.0
 
 
 class Connection:
@@ -57,6 +58,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
         origin: str = "",
+        patience_s: float = _ANSWER_S,
     ) -> httpx.Response:
         """The answer to a call, if it is a success.
 
@@ -67,6 +69,7 @@ class Connection:
             headers: Further ones.
             params: Of the URL.
             origin: What to call the sweep file in the body, in messages.
+            patience_s: How long the answer is waited for.
 
         Raises:
             UserError: If it was refused, or no server of ours is there.
@@ -74,7 +77,14 @@ class Connection:
             ServerError: If it failed.
         """
         with self._reaching():
-            response = self._client.request(method, path, json=body, headers=headers, params=params)
+            response = self._client.request(
+                method,
+                path,
+                json=body,
+                headers=headers,
+                params=params,
+                timeout=httpx.Timeout(patience_s, connect=_CONNECT_S),
+            )
         self._check(response, origin)
         return response
 
@@ -95,7 +105,7 @@ class Connection:
         Raises:
             OSError: If the file cannot be written.
         """
-        with self._streaming(path, _FILE_S) as response:
+        with self._streaming(path, LONG_S) as response:
             self._check_is(kind, response)
             chunks = response.iter_bytes()
             # The file is written outside: its errors are not the server's.

@@ -14,6 +14,7 @@ from service.errors import (
     Problem,
     ServerAwayError,
     ServerError,
+    ServerSilentError,
     SpecError,
     SweepNotFoundError,
     UserError,
@@ -72,7 +73,7 @@ def unreachable(error: httpx.RequestError, url: str) -> MonosweepError:
             f"a server's certificate must be one that this machine trusts, found: {said} ({url}). "
             "If it is by an authority of your own, name its file with SSL_CERT_FILE."
         )
-    return ServerAwayError(
+    return ServerSilentError(
         f"the server does not answer: {said} ({url}). Check --server ({SERVER}), and that it runs."
     )
 
@@ -95,7 +96,7 @@ def _problem(response: httpx.Response) -> dict[str, Any] | None:
 def _by_others(response: httpx.Response, url: str) -> MonosweepError:
     status = response.status_code
     if status in _BEHIND:
-        return ServerAwayError(
+        return ServerSilentError(
             f"the server does not answer: what is before it says {status} ({url}).",
             _seconds(response.headers.get("retry-after")),
         )

@@ -1,6 +1,5 @@
 """The sweeps of a server."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,11 +9,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from service.client.access import Access
-from service.client.connection import Connection
+from service.client.connection import LONG_S, Connection
 from service.client.files import write_whole
-from service.errors import ServerAwayError, UserError
+from service.errors import (
+    ServerAwayError,
+    ServerSilentError,
+    SweepNotFoundError,
+    UserError,
+)
 from service.outages import Outage
 from service.place import Answer, Extent, Json
+from service.simple_word import SIMPLE_WORD, is_simple_word
 from service.spec import Spec
 from service.spec.yaml_values import clipped
 from service.stage_view import stage_of
@@ -23,8 +28,10 @@ TABLES = ("trials", "curves", "neurons")
 # How long a server that is away, or has no room, is asked again for a new sweep.
 PATIENCE_S = 60.0
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REST_S = 0.5
+# Between two looks whether a sweep is gone, and how long that is looked for.
+_LOOK_S = 2.0
+_DELETION_S = 3600.0
 _PARQUET = "application/vnd.apache.parquet"
 _PER_PAGE = 100
 # What our answers have, and those of other programs have not.
@@ -178,8 +185,36 @@ class Server:
         )
 
     def delete(self, name: str) -> None:
-        """Delete it everywhere."""
-        self._connection.answer("DELETE", _place(name), params={"confirm": name})
+        """Delete it everywhere.
+
+        The server does so before it answers: where it is not waited for to the end by what is in
+        between, it is asked whether the sweep is gone.
+        """
+        asked = {"confirm": name}
+        try:
+            self._connection.answer("DELETE", _place(name), params=asked, patience_s=LONG_S)
+        except ServerSilentError as error:
+            self._wait_until_deleted(name, error)
+
+    def _wait_until_deleted(self, name: str, error: ServerSilentError) -> None:
+        """Wait for a deletion that was begun; raise why there was no answer if none was."""
+        waited_s = 0.0
+        while True:
+            try:
+                found = self.status(name)
+            except SweepNotFoundError:
+                return
+            except ServerAwayError:
+                raise error from None
+            if found["state"] != "deleting":
+                raise error
+            if waited_s >= _DELETION_S:
+                raise ServerAwayError(
+                    f"the sweep {name} is still being deleted after {waited_s:.0f} s. To see to "
+                    f"its end: monosweep delete {name}{self.again}"
+                )
+            self._pause(_LOOK_S)
+            waited_s += _LOOK_S
 
     def _sweep(self, method: str, name: str, call: str = "", **asked: Any) -> Json:
         return self._connection.json(method, f"{_place(name)}{call}", _OF_SWEEP, **asked)[1]
@@ -217,9 +252,9 @@ def _place(name: str) -> str:
     Raises:
         UserError: If no sweep has such a name, which might mean another path.
     """
-    if not _NAME.fullmatch(name):
+    if not is_simple_word(name):
         raise UserError(
-            "a sweep's name must be a simple word: letters, digits, - and _, at most 64 of them, "
-            f"found {clipped(name)}. See all sweeps with: monosweep status"
+            f"a sweep's name must be {SIMPLE_WORD}, found {clipped(name)}. See all sweeps with: "
+            "monosweep status"
         )
     return f"sweeps/{name}"

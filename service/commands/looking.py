@@ -32,7 +32,9 @@ def watch(name: NameArgument, server: ServerOption = None) -> None:
     from service import stopping
 
     there = place(server)
-    stopping.part_with(f"The sweep {name} goes on. See it with: monosweep status {name}")
+    stopping.part_with(
+        f"The sweep {name} goes on. See it with: monosweep status {name}{there.again}"
+    )
     to_the_verdict(there, name)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from service.bounds import MOST_LOG_LINES, MOST_PRIORITY
 from service.commands.terminal import (
     NameArgument,
     ServerOption,
@@ -24,7 +25,11 @@ def submit(
     name: Annotated[str | None, typer.Option(help="A name other than the file's.")] = None,
     priority: Annotated[
         int | None,
-        typer.Option(help="Of sweeps that wait, the highest goes first."),
+        typer.Option(
+            min=-MOST_PRIORITY,
+            max=MOST_PRIORITY,
+            help="Of sweeps that wait, the highest goes first.",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to its verdict.")] = False,
     server: ServerOption = None,
@@ -48,7 +53,9 @@ def submit(
         "Interrupted before the server answered. Give the same command again: it is one sweep."
     )
     found, is_new = there.submit(loaded, priority=priority, origin=spec)
-    stopping.part_with(f"The server goes on with {name}. See it with: monosweep status {name}")
+    stopping.part_with(
+        f"The server goes on with {name}. See it with: monosweep status {name}{there.again}"
+    )
     what = "Submitted the sweep" if is_new else "The server has the very sweep"
     _say(f"{what} {name} ({stage_in_words(found)}).")
     if wait:
@@ -64,7 +71,8 @@ def stop(name: NameArgument, server: ServerOption = None) -> None:
 
     there = place(server)
     stopping.part_with(
-        f"The driver of {name} leaves all the same. See it with: monosweep status {name}"
+        f"The driver of {name} leaves all the same. "
+        f"See it with: monosweep status {name}{there.again}"
     )
     found = there.stop(name)
     if found["state"] in ("finished", "failed"):
@@ -81,7 +89,9 @@ def stop(name: NameArgument, server: ServerOption = None) -> None:
 
 def logs(
     name: NameArgument,
-    lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 200,
+    lines: Annotated[
+        int, typer.Option(min=1, max=MOST_LOG_LINES, help="How many of the last lines.")
+    ] = 200,
     server: ServerOption = None,
 ) -> None:
     """Print what the last driver that a server started for a sweep said."""
@@ -91,7 +101,8 @@ def logs(
             f"{_NO_SERVER}. A driver that was started here says all at its own terminal."
         )
     text = server_at(server).logs(name, lines)
-    out.print(text, end="" if text.endswith("\n") else "\n", markup=False, highlight=False)
+    end = "" if text.endswith("\n") else "\n"
+    out.print(text, end=end, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say(line: str) -> None:

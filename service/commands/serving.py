@@ -1,7 +1,6 @@
 """The commands of a server: serve, and token create, revoke and list."""
 
 import os
-import re
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from service.commands.terminal import JsonOption, err, home_here, ledger_here, out, print_json
 from service.errors import UserError
+from service.simple_word import SIMPLE_WORD, is_simple_word
 
 if TYPE_CHECKING:
     from service.ledger import Ledger
@@ -23,8 +23,6 @@ token = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def serve(
@@ -94,12 +92,11 @@ def create_token(
     role: Annotated[str, typer.Option(help="viewer, submitter or admin.")],
 ) -> None:
     """Make a token, and print it alone: it is kept nowhere, and shown never again."""
-    from service.ledger import tokens
+    from service.ledger import audit, tokens
 
-    if not _NAME.fullmatch(name):
+    if not is_simple_word(name):
         raise UserError(
-            "a token's name must be a simple word: letters, digits, - and _, a letter or digit "
-            f"first, at most 64 of them, found {name!r}. Give another: --name"
+            f"a token's name must be {SIMPLE_WORD}, found {name!r}. Give another: --name"
         )
     known = next((each for each in tokens.ROLES if each == role), None)
     if known is None:
@@ -107,16 +104,19 @@ def create_token(
             f"--role must be one of {', '.join(tokens.ROLES)}, found {role!r}. Give one of these."
         )
     with closing(_ledger()) as ledger:
-        print(tokens.create(ledger.engine, name, known))
+        made = tokens.create(ledger.engine, name, known)
+        audit.record(ledger.engine, audit.deed_of_command(f"token create {name}"))
+        print(made)
 
 
 @token.command("revoke")
 def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="Whose.")]) -> None:
     """Let a token be good no more, from the next call on."""
-    from service.ledger import tokens
+    from service.ledger import audit, tokens
 
     with closing(ledger_here()) as ledger:
         tokens.revoke(ledger.engine, name)
+        audit.record(ledger.engine, audit.deed_of_command(f"token revoke {name}"))
     err.print(f"Revoked the token {name}.", markup=False, highlight=False)
 
 

@@ -1,4 +1,7 @@
-"""Who asked a server for what, and what came of it. Rows are only ever added."""
+"""Who asked a server for what, what came of it, and whose tokens came and went.
+
+Rows are only ever added.
+"""
 
 from dataclasses import dataclass
 
@@ -28,7 +31,7 @@ class Deed:
     Attributes:
         who: The token's name; None without a good token.
         role: Its role; None likewise.
-        client: The address that asked.
+        client: The address that asked; ``command line`` where none did.
         action: What for: ``submit``, ``stop``, ...
         sweep: The sweep, or None.
         status: The answer's HTTP status.
@@ -42,6 +45,13 @@ class Deed:
     sweep: str | None
     status: int
     at: float = 0.0
+
+
+def deed_of_command(action: str) -> Deed:
+    """What somebody did at a command line where the ledger's URL is: no token says who."""
+    return Deed(
+        who=None, role=None, client="command line", action=action[:64], sweep=None, status=200
+    )
 
 
 def record(engine: Engine, deed: Deed) -> None:

@@ -120,7 +120,10 @@ def submit(
         with engine.connect() as connection:
             if _is_known(connection, new, owner, key):
                 return False
-        raise SweepExistsError(f"a sweep named {new.name!r} is already in the ledger.") from error
+        raise SweepExistsError(
+            f"a sweep's name must be its own, found one named {new.name!r} in the ledger already. "
+            "Submit this one under another name: --name"
+        ) from error
     return True
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from search_spaces import NAMED_SPACES
+from service.simple_word import PATTERN, SIMPLE_WORD
 from service.spec.fields import Must, OneOf, PowerOfTwo, Within, refused
 from service.spec.space import (
     InitialBias,
@@ -28,9 +29,9 @@ MAX_HOURS = 8760
 
 Name = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"),
+    Field(pattern=PATTERN),
     Must(
-        "a simple word: letters, digits, - and _, a letter or digit first, at most 64 of them",
+        SIMPLE_WORD,
         "Write such a word, in quotes if it is a number.",
     ),
 ]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -50,21 +51,45 @@ def test_rays_dashboard_listens_on_loopback_only(cluster: dict[str, Any]) -> Non
 
 
 def test_all_nodes_run_with_the_environment_that_asks_for_rays_token(
-    cluster: dict[str, Any], folder: Path
+    cluster: dict[str, Any], folder: Path, tmp_path: Path
 ) -> None:
-    for line in (*cluster["head_start_ray_commands"], *cluster["worker_start_ray_commands"]):
-        assert line.startswith(". ~/.monosweep/environment && ray "), line
+    for who, file in (("head", "head-environment"), ("worker", "environment")):
+        for line in cluster[f"{who}_start_ray_commands"]:
+            assert line.startswith(f". ~/.monosweep/{file} && ray "), line
+        known = _environment(cluster, file, folder, tmp_path)
+        assert known["RAY_AUTH_MODE"] == "token"
+        assert known["PATH"].startswith(f"{tmp_path}/monosweep/bin:")
+
+
+def test_the_head_alone_has_the_ledgers_secret(
+    cluster: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    """What is in ``file_mounts`` goes to every machine."""
+    mounted = {source for source in cluster["file_mounts"].values() if "secret" in source}
+    assert mounted == {"docker/secrets/ray_token"}
+    on_head = _environment(cluster, "head-environment", folder, tmp_path)
+    assert on_head["MONOSWEEP_LEDGER_URL_FILE"] == f"{tmp_path}/.monosweep/ledger_url"
+    on_workers = _environment(cluster, "environment", folder, tmp_path)
+    assert not [name for name in on_workers if "LEDGER" in name]
+    said = (folder / "README.md").read_text(encoding="utf-8")
+    brought = "ray rsync-up docker/clusters/aws-spot.yaml docker/secrets/ledger_url "
+    assert f"{brought}'~/.monosweep/ledger_url'\n" in said
+
+
+def _environment(cluster: dict[str, Any], file: str, folder: Path, home: Path) -> dict[str, str]:
+    """What a shell has that reads a file as it lies on a machine."""
+    for there, source in cluster["file_mounts"].items():
+        if source.startswith("docker/clusters/"):
+            (home / ".monosweep").mkdir(exist_ok=True)
+            shutil.copy(folder.parent / source, home / there.removeprefix("~/"))
     said = subprocess.run(
-        ["sh", "-euc", '. "$0" && env', folder / "clusters" / "environment"],
+        ["sh", "-euc", '. "$0" && env', home / ".monosweep" / file],
         check=True,
         capture_output=True,
         text=True,
-        env={"HOME": "/home/ada", "PATH": os.environ["PATH"]},
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
     ).stdout
-    known = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    assert known["RAY_AUTH_MODE"] == "token"
-    assert known["MONOSWEEP_LEDGER_URL_FILE"] == "/home/ada/.monosweep/ledger_url"
-    assert known["PATH"].startswith("/home/ada/monosweep/bin:")
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
 
 def test_torch_is_the_one_that_everything_else_was_tried_with(

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,20 @@ def test_who_cannot_reach_whom(one: str, other: str, compose: dict[str, Any]) ->
     assert not set(named[one]["networks"]) & set(named[other]["networks"])
 
 
+def test_the_server_believes_the_proxy_alone_about_callers(compose: dict[str, Any]) -> None:
+    def given(text: str) -> str:
+        return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)
+
+    named = services(compose)
+    believed = ip_address(given(named["server"]["environment"]["FORWARDED_ALLOW_IPS"]))
+    assert believed == ip_address(given(named["proxy"]["networks"]["web"]["ipv4_address"]))
+    (web,) = compose["networks"]["web"]["ipam"]["config"]
+    assert believed in ip_network(given(web["subnet"]))
+    # Nobody else is given it, however late the proxy comes.
+    assert believed not in ip_network(given(web["ip_range"]))
+    assert ip_network(given(web["ip_range"])).subnet_of(ip_network(given(web["subnet"])))
+
+
 def test_every_container_is_locked_down(compose: dict[str, Any]) -> None:
     for name, one in services(compose).items():
         assert int(one["user"].partition(":")[0]) > 0, name
@@ -90,6 +105,14 @@ def test_every_container_that_stays_has_a_health_check(
 
 def test_each_container_has_the_secrets_it_needs_and_no_other(compose: dict[str, Any]) -> None:
     assert {name: set(one["secrets"]) for name, one in services(compose).items()} == SECRETS
+
+
+def test_the_servers_pages_link_to_mlflows(compose: dict[str, Any], folder: Path) -> None:
+    named = services(compose)
+    host = "https://${MONOSWEEP_HOST:-localhost}"
+    assert named["server"]["environment"]["MONOSWEEP_MLFLOW_PAGES"] == f"{host}/mlflow/"
+    assert f"--cors-allowed-origins {host}" in named["mlflow"]["command"][-1]
+    assert "handle_path /mlflow/*" in (folder / "compose" / "Caddyfile").read_text()
 
 
 def test_what_a_container_reads_is_given_to_it(compose: dict[str, Any]) -> None:
@@ -157,10 +180,13 @@ def test_every_secret_that_it_names_is_made(
     assert f"aws_secret_access_key = {key['secretKey']}\n" in files["s3_credentials"]
     _check_certificate(made, host)
 
+    assert (tmp_path / ".env").read_text() == f"MONOSWEEP_HOST={host}\n"
+
     # A second time nothing changes; what was taken away is made anew, and alone.
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     (made / "ray_token").unlink()
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command[:1], check=True, capture_output=True, timeout=60)
+    assert (tmp_path / ".env").read_text() == f"MONOSWEEP_HOST={host}\n"
     again = {path.name: path.read_text() for path in made.iterdir()}
     assert {name for name in files if files[name] != again[name]} == {"ray_token"}
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,19 @@ def test_every_secret_and_key_that_is_mounted_has_a_template(
     assert used == set(keys)
 
 
+def test_every_pod_has_the_secrets_it_needs_and_no_other(manifests: list[dict[str, Any]]) -> None:
+    found = {
+        name: {one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one}
+        for name, pod in pods(manifests)
+    }
+    # Ray's own token is given to its nodes by KubeRay.
+    assert found == {
+        "monosweep": {"monosweep-ledger", "monosweep-storage", "monosweep-ray"},
+        "head": {"monosweep-ledger", "monosweep-storage"},
+        "spot": {"monosweep-storage"},
+    }
+
+
 def test_every_pod_is_locked_down(manifests: list[dict[str, Any]]) -> None:
     """As the namespace enforces it (Pod Security Standards, restricted), and read-only too."""
     for name, pod in pods(manifests):
@@ -108,39 +122,109 @@ def test_every_pod_is_locked_down(manifests: list[dict[str, Any]]) -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_nothing_talks_but_to_whom_it_may(manifests: list[dict[str, Any]]) -> None:
-    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "NetworkPolicy")}
-    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    # From outside the namespace: the ingress controller to the server, KubeRay to the head.
-    from_outside = {
-        name: json.dumps(rule["from"])
-        for name, policy in policies.items()
-        for rule in policy.get("ingress", [])
-        if any("namespaceSelector" in peer for peer in rule["from"])
-    }
-    assert set(from_outside) == {"server", "head"}
-    assert "kuberay-operator" in from_outside["head"]
-    for name, policy in policies.items():
-        for rule in policy.get("ingress", []):
-            assert rule["from"], f"{name} lets everybody in"
-        assert policy["policyTypes"], name
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    assert set(selector) <= {"matchLabels", "matchExpressions"}
+    wanted = {name: [value] for name, value in selector.get("matchLabels", {}).items()}
+    for expression in selector.get("matchExpressions", []):
+        assert expression["operator"] == "In"
+        wanted[expression["key"]] = expression["values"]
+    return all(labels.get(name) in values for name, values in wanted.items())
 
 
-def test_selectors_select_something(manifests: list[dict[str, Any]]) -> None:
-    """A policy or a budget for pods that there are none of protects nobody."""
-    labels = [
-        {
+def _labels(manifests: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Of every pod, with the one that KubeRay gives those of a cluster."""
+    return {
+        name: {
             **pod["metadata"]["labels"],
             **({} if name == "monosweep" else {"ray.io/cluster": "monosweep"}),
         }
         for name, pod in pods(manifests)
-    ]
-    for one in manifests:
-        selector = (
-            one.get("spec", {}).get("podSelector") or one.get("spec", {}).get("selector") or {}
-        )
-        wanted = selector.get("matchLabels", selector if one["kind"] == "Service" else {})
-        assert any(wanted.items() <= pod.items() for pod in labels), one["metadata"]["name"]
+    }
+
+
+def _allowed(manifests: list[dict[str, Any]], pod: str, direction: str) -> set[tuple[str, Any]]:
+    """With whom a pod may talk, and at which port, by all policies together."""
+    labels = _labels(manifests)
+    peers = {"Ingress": "from", "Egress": "to"}[direction]
+    found: set[tuple[str, Any]] = set()
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        if not _selects(policy["spec"]["podSelector"], labels[pod]):
+            continue
+        for rule in policy["spec"].get(direction.lower(), []):
+            assert direction in policy["spec"]["policyTypes"]
+            who = {name for peer in rule.get(peers, [None]) for name in _named(peer, labels)}
+            ports = {port["port"] for port in rule.get("ports", [{"port": "any"}])}
+            found |= {(name, port) for name in who for port in ports}
+    return found
+
+
+def _named(peer: dict[str, Any] | None, labels: dict[str, dict[str, str]]) -> set[str]:
+    if peer is None:
+        return {"anybody"}
+    assert set(peer) <= {"namespaceSelector", "podSelector"}
+    if "namespaceSelector" not in peer:
+        return {name for name, each in labels.items() if _selects(peer["podSelector"], each)}
+    chosen = (peer["namespaceSelector"], peer.get("podSelector", {}))
+    return {
+        " ".join(str(value) for part in chosen for value in part.get("matchLabels", {}).items())
+    }
+
+
+INGRESS = "('monosweep.dev/ingress', 'true')"
+KUBERAY = "('app.kubernetes.io/name', 'kuberay-operator')"
+NAMES = ("('kubernetes.io/metadata.name', 'kube-system')", 53)
+AMONG_RAY = {("head", "any"), ("spot", "any")}
+STORAGE, POSTGRES, MLFLOW = ("anybody", 443), ("anybody", 5432), ("anybody", 5000)
+KUBERNETES_ITSELF = ("anybody", 6443)
+
+
+@pytest.mark.parametrize(
+    ("pod", "asked_by", "asks"),
+    [
+        ("monosweep", {(INGRESS, 8700)}, {NAMES, ("head", 8265), STORAGE, POSTGRES, MLFLOW}),
+        (
+            "head",
+            {("monosweep", 8265), (KUBERAY, 8265), *AMONG_RAY},
+            {NAMES, *AMONG_RAY, STORAGE, POSTGRES, MLFLOW, KUBERNETES_ITSELF},
+        ),
+        # Neither the ledger nor MLflow, wherever they are.
+        ("spot", AMONG_RAY, {NAMES, *AMONG_RAY, STORAGE}),
+    ],
+)
+def test_nothing_talks_but_to_whom_it_may(
+    manifests: list[dict[str, Any]],
+    pod: str,
+    asked_by: set[tuple[str, Any]],
+    asks: set[tuple[str, Any]],
+) -> None:
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "NetworkPolicy")}
+    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert _allowed(manifests, pod, "Ingress") == asked_by
+    assert _allowed(manifests, pod, "Egress") == asks
+
+
+def test_selectors_select_something(manifests: list[dict[str, Any]]) -> None:
+    """A policy or a budget for pods that there are none of protects nobody."""
+    labels = _labels(manifests).values()
+    chosen = {
+        f"{one['kind']} {one['metadata']['name']}": selector
+        for one in manifests
+        for key in ("podSelector", "selector")
+        if (selector := one.get("spec", {}).get(key)) is not None
+    }
+    assert len(chosen) > 10
+    for name, selector in chosen.items():
+        # A service's is of labels alone.
+        whole = {"matchLabels": selector} if name.startswith("Service ") else selector
+        assert any(_selects(whole, pod) for pod in labels), name
+
+
+def test_the_server_believes_the_ingress_about_callers(manifests: list[dict[str, Any]]) -> None:
+    """Else the cookie is not kept to https, and all strangers are one."""
+    (config,) = of_kind(manifests, "ConfigMap")
+    assert ip_network(config["data"]["FORWARDED_ALLOW_IPS"]).prefixlen > 0
+    server = dict(pods(manifests))["monosweep"]["spec"]["containers"][0]
+    assert server["envFrom"] == [{"configMapRef": {"name": config["metadata"]["name"]}}]
 
 
 def test_pods_that_are_told_to_end_have_time_to(manifests: list[dict[str, Any]]) -> None:

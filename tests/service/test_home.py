@@ -1,4 +1,5 @@
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,6 +169,25 @@ def test_one_database_for_the_ledger_and_mlflow_is_refused(
 )
 def test_passwords_are_stars_where_urls_are_shown(text: str, shown: str) -> None:
     assert without_password(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password" * 4000,
+        "password=" * 3600,
+        f"password={',' * 32_000}x",
+        "://a:" * 6400,
+        f"{'://a:' * 6400}@",
+        "-" * 32_000,
+    ],
+    ids=["names", "secrets", "ends of sentences", "users", "users of one", "hyphens"],
+)
+def test_no_text_takes_long_to_be_made_fit(text: str) -> None:
+    """As much of it as a stranger may send; a pattern that goes back and forth takes minutes."""
+    began_s = time.thread_time()
+    without_password(text)
+    assert time.thread_time() - began_s < 0.5
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def create_pages(backing: Backing, links: tuple[Link, ...]) -> FastAPI:
     for router in (
         login.open_router,
         login.router,
+        login.session_router,
         looking.router,
         submitting.router,
         changing.router,

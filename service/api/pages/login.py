@@ -4,18 +4,20 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
-from service.api.access import ViewerRoute
+from service.api.access import OpenRoute, ViewerRoute
 from service.api.backing import BackingParameter
 from service.api.pages import cookie
 from service.api.pages.forms import form_of
 from service.api.pages.open_forms import FormRoute
-from service.api.pages.paths import HOME, LOGIN, after_login
+from service.api.pages.paths import HOME, LOGIN, SESSION, after_login
 from service.api.pages.rendering import page
 from service.ledger import sessions
 from service.ledger.tokens import Caller
 
 open_router = APIRouter(route_class=FormRoute)
 router = APIRouter(route_class=ViewerRoute)
+# The guard lets in whoever has a session, of whatever role; many may be asked for at once.
+session_router = APIRouter(route_class=OpenRoute)
 
 
 @open_router.get(LOGIN)
@@ -42,6 +44,12 @@ async def login(request: Request, backing: BackingParameter) -> Response:
     answer = RedirectResponse(wanted, 303)
     cookie.give(answer, request, secret)
     return answer
+
+
+@session_router.get(SESSION)
+async def session() -> Response:
+    """Tell a proxy that whoever asks it has a session; whoever has none is led to the login."""
+    return Response(status_code=204)
 
 
 @router.post("/logout")

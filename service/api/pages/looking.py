@@ -95,19 +95,22 @@ async def show_log(name: NameParameter, request: Request, backing: BackingParame
 
 
 @router.get("/sweeps/{name}/report")
-async def show_report(name: NameParameter, backing: BackingParameter) -> Response:
+async def show_report(name: NameParameter, request: Request, backing: BackingParameter) -> Response:
     """A sweep's report, made now."""
-    answer = await files.report(name, backing)
+    answer = await files.report(name, request, backing)
     answer.headers["Content-Security-Policy"] = _REPORTS_POLICY
     return answer
 
 
 @router.get("/sweeps/{name}/export/{table}")
 async def export(
-    name: NameParameter, table: Literal["trials", "curves", "neurons"], backing: BackingParameter
+    name: NameParameter,
+    table: Literal["trials", "curves", "neurons"],
+    request: Request,
+    backing: BackingParameter,
 ) -> Response:
     """A table of a sweep, made now."""
-    return await files.export(name, table, backing)
+    return await files.export(name, table, request, backing)
 
 
 @router.get("/sweeps/")

@@ -4,7 +4,9 @@ from urllib.parse import quote, urlsplit
 
 HOME = "/"
 LOGIN = "/login"
-_PAGES = frozenset({HOME, LOGIN, "/logout", "/submit"})
+# What a proxy asks before it lets somebody through to something else.
+SESSION = "/session"
+_PAGES = frozenset({HOME, LOGIN, SESSION, "/logout", "/submit"})
 _BELOW = ("/sweeps/", "/static/")
 
 
@@ -20,7 +22,7 @@ def is_open_page(path: str) -> bool:
 
 def login_for(path: str) -> str:
     """Where somebody logs in who wanted a page."""
-    return LOGIN if path == HOME else f"{LOGIN}?next={quote(path, safe='')}"
+    return LOGIN if path in (HOME, SESSION) else f"{LOGIN}?next={quote(path, safe='')}"
 
 
 def after_login(wanted: str) -> str:
@@ -29,6 +31,10 @@ def after_login(wanted: str) -> str:
     Browsers take more than ``//host`` for another host: a backslash, or a tab in between.
     """
     is_plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted
-    parts = urlsplit(wanted) if is_plain and not wanted.startswith("//") else urlsplit("")
+    try:
+        parts = urlsplit(wanted if is_plain and not wanted.startswith("//") else "")
+    except ValueError:
+        return HOME
     is_ours = not parts.scheme and not parts.netloc and is_page(parts.path)
-    return wanted if is_ours and not is_open_page(parts.path) else HOME
+    is_shown = is_ours and not is_open_page(parts.path) and parts.path != SESSION
+    return wanted if is_shown else HOME

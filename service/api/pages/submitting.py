@@ -10,12 +10,14 @@ from starlette.responses import RedirectResponse
 
 from service.api.access import CallerParameter, SubmitterRoute
 from service.api.backing import BackingParameter
-from service.api.models import MOST_PRIORITY, Problem, Submission
+from service.api.models import Problem, Submission
 from service.api.pages.forms import form_of
 from service.api.pages.rendering import page
 from service.api.problems import answer_of
 from service.api.routes import sweeps
+from service.bounds import MOST_PRIORITY
 from service.errors import MonosweepError, UserError
+from service.simple_word import SIMPLE_WORD
 from service.spec import load_spec
 
 router = APIRouter(route_class=SubmitterRoute)
@@ -75,8 +77,7 @@ def _submission(given: Mapping[str, str]) -> Submission:
     except ValidationError as error:
         rules = {
             "spec": "the sweep file must be at most 65,536 characters long",
-            "name": "the name must be a simple word: letters, digits, - and _, a letter or digit "
-            "first, at most 64 of them",
+            "name": f"the name must be {SIMPLE_WORD}",
             "priority": f"the priority must be a whole number from {-MOST_PRIORITY} to "
             f"{MOST_PRIORITY}",
         }

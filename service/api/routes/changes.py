@@ -111,7 +111,9 @@ async def delete(
             f"POST /v1/sweeps/{name}/stop"
         )
     try:
-        await run_in_threadpool(_delete, backing, name)
+        # It stays wanted until it is being deleted, when no driver is started any more; one that
+        # is started before has the sweep, or is refused it.
+        await run_in_threadpool(deletion.delete, backing.ledger, name, backing.home)
     finally:
         backing.changed(name)
 
@@ -146,9 +148,3 @@ def _want(backing: Backing, caller: Caller, name: str, num_trials: int | None) -
     with backing.submitting:
         check_room(backing, name, caller, queue.entries(backing.ledger.engine))
         queue.want(backing.ledger.engine, name, owner=caller.name, num_trials=num_trials)
-
-
-def _delete(backing: Backing, name: str) -> None:
-    # No driver is to be started meanwhile; one that was is refused the sweep.
-    queue.stop(backing.ledger.engine, name)
-    deletion.delete(backing.ledger, name, backing.home)

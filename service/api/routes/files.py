@@ -1,25 +1,26 @@
 """The routes that hand out what is made of a sweep: tables, the report; and its driver's log."""
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from service.api import making
-from service.api.access import ViewerRoute
+from service.api.access import ViewerRoute, caller_of
 from service.api.backing import Backing, BackingParameter
 from service.api.problems import answers
 from service.api.routes.sweeps import NameParameter
+from service.bounds import MOST_LOG_LINES
 from service.errors import ClusterAwayError
 from service.home import without_password
 from service.ledger import queue
 
+# For the metrics alone, by the usual number: nobody hears it.
+_LEFT = 499
 PARQUET = "application/vnd.apache.parquet"
-_MOST_LINES = 10_000
 
 router = APIRouter(
     prefix="/v1/sweeps", route_class=ViewerRoute, tags=["files"], responses=answers(404, 409)
@@ -33,18 +34,22 @@ def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 @router.get("/{name}/export/{table}", response_class=FileResponse, responses=_file(PARQUET))
 async def export(
-    name: NameParameter, table: Literal["trials", "curves", "neurons"], backing: BackingParameter
-) -> FileResponse:
+    name: NameParameter,
+    table: Literal["trials", "curves", "neurons"],
+    request: Request,
+    backing: BackingParameter,
+) -> Response:
     """A table of a sweep, as Parquet."""
     file = f"{table}.parquet"
-    return await _made(backing, name, ["export", name, "--output", "."], file, PARQUET)
+    return await _made(backing, request, name, ["export", name, "--output", "."], file)
 
 
 @router.get("/{name}/report", response_class=FileResponse, responses=_file("text/html"))
-async def report(name: NameParameter, backing: BackingParameter) -> FileResponse:
+async def report(name: NameParameter, request: Request, backing: BackingParameter) -> Response:
     """A sweep's story, from question to verdict, as one page with its figures."""
     file = f"{name}.html"
-    return await _made(backing, name, ["report", name, "--output", file], file, "text/html")
+    words = ["report", name, "--output", file]
+    return await _made(backing, request, name, words, file)
 
 
 @router.get(
@@ -55,7 +60,7 @@ async def report(name: NameParameter, backing: BackingParameter) -> FileResponse
 def logs(
     name: NameParameter,
     backing: BackingParameter,
-    lines: Annotated[int, Query(ge=1, le=_MOST_LINES, description="How many at most.")] = 200,
+    lines: Annotated[int, Query(ge=1, le=MOST_LOG_LINES, description="How many at most.")] = 200,
 ) -> Response:
     """What the driver printed that was started last."""
     entry = queue.entry(backing.ledger.engine, name)
@@ -67,19 +72,24 @@ def logs(
 
 
 async def _made(
-    backing: Backing, name: str, words: list[str], file: str, media_type: str
-) -> FileResponse:
+    backing: Backing, request: Request, name: str, words: list[str], file: str
+) -> Response:
     """A file that a command makes in a folder of its own, which goes with the answer."""
     record = await run_in_threadpool(backing.ledger.sweep, name)
     record.check_is_kept()
     folder = making.new_folder()
     with ExitStack() as unless_made:
         unless_made.callback(making.remove, folder)
-        await backing.maker.make(words, folder)
+        is_made = await backing.maker.make(
+            words, folder, caller=caller_of(request).name, has_left=request.is_disconnected
+        )
+        if not is_made:
+            return Response(status_code=_LEFT)
         unless_made.pop_all()
+    is_table = file.endswith(".parquet")
     return FileResponse(
         folder / file,
-        media_type=media_type,
-        filename=Path(file).name if media_type == PARQUET else None,
+        media_type=PARQUET if is_table else "text/html",
+        filename=file if is_table else None,
         background=BackgroundTask(making.remove, folder),
     )

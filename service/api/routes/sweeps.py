@@ -23,6 +23,7 @@ from service.api.problems import answers
 from service.dispatch.stages import Stage
 from service.errors import UserError
 from service.recorded import verdict_of
+from service.simple_word import PATTERN
 from service.verdict import Json
 
 viewer_router = APIRouter(
@@ -32,9 +33,7 @@ submitter_router = APIRouter(
     prefix="/v1/sweeps", route_class=SubmitterRoute, tags=["sweeps"], responses=answers(403)
 )
 
-NameParameter = Annotated[
-    str, Path(description="A sweep's name.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-]
+NameParameter = Annotated[str, Path(description="A sweep's name.", pattern=PATTERN)]
 AfterParameter = Annotated[
     str | None, Query(max_length=128, description="What `next` was on the page before.")
 ]

@@ -59,7 +59,7 @@ def test_every_route_is_in_the_table(served: Any) -> None:
 def test_every_route_lets_in_whom_it_should_and_nobody_else(
     served: Any, tiny_text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make(*_: Any) -> None:
+    async def make(*_: Any, **__: Any) -> None:
         raise NotMadeError("takes seconds")
 
     monkeypatch.setattr(Maker, "make", make)

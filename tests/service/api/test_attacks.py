@@ -4,6 +4,7 @@ import ast
 import asyncio
 import socket
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,12 +57,20 @@ def test_a_strangers_guesses_are_neither_looked_up_nor_kept_beyond_its_calls(
         assert served.get("/v1/whoami").status_code == 429
 
 
+def test_no_strangers_path_holds_everybody_up(served: Any) -> None:
+    # What the audit keeps of it has no passwords: also those have to be looked for.
+    began_s = time.process_time()
+    assert served.get("/v1/" + "password" * 250, None).status_code == 401
+    assert time.process_time() - began_s < 1.0
+    assert served.deeds[0].action == f"GET /v1/{'password' * 250}"[:64]
+
+
 def test_whoever_makes_many_calls_at_once_keeps_nobody_else_waiting(
     serve: Any, home: Any, listening: Any, tiny_text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_made = threading.Event()
 
-    async def make(*_: Any) -> None:
+    async def make(*_: Any, **__: Any) -> None:
         while not is_made.is_set():
             await asyncio.sleep(0.01)
         raise NotMadeError("on purpose")

@@ -170,7 +170,26 @@ def test_a_deletion_that_mlflow_holds_up_deletes_nothing(
     answer = served.call("DELETE", "/v1/sweeps/tiny?confirm=tiny")
     assert _told(answer) == (503, "mlflow-away")
     assert "hunter2" not in answer.text
-    assert _stage(served) == "stopped"
+    # Nothing was half done: it waits for its turn as before.
+    assert _stage(served) == "queued"
+
+
+def test_a_deletion_that_a_driver_is_quicker_than_leaves_it_at_work(
+    served: Any, tiny_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.submit(tiny_text)
+    check, engine = deletion.check_lies_here, served.ledger.engine
+    leases: list[Lease] = []
+
+    def begun_meanwhile(*given: Any) -> None:
+        leases.append(take(engine, "tiny"))
+        check(*given)
+
+    monkeypatch.setattr(deletion, "check_lies_here", begun_meanwhile)
+    answer = served.call("DELETE", "/v1/sweeps/tiny?confirm=tiny")
+    assert _told(answer) == (409, "sweep-at-work")
+    assert _stage(served) == "running"
+    release(engine, leases[0])
 
 
 def test_a_sweep_that_is_being_deleted_is_only_deleted(

@@ -49,7 +49,7 @@ def busy_url(
 ) -> tuple[str, dict[str, str]]:
     """Where an app listens that knows some sweeps, and an admin's header."""
 
-    async def make(*_: Any) -> None:
+    async def make(*_: Any, **__: Any) -> None:
         raise ConflictError("takes seconds")
 
     monkeypatch.setattr(Maker, "make", make)

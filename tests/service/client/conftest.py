@@ -53,6 +53,7 @@ class RunningServer:
             listener.bind(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.jobs = NoJobs()
         self._server: uvicorn.Server | None = None
 
     @property
@@ -60,7 +61,7 @@ class RunningServer:
         return self._server is None
 
     def start(self) -> None:
-        app = create_app(self.ledger, self.home, jobs=NoJobs(), wake=lambda: None, limits=LIMITS)
+        app = create_app(self.ledger, self.home, jobs=self.jobs, wake=lambda: None, limits=LIMITS)
         config = uvicorn.Config(app, port=self.port, log_level="error")
         self._server = uvicorn.Server(config)
         self._closing = app.state.backing.closing

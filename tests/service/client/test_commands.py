@@ -14,6 +14,7 @@ from service.ledger import Writer, queue, release, take
 
 Call = Callable[..., Any]
 Become = Callable[[str], None]
+_OVER = {"stage": "stopped", "state": "interrupted", "phase": "baseline"}
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +128,7 @@ def test_what_the_server_does_not_take(
     refused(monosweep("submit", "tiny.yaml"), "must be at most 100 on this server, found 101")
     refused(monosweep("submit", "tiny.yaml", "--priority", "101"), "priority")
     tiny_file.write_text(tiny_file.read_text().replace("num_trials: 101", "num_trials: 5"))
-    refused(monosweep("submit", "tiny.yaml", "--name", "drawn"), "'drawn'")
+    refused(monosweep("submit", "tiny.yaml", "--name", "drawn"), "'drawn'", "another name: --name")
     at_server("vic")
     refused(monosweep("submit", "tiny.yaml"), "submitter")
 
@@ -248,7 +249,13 @@ def test_deleting_asks_and_says_what_goes(
     refused(monosweep("status", "gone"), "'gone'")
 
 
-def test_logs(running: Any, monosweep: Call, at_server: Become, tiny_file: Path) -> None:
+def test_logs(
+    running: Any,
+    monosweep: Call,
+    at_server: Become,
+    tiny_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     at_server("ada")
     monosweep("submit", "tiny.yaml", "--name", "told")
     entry = queue.entry(running.ledger.engine, "told")
@@ -257,6 +264,32 @@ def test_logs(running: Any, monosweep: Call, at_server: Become, tiny_file: Path)
     said = monosweep("logs", "told", "--lines", "2")
     assert (said.code, said.err) == (0, "")
     assert said.out == "told-1 [bold]line[/bold] 0\ntold-1 [bold]line[/bold] 1\n"
+    # Piped, a line stays one, however long: so that it can be searched for.
+    long = "[long] " + "word " * 100
+    monkeypatch.setattr(type(running.jobs), "log", lambda *_: f"{long}\n{long}")
+    assert monosweep("logs", "told").out == f"{long}\n{long}\n"
+
+
+def test_what_is_out_of_range_is_told_by_the_options_name(
+    monosweep: Call, at_server: Become, tiny_file: Path
+) -> None:
+    at_server("ada")
+    for words in (["logs", "told", "--lines", "20000"], ["submit", "tiny.yaml", "--priority=101"]):
+        said = monosweep(*words)
+        assert said.code == 2
+        assert f"Invalid value for '{words[2].partition('=')[0]}'" in said.message
+
+
+def test_what_is_said_to_who_leaves_names_the_server(
+    running: Any, monosweep: Call, monkeypatch: pytest.MonkeyPatch, tiny_file: Path
+) -> None:
+    parting: list[str] = []
+    monkeypatch.setattr("service.stopping.part_with", parting.append)
+    monkeypatch.setattr("service.client.Server.follow", lambda *_: {**_OVER, "name": "left"})
+    monkeypatch.setenv("MONOSWEEP_TOKEN", running.tokens["ada"])
+    for words in (["submit", "tiny.yaml", "--name", "left"], ["stop", "left"], ["watch", "left"]):
+        monosweep(*words, "--server", running.url)
+        assert parting[-1].endswith(f"monosweep status left --server {running.url}"), words
 
 
 @pytest.mark.parametrize("words", [["submit", "quickstart"], ["logs", "tiny"]])

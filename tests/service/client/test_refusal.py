@@ -9,6 +9,7 @@ from service.errors import (
     MonosweepError,
     ServerAwayError,
     ServerError,
+    ServerSilentError,
     SpecError,
     SweepNotFoundError,
     UserError,
@@ -44,7 +45,7 @@ def page(status: int, **headers: str) -> httpx.Response:
         (problem(503), ServerAwayError, 1, "It must be so."),
         (page(404), UserError, 2, f"a monosweep server at {URL}, found something that answers 404"),
         (page(500), UserError, 2, "found something that answers 500 (text/html)"),
-        (page(502), ServerAwayError, 1, "what is before it says 502"),
+        (page(502), ServerSilentError, 1, "what is before it says 502"),
         (page(307, location="https://evil.example"), UserError, 2, "on to https://evil.example"),
     ],
 )

@@ -1,6 +1,7 @@
 """A server's sweeps from elsewhere, by its real HTTP API."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from service.client import Access, Server
 from service.client import server as client
-from service.errors import ServerAwayError, SweepNotFoundError, UserError
+from service.errors import ServerAwayError, SweepNotFoundError, TrackingAwayError, UserError
 from service.ledger import queue, release, take
 from service.spec import Spec
 
@@ -134,6 +135,50 @@ def test_a_page_of_a_sweep_that_is_gone_leaves_nothing(running: Any, tmp_path: P
         server_of(running).export("nobody", tmp_path / "tables")
     assert [path.name for path in tmp_path.iterdir()] == ["tables"]
     assert list((tmp_path / "tables").iterdir()) == []
+
+
+def test_a_deletion_that_takes_long_is_waited_for(
+    running: Any, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LONG_S", 0.3)
+    monkeypatch.setattr(client, "_LOOK_S", 0.1)
+    is_to_end = threading.Event()
+    monkeypatch.setattr("service.tracking.check_answers", lambda _uri: None)
+    monkeypatch.setattr("service.tracking.remove", lambda _uri, _name: is_to_end.wait(30))
+    pauses: list[object] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(server.status("large")["state"])
+        is_to_end.set()
+        time.sleep(seconds)
+
+    server = server_of(running, pause=pause)
+    server.submit(make_spec().with_name("large"), priority=None, origin="here")
+    server.delete("large")
+    assert pauses[0] == "deleting"
+    with pytest.raises(SweepNotFoundError):
+        server.status("large")
+
+
+def test_a_deletion_that_cannot_go_on_is_told_at_once(
+    running: Any, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise TrackingAwayError("away")
+
+    server = server_of(running, pause=pytest.fail)
+    server.submit(make_spec().with_name("half"), priority=None, origin="here")
+    monkeypatch.setattr("service.tracking.check_answers", lambda _uri: None)
+    monkeypatch.setattr("service.tracking.remove", away)
+    for _ in range(2):
+        with pytest.raises(ServerAwayError, match="MLflow does not answer now"):
+            server.delete("half")
+    assert server.status("half")["state"] == "deleting"
+    nobody = Server(Access("http://127.0.0.1:1"), pytest.fail)
+    with pytest.raises(ServerAwayError, match="does not answer"):
+        nobody.delete("half")
+    monkeypatch.setattr("service.tracking.remove", lambda _uri, _name: None)
+    server.delete("half")
 
 
 class Other(BaseHTTPRequestHandler):

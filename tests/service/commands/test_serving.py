@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from service import cli
-from service.ledger import Ledger, tokens
+from service.ledger import Ledger, audit, tokens
 
 PATIENCE_S = 120
 
@@ -169,6 +169,11 @@ def test_a_token_is_printed_once_alone_and_kept_nowhere(at_home: Path, capsys: A
     code, out, err = _run(capsys, "token", "revoke", "ann")
     assert (code, out) == (0, "")
     assert tokens.caller(ledger.engine, token) is None
+    deeds = [(one.client, one.action, one.status) for one in audit.deeds(ledger.engine)]
+    assert deeds == [
+        ("command line", "token revoke ann", 200),
+        ("command line", "token create ann", 200),
+    ]
     ledger.close()
     (known,) = json.loads(_run(capsys, "token", "list", "--json")[1])
     assert (known["name"], known["role"]) == ("ann", "admin")

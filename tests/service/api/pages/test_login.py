@@ -1,5 +1,6 @@
 """Who gets in to the pages, how it is remembered, and what other sites cannot do."""
 
+import html
 from collections.abc import Callable
 from http.cookies import SimpleCookie
 from typing import Any
@@ -64,7 +65,8 @@ def test_the_cookie_is_for_us_alone(home: Home, ledger: Ledger, stranger: Any, s
 
 
 @pytest.mark.parametrize(
-    ("trusted", "is_secure"), [(None, False), ("10.0.0.1", False), ("*", True)]
+    ("trusted", "is_secure"),
+    [(None, False), ("10.0.0.1", False), ("127.0.0.1", True), ("127.0.0.0/8", True)],
 )
 def test_a_proxy_is_believed_only_where_the_environment_names_it(
     stranger: Any,
@@ -84,7 +86,9 @@ def test_a_proxy_is_believed_only_where_the_environment_names_it(
         configs[0].loaded_app, follow_redirects=False, client=("127.0.0.1", 50_000)
     )
     token = tokens.create(ledger.engine, "ada", "viewer")
-    said = {**stranger.headers, "X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
+    # The first one is the caller's own word, which the proxy passes on.
+    said_for = "203.0.113.9, 198.51.100.7"
+    said = {**stranger.headers, "X-Forwarded-Proto": "https", "X-Forwarded-For": said_for}
     answer = client.post("/login", data={"token": token}, headers=said)
     assert ("; Secure" in answer.headers["set-cookie"]) == is_secure
     (deed,) = audit.deeds(ledger.engine)
@@ -113,6 +117,20 @@ def test_a_revoked_token_ends_the_session_at_the_next_request(ada: Any, ledger: 
     assert ada.get("/").status_code == 200
     tokens.revoke(ledger.engine, "ada")
     assert ada.get("/").headers["location"] == "/login"
+
+
+def test_a_proxy_is_told_who_has_a_session_however_much_is_asked_for_at_once(
+    ada: Any, stranger: Any, ledger: Ledger
+) -> None:
+    backing = ada.app.state.backing
+    backing.calls["ada"] = backing.limits.calls_at_work
+    answer = ada.get("/session")
+    assert (answer.status_code, answer.content) == (204, b"")
+    # A browser that the proxy shows this to logs in, and finds the way from the first page.
+    led = stranger.get("/session", headers={"X-Forwarded-Uri": "/mlflow/"})
+    assert (led.status_code, led.headers["location"]) == (303, "/login")
+    tokens.revoke(ledger.engine, "ada")
+    assert ada.get("/session").status_code == 303
 
 
 def test_who_logs_out_is_out_also_with_the_old_cookie(ada: Any) -> None:
@@ -181,13 +199,45 @@ def test_our_own_forms_are_taken_from_browsers_old_and_new(
         "javascript:alert(1)",
         "/v1/sweeps",
         "/login?next=/login",
+        "/session",
         "/sweeps/../v1\n",
         "///evil.example/sweeps/",
+        "http://[",
         "",
     ],
 )
 def test_a_login_leads_nowhere_but_to_our_pages(wanted: str) -> None:
     assert after_login(wanted) == "/"
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://[::1", "http://]", "http://a[b]"])
+def test_what_is_no_address_is_refused_and_breaks_nothing(
+    stranger: Any, local: Any, address: str
+) -> None:
+    assert stranger.get("/login", params={"next": address}).status_code == 200
+    for client in (stranger, local):
+        del client.headers["Sec-Fetch-Site"]
+        answer = client.post("/login", data={"token": "x"}, headers={"Origin": address})
+        assert answer.status_code == 403
+    answer = local.get("/v1/sweeps", headers={"Host": address.removeprefix("http://")})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("char", ["\0", "\x1b", "\x7f"])
+def test_no_control_character_of_a_form_reaches_the_ledger(
+    ada: Any, stranger: Any, ledger: Ledger, tiny_text: str, char: str
+) -> None:
+    forms = {
+        "token": (stranger, "/login", {"token": f"monosweep_{char}_y"}),
+        "key": (ada, "/submit", {"spec": tiny_text, "key": f"a{char}b"}),
+        "spec": (ada, "/submit", {"spec": f"{tiny_text}# {char}"}),
+        char: (ada, "/submit", {"spec": tiny_text, char: "a"}),
+    }
+    for field, (client, path, form) in forms.items():
+        answer = client.post(path, data=form)
+        assert answer.status_code == 422
+        assert f"found another in {field!a}" in html.unescape(answer.text)
+    assert ledger.names() == []
 
 
 @pytest.mark.parametrize("wanted", ["/", "/submit", "/sweeps/tiny", "/?stage=failed&owner=ada"])
