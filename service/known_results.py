@@ -30,6 +30,35 @@ def of_trials(trials: Iterable[Trial]) -> dict[Key, str]:
     return {key(trial.settings, trial.seeds): trial.trial_id for trial in distinct(trained)}
 
 
+class Trained:
+    """Points of a search that were trained to the end, kept while it goes on.
+
+    Attributes:
+        known: Which trial is the first at each; see ``of_trials``, with which it agrees.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[Key, str] = {}
+        self._numbers: dict[Key, int] = {}
+        self._seen: set[int] = set()
+
+    def look(self, trials: Sequence[Trial]) -> None:
+        """Enter what has ended since the last look.
+
+        Args:
+            trials: All of the search's trials, by number.
+        """
+        for trial in trials:
+            if trial.state != "complete" or trial.number in self._seen:
+                continue
+            self._seen.add(trial.number)
+            point = key(trial.settings, trial.seeds)
+            # Cohorts do not end in the order of their numbers.
+            if trial.same_as is None and trial.number <= self._numbers.get(point, trial.number):
+                self._numbers[point] = trial.number
+                self.known[point] = trial.trial_id
+
+
 def taken_over(trial: Trial, attempt: int, known: Result) -> Result:
     """The result of a trial that is not trained.
 

@@ -4,6 +4,7 @@ A phase is asked again and again for the points that are still missing. It answe
 alone, so that it says the same after any interruption.
 """
 
+from collections import ChainMap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -143,7 +144,9 @@ class SearchPhase:
         num_trials: int,
         known: known_results.Known | None = None,
     ) -> None:
-        self._known = known or {}
+        self._known = dict(known or {})
+        # The search's own points that were trained to the end, each entered once.
+        self._trained = known_results.Trained()
         self.num_trials = num_trials
         self._search = search
         self._seeds = replicate_seeds(spec.search.seed, spec.search.replicates, fresh=False)
@@ -152,7 +155,8 @@ class SearchPhase:
     def missing(self, trials: Sequence[Trial], limit: int) -> list[Point]:
         """The next proposals, made with everything that is known now."""
         count = min(limit, self.num_trials - len(trials))
-        known = {**known_results.of_trials(trials), **self._known}
+        self._trained.look(trials)
+        known = ChainMap(self._known, self._trained.known)
         return [
             Point(
                 settings=proposal.settings,

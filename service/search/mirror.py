@@ -7,7 +7,6 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import Trial, TrialState, create_trial
-from threadpoolctl import threadpool_limits
 
 from search_spaces import Choice, Float, Int, Parameter, Space, Value
 from service.objective import Direction
@@ -88,12 +87,9 @@ class Mirror:
             self._study.enqueue_trial(dict(given))
         trial = self._study.ask()
         values: dict[str, Value] = {}
-        # Small matrices: more threads only take the processors from the workers, and wait for
-        # each other. Optuna's own limit comes too late for libraries that are loaded already.
-        with threadpool_limits(1):
-            for name in self._space.asked_in_order():
-                if self._space.is_active(name, values):
-                    values[name] = _suggested(trial, name, self._space.varied[name])
+        for name in self._space.asked_in_order():
+            if self._space.is_active(name, values):
+                values[name] = _suggested(trial, name, self._space.varied[name])
         memory = generations.of_ask(self._storage, self._study_id, trial, self._ids)
         self._study.tell(trial, state=TrialState.FAIL)
         return values, memory

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from search_spaces import Float, Space, Value
 from service.objective import Objective
 from service.search import foresight, generations
@@ -93,8 +95,11 @@ class Search:
             count: How many are wanted.
         """
         self._catch_up(trials)
-        while len(self._proposals) < len(trials) + count:
-            self._add(self._asked(len(self._proposals)))
+        # Small matrices: more threads only take the processors from the workers, and wait for
+        # each other. Optuna's own limit comes too late for libraries that are loaded already.
+        with threadpool_limits(1):
+            while len(self._proposals) < len(trials) + count:
+                self._add(self._asked(len(self._proposals)))
         return self._proposals[len(trials) : len(trials) + count]
 
     def _catch_up(self, trials: Sequence[Trial]) -> None:

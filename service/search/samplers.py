@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
 from search_spaces import Space, Value
@@ -67,8 +68,9 @@ def _gp(space: Space, sweep_seed: int, num_trials: int) -> Maker:
 
 def _nsga2(space: Space, sweep_seed: int, num_trials: int) -> Maker:
     population = min(max(num_trials // 8, MIN_POPULATION), MAX_POPULATION)
-    return lambda number, retry: NSGAIISampler(
-        seed=_seed(sweep_seed, number, retry), population_size=population
+    in_common = IntersectionSearchSpace()
+    return lambda number, retry: _Nsga2(
+        in_common, seed=_seed(sweep_seed, number, retry), population_size=population
     )
 
 
@@ -106,6 +108,25 @@ def _seed(sweep_seed: int, number: int, retry: int) -> int:
 
 def _startup(num_trials: int) -> int:
     return min(max(num_trials // 4, MIN_STARTUP_TRIALS), MAX_STARTUP_TRIALS)
+
+
+class _Nsga2(NSGAIISampler):
+    """NSGA-II, which looks through each trial for what varies once, not at every ask again.
+
+    Args:
+        in_common: Of the same study, shared by all that are asked one after another.
+        options: As for Optuna's.
+    """
+
+    def __init__(self, in_common: IntersectionSearchSpace, **options: Any) -> None:
+        super().__init__(**options)
+        self._in_common = in_common
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        found = self._in_common.calculate(study)
+        return {name: one for name, one in found.items() if not one.single()}
 
 
 class _Settled(BaseSampler):
