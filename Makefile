@@ -10,7 +10,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-gpu bench-equivalence record chaos damage outages soak check format clean
+.PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-control-plane bench-gpu bench-equivalence record chaos damage outages soak check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
 test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -m long
 
-bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-start  ## all benchmarks
+bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## all benchmarks
 
 bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
@@ -71,6 +71,9 @@ bench-nodes: $(VENV)/.installed  ## what a second node brings, and how many work
 
 bench-clients: $(VENV)/.installed  ## how a server answers 50 clients at once for two minutes
 	$(BIN)/python tests/benchmarks/bench_clients.py
+
+bench-control-plane: $(VENV)/.installed  ## what the machinery costs a trial, among up to 10,000
+	$(BIN)/python tests/benchmarks/bench_control_plane.py
 
 bench-start: $(VENV)/.installed  ## how soon commands answer, and a sweep's first step is trained
 	$(BIN)/python tests/benchmarks/bench_start.py

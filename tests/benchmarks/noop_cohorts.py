@@ -8,6 +8,7 @@ is left out. Workers stand for no processors, so there may be many.
 import cProfile
 import json
 import pstats
+import resource
 import sys
 import time
 from contextlib import closing
@@ -16,7 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 from ray import tune
+from sqlalchemy import Engine, text
 
 from service import cluster, scheduler
 from service.cohort import Cohort
@@ -25,6 +28,7 @@ from service.ledger import Ledger
 from service.life import Life
 from service.planning import Resolved
 from service.room import Machine, Room
+from service.search import resolve_sampler
 from service.spec import parse_spec
 from service.trials import Result
 
@@ -49,7 +53,7 @@ class Settings:
 
     Attributes:
         ledger_url: The ledger's database, in which nothing is yet.
-        sampler: Who proposes.
+        sampler: Who proposes; ``auto`` for whom a sweep file would get that says nothing.
         num_workers: Cohorts at a time.
         cohort_size: Trials of each.
         num_cohorts: Cohorts of the search.
@@ -115,17 +119,44 @@ class NoopCohort(tune.Trainable):  # type: ignore[misc]
         )
 
 
-class Timed(Life):
-    """Keeps the times at which cohorts of the search ended, and is done with the search."""
+@dataclass(frozen=True)
+class Mark:
+    """A moment of the driver's.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ended_at: list[tuple[float, float]] = []
+    Attributes:
+        wall_s: By the clock.
+        cpu_s: Processor time of its thread.
+        num_bytes: What was written by then, see ``written``.
+    """
+
+    wall_s: float
+    cpu_s: float
+    num_bytes: int
+
+
+def written(engine: Engine) -> int:
+    """Bytes that this process has written; on PostgreSQL those of the server's log instead."""
+    if engine.dialect.name == "sqlite":
+        return int(psutil.Process().io_counters().write_chars)
+    with engine.connect() as connection:
+        query = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
+        return int(connection.scalar(text(query)) or 0)
+
+
+class Timed(Life):
+    """Keeps the moments at which cohorts of the search ended, and is done with the search."""
+
+    def __init__(self, engine: Engine, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._engine = engine
+        self.ended_at: list[Mark] = []
 
     def ended(self, cohort_id: str, results: list[Result]) -> None:
         super().ended(cohort_id, results)
         if cohort_id.startswith("search"):
-            self.ended_at.append((time.perf_counter(), time.thread_time()))
+            self.ended_at.append(
+                Mark(time.perf_counter(), time.thread_time(), written(self._engine))
+            )
 
     def next_cohort(self) -> Cohort | None:
         cohort = super().next_cohort()
@@ -145,7 +176,9 @@ def run(settings: Settings) -> dict[str, Any]:
     resolved = Resolved(
         cohort_size=settings.cohort_size,
         max_concurrent=settings.num_workers,
-        sampler=settings.sampler,
+        sampler=resolve_sampler(spec, 0.0, settings.num_workers)
+        if settings.sampler == "auto"
+        else settings.sampler,
         precision="float32",
         device="cpu",
         cpus=1,
@@ -167,7 +200,8 @@ def run(settings: Settings) -> dict[str, Any]:
             writer.record_resolved(resolved.as_json(), [])
             cluster.connect(None, Room((Machine(settings.num_workers, 2**40),)))
             life = Timed(
-                spec,
+                ledger.engine,
+                spec=spec,
                 num_trials=num_trials,
                 ledger=ledger,
                 writer=writer,
@@ -179,16 +213,29 @@ def run(settings: Settings) -> dict[str, Any]:
             scheduler.run(life, resolved, Path(folder) / "tune")
             profile.disable()
             cluster.disconnect()
-    first = int(WARM_UP * settings.num_cohorts)
-    (began, cpu_began), (ended, cpu_ended) = life.ended_at[first], life.ended_at[-1]
-    num_cohorts = len(life.ended_at) - first - 1
+    marks = life.ended_at
+    first, tenth = int(WARM_UP * len(marks)), max(len(marks) // 10, 1)
+    each = _each(marks[first], marks[-1], len(marks) - first - 1)
     return {
         **asdict(settings),
         "ledger_url": settings.ledger_url.partition(":")[0],
-        "cohort_s": (ended - began) / num_cohorts,
-        "cohort_cpu_s": (cpu_ended - cpu_began) / num_cohorts,
+        "sampler": resolved.sampler,
+        "cohort_s": each.wall_s,
+        "cohort_cpu_s": each.cpu_s,
+        "first_tenth": asdict(_each(marks[first], marks[first + tenth], tenth)),
+        "last_tenth": asdict(_each(marks[-1 - tenth], marks[-1], tenth)),
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "hot": _hot(profile) if settings.profile else [],
     }
+
+
+def _each(began: Mark, ended: Mark, num_cohorts: int) -> Mark:
+    """What each of some cohorts took."""
+    return Mark(
+        (ended.wall_s - began.wall_s) / num_cohorts,
+        (ended.cpu_s - began.cpu_s) / num_cohorts,
+        (ended.num_bytes - began.num_bytes) // num_cohorts,
+    )
 
 
 def _hot(profile: cProfile.Profile) -> list[dict[str, Any]]:

@@ -1,0 +1,117 @@
+"""What the machinery costs a trial, by the number of trials: nothing is trained.
+
+Run by ``make bench-control-plane``; prints a table and writes ``build/bench/control_plane.json``.
+Cohorts of 16 end at once, on two workers, with the real ledger, sampler, Ray Tune and driver; see
+``noop_cohorts``. MLflow is apart: it is written by a thread of its own (``make bench-tracking``).
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "servers")]
+
+from bench_nodes import new_ledgers, noop
+from noop_cohorts import Settings
+
+from service.machine import versions
+
+OUTPUT = Path("build/bench/control_plane.json")
+NUM_TRIALS = (100, 1_000, 10_000)
+COHORT = 16
+WORKERS = 2
+# Of a trial among the most trials: at most so much, and so many times that among the fewest.
+WANTED_MS, WANTED_RATIO = 30.0, 1.5
+WANTED_BYTES = 1e9
+
+
+def measure(
+    num_trials: Sequence[int], databases: Sequence[str], *, profile: bool
+) -> list[dict[str, Any]]:
+    """A row for each database and number of trials.
+
+    Args:
+        num_trials: Of a search, each in a ledger of its own.
+        databases: Kinds of ledger.
+        profile: Whether to find out where the time of the largest goes, in another run.
+    """
+    rows = []
+    for kind in databases:
+        with new_ledgers(kind) as new:
+            for count in num_trials:
+                settings = Settings(new(), "auto", WORKERS, COHORT, -(-count // COHORT), 0)
+                found = noop(settings)
+                rows.append({"database": kind, "num_trials": count, **_each_trial(found)})
+                print(_line(rows[-1]), flush=True)
+            if profile:
+                settings = Settings(
+                    new(), "auto", WORKERS, COHORT, -(-num_trials[-1] // COHORT), 0, profile=True
+                )
+                rows[-1]["hot"] = noop(settings)["hot"]
+    return rows
+
+
+def _each_trial(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "sampler": found["sampler"],
+        "trial_ms": found["cohort_s"] / COHORT * 1e3,
+        "trial_cpu_ms": found["cohort_cpu_s"] / COHORT * 1e3,
+        "first_ms": found["first_tenth"]["wall_s"] / COHORT * 1e3,
+        "last_ms": found["last_tenth"]["wall_s"] / COHORT * 1e3,
+        "first_bytes": found["first_tenth"]["num_bytes"] // COHORT,
+        "last_bytes": found["last_tenth"]["num_bytes"] // COHORT,
+        "peak_bytes": found["peak_bytes"],
+    }
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['database']:10} {row['num_trials']:6} trials by {row['sampler']:6} "
+        f"{row['trial_ms']:6.1f} ms a trial ({row['trial_cpu_ms']:.1f} ms of a core), at first "
+        f"{row['first_ms']:.1f}, at last {row['last_ms']:.1f}; {row['first_bytes'] / 1e3:.1f} kB "
+        f"a trial at first, {row['last_bytes'] / 1e3:.1f} at last; driver "
+        f"{row['peak_bytes'] / 1e6:.0f} MB"
+    )
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What of it is asked for, in a line for each database."""
+    lines = []
+    for kind in dict.fromkeys(row["database"] for row in rows):
+        few, *_, many = (row for row in rows if row["database"] == kind)
+        lines.append(
+            f"{kind}: {many['trial_ms']:.1f} ms a trial among {many['num_trials']} (to be "
+            f"{WANTED_MS:g}), {many['trial_ms'] / few['trial_ms']:.2f} times that among "
+            f"{few['num_trials']} (to be {WANTED_RATIO:g}), {many['peak_bytes'] / 1e9:.2f} GB (to "
+            f"be {WANTED_BYTES / 1e9:g})"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, nargs="+", default=NUM_TRIALS, help="at least two")
+    parser.add_argument("--profile", action="store_true", help="where the largest's time goes")
+    options = parser.parse_args()
+    rows = measure(options.trials, ("sqlite", "postgresql"), profile=options.profile)
+    print(summary(rows))
+    found = {
+        "machine": {"processor": versions()["processor"], "cores": os.cpu_count()},
+        "versions": {name: version(name) for name in ("ray", "optuna", "sqlalchemy")},
+        "rows": rows,
+        "limit": None,
+        "memory": None,
+        "breakdown": None,
+    }
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

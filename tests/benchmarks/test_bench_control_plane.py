@@ -1,0 +1,43 @@
+"""The benchmark runs, at tiny sizes; nothing here depends on how fast."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import bench_control_plane
+from bench_control_plane import measure, summary
+from noop_cohorts import Settings
+
+
+def made_up(settings: Settings) -> dict[str, Any]:
+    """Cohorts of 16 trials that take longer, and write more, the more there are."""
+    tenth = {"wall_s": 0.16 * settings.num_cohorts, "cpu_s": 0.1, "num_bytes": 16_000}
+    return {
+        "sampler": "tpe",
+        "cohort_s": 0.16 * settings.num_cohorts,
+        "cohort_cpu_s": 0.08,
+        "first_tenth": tenth,
+        "last_tenth": {**tenth, "num_bytes": 32_000},
+        "peak_bytes": 500_000_000,
+        "hot": [{"function": "life.py:ended"}] if settings.profile else [],
+    }
+
+
+def test_figures_are_of_a_trial_and_set_beside_those_of_few(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_control_plane, "noop", made_up)
+    rows = measure([16, 32], ["sqlite"], profile=True)
+    assert [row["trial_ms"] for row in rows] == pytest.approx([10.0, 20.0])
+    assert [row["trial_cpu_ms"] for row in rows] == pytest.approx([5.0, 5.0])
+    assert (rows[1]["first_bytes"], rows[1]["last_bytes"]) == (1000, 2000)
+    assert rows[1]["hot"] == [{"function": "life.py:ended"}]
+    assert "1.0 kB a trial at first, 2.0 at last; driver 500 MB" in capsys.readouterr().out
+    assert summary(rows) == (
+        "sqlite: 20.0 ms a trial among 32 (to be 30), 2.00 times that among 16 (to be 1.5), "
+        "0.50 GB (to be 1)"
+    )
