@@ -18,7 +18,7 @@ from uuid import uuid4
 from service.dispatch.decisions import SUBMISSION_S, Case, decide, failure_of
 from service.dispatch.jobs import Jobs, JobState
 from service.dispatch.stages import extends
-from service.errors import ClusterAwayError, LedgerAwayError
+from service.errors import ClusterAwayError, LedgerAwayError, LedgerError, ReconcilerError
 from service.ledger import Ledger, queue
 from service.ledger.text import kept_text
 from service.ledger.unsettled import Unsettled, unsettled, with_results_since
@@ -67,8 +67,19 @@ class Reconciler:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        """End the thread.
+
+        Raises:
+            ReconcilerError: If it had ended before it was told to.
+        """
+        has_died = not (self.is_at_work or self._closed.is_set())
         self.close()
         self._thread.join()
+        if has_died:
+            raise ReconcilerError(
+                "the queue must be looked after while the server runs, found that this came to an "
+                "end by the error above. Start the server again; drivers that are at work go on."
+            )
 
     @property
     def is_at_work(self) -> bool:
@@ -90,8 +101,10 @@ class Reconciler:
             self._woken.clear()
             try:
                 self.reconcile()
-            except LedgerAwayError as error:
-                self._ledger_outage.met(error, "No driver is started or stopped until it answers.")
+            except LedgerError as error:
+                # Also what it refuses, or is damaged: an admin may mend it while we wait.
+                away = error if isinstance(error, LedgerAwayError) else LedgerAwayError(str(error))
+                self._ledger_outage.met(away, "No driver is started or stopped until it answers.")
             else:
                 self._ledger_outage.is_over()
             # Closed since it was looked at: woken for that.
@@ -101,8 +114,9 @@ class Reconciler:
         """Look once, and do what is to be done.
 
         Raises:
-            LedgerAwayError: If the ledger does not answer; what was done by then is recorded, and
-                the next look goes on from it.
+            LedgerError: If the ledger cannot be read or written.
+            LedgerAwayError: If it does not answer; what was done by then is recorded, and the next
+                look goes on from it.
         """
         before = unsettled(self._engine)
         self._settle_what_went_well(before)

@@ -14,7 +14,7 @@ import pytest
 from service.dispatch.jobs import Jobs
 from service.dispatch.reconciler import WORKED_S, Reconciler
 from service.dispatch.stages import stage_of
-from service.errors import LedgerAwayError
+from service.errors import LedgerAwayError, ReconcilerError
 from service.ledger import Ledger, NewSweep, Writer, queue, release, take
 from service.ledger.queue import Entry
 from service.trials import Trial
@@ -422,6 +422,38 @@ def test_a_thread_of_its_own_that_ends_when_left(ledger: Ledger, cluster: Any) -
             time.sleep(0.01)
     assert not reconciler.is_at_work
     assert cluster.words
+
+
+def test_what_the_ledger_refuses_is_waited_for_as_well(
+    ledger: Ledger, cluster: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(ledger)
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE monosweep_queue RENAME TO away")
+    reconciler = Reconciler(ledger, cast("Jobs", cluster), max_sweeps=1, interval_s=0.01)
+    with reconciler:
+        wait_until(lambda: bool(caplog.records))
+        assert "no such table" in caplog.records[0].message
+        with ledger.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE away RENAME TO monosweep_queue")
+        wait_until(lambda: bool(cluster.words))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_is_left_after_its_thread_died_says_so(
+    ledger: Ledger, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler = Reconciler(ledger, cast("Jobs", cluster), max_sweeps=1)
+    monkeypatch.setattr(reconciler, "reconcile", lambda: 1 / 0)
+    with pytest.raises(ReconcilerError, match="Start the server again"), reconciler:
+        wait_until(lambda: not reconciler.is_at_work)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_what_is_over_is_not_asked_for_again(
