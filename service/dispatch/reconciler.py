@@ -174,7 +174,9 @@ class Reconciler:
             failure = failure_of(case, has_results=entry.sweep in with_results)
             seen = replace(entry, num_failures=failure.num_before)
             problem = kept_text(failure.problem)
-            if queue.record_failure(self._engine, seen, problem, failure.pause_s):
+            if queue.record_failure(
+                self._engine, seen, problem, failure.pause_s, num_refusals=failure.num_refusals
+            ):
                 logger.warning(
                     "The driver of %s came to nothing: %s %s",
                     entry.sweep,
@@ -203,7 +205,13 @@ class Reconciler:
             seen = replace(
                 entry, num_starts=entry.num_starts + 1, num_failures=entry.num_failures - 1
             )
-            queue.record_failure(self._engine, seen, kept_text(str(error)), LONGEST_PAUSE_S)
+            queue.record_failure(
+                self._engine,
+                seen,
+                kept_text(str(error)),
+                LONGEST_PAUSE_S,
+                num_refusals=entry.num_refusals,
+            )
             raise
         self._cluster_outage.is_over()
 

@@ -181,6 +181,24 @@ def test_a_mistake_is_tried_five_times_and_then_left_until_somebody_wants_it(
     assert server.stage_after_a_look() == "starting"
 
 
+def test_who_died_often_is_not_given_up_for_one_refusal_nor_for_some_with_a_death_between(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any
+) -> None:
+    submit(ledger)
+    for exit_code in (-9, -9, -9, -9, 2, 2, 2, 2, 75, 2, 2, 2, 2):
+        server.reconciler.reconcile()
+        cluster.ends(job_id(ledger), exit_code)
+        assert server.stage_after_a_look() == "waiting"
+        clock.wait(301)
+    server.reconciler.reconcile()
+    cluster.ends(job_id(ledger), 2)
+    assert server.stage_after_a_look() == "failed"
+    queue.want(ledger.engine, "s", owner="ada")
+    server.reconciler.reconcile()
+    cluster.ends(job_id(ledger), 2)
+    assert server.stage_after_a_look() == "waiting"
+
+
 def test_a_sweep_that_cannot_go_on_fails_at_once_with_the_reason(
     server: Server, ledger: Ledger, cluster: Any, clock: Any
 ) -> None:
