@@ -69,9 +69,7 @@ def check_is_loopback(host: str) -> None:
         )
 
 
-def serve(
-    app: FastAPI, listening: socket.socket, reconciler: Reconciler | None = None
-) -> None:
+def serve(app: FastAPI, listening: socket.socket, reconciler: Reconciler | None = None) -> None:
     """Answer until SIGTERM or Ctrl-C; open streams end at once, answers that began are ended.
 
     Also until the reconciler, if there is one, comes to an end by itself: sweeps would be taken

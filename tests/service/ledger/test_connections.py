@@ -3,6 +3,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from service.errors import LedgerAwayError, LedgerError
 from service.home import Home
 from service.ledger import Ledger, Writer, take
 from service.ledger.connections import options, refusal
+from service.ledger.studies import open_storage
 from service.trials import Point
 
 POINT = Point(settings={"num_neurons": 64}, seeds=(3,))
@@ -184,3 +186,20 @@ def test_who_finds_every_connection_in_use_is_told_that_the_ledger_is_away(
         with pytest.raises(LedgerAwayError, match="all 45 connections to it are in use"):
             ledger.names()
     assert ledger.names() == ["s"]
+
+
+def test_threads_that_ask_at_once_for_optunas_storage_share_one(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def slowly(url: str) -> object:
+        made.append(url)
+        time.sleep(0.05)
+        return open_storage(url)
+
+    monkeypatch.setattr("service.ledger.reading.open_storage", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: ledger.storage, range(4)))
+    assert len(made) == 1
+    assert all(one is found[0] for one in found)
