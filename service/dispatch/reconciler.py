@@ -22,7 +22,7 @@ from service.errors import ClusterAwayError, LedgerAwayError, LedgerError, Recon
 from service.ledger import Ledger, queue
 from service.ledger.text import kept_text
 from service.ledger.unsettled import Unsettled, unsettled, with_results_since
-from service.outages import LONGEST_PAUSE_S, Outage
+from service.outages import Outage
 
 INTERVAL_S = 2.0
 # After so long at work, what went wrong before counts no more, also where cohorts take for ever.
@@ -200,8 +200,9 @@ class Reconciler:
         try:
             self._jobs.submit(job_id, _words(one))
         except ClusterAwayError as error:
-            # It may have been taken all the same: its id is kept, and the job looked for. The count
-            # of failures stays.
+            # It may have been taken all the same, or be on its way still: its id is kept, and the
+            # job looked for as long as it may come. A second one would be refused the lease, and
+            # hide the first from who wants it stopped. The count of failures stays.
             seen = replace(
                 entry, num_starts=entry.num_starts + 1, num_failures=entry.num_failures - 1
             )
@@ -209,7 +210,7 @@ class Reconciler:
                 self._engine,
                 seen,
                 kept_text(str(error)),
-                LONGEST_PAUSE_S,
+                SUBMISSION_S,
                 num_refusals=entry.num_refusals,
             )
             raise

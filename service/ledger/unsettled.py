@@ -7,8 +7,8 @@ from sqlalchemy import Engine, Row, or_, select
 
 from service.ledger import tables
 from service.ledger.holder import Holder
-from service.ledger.queue import Entry, queue
 from service.ledger.outlines import COLUMNS
+from service.ledger.queue import Entry, queue
 from service.ledger.records import Outline
 
 _HOLDER = [tables.leases.c[field.name] for field in fields(Holder)]
@@ -20,7 +20,8 @@ class Unsettled:
 
     Attributes:
         entry: The entry.
-        record: Its sweep's outline; whether the row is as it was written is for the driver to find out.
+        record: Its sweep's outline; whether the row is as it was written is for the driver to find
+            out.
         lease_until: When the last lease on it runs out, or ran out, in seconds since 1970; None if
             it was given back, or never taken.
         now: The moment, by the same clock.

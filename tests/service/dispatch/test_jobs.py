@@ -104,7 +104,7 @@ def test_another_programs_answer_is_told(body: object) -> None:
             lambda jobs: jobs.log("j", 3),
         ]
         for ask in asked:
-            with pytest.raises(ClusterAwayError, match="found another answer .*dashboard"):
+            with pytest.raises(ClusterAwayError, match=r"found another answer .*dashboard"):
                 ask(RayJobs(address))
 
 

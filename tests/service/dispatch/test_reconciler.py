@@ -357,9 +357,38 @@ def test_of_a_job_that_was_taken_without_an_answer_no_second_one_is_made(
     clock.wait(10)
     assert server.stage_after_a_look() == "starting"
     assert len(cluster.words) == 1
-    # Nor is one that was not taken waited for.
+
+
+def test_of_a_job_that_lands_long_after_nobody_waits_for_the_answer_no_second_one_is_made(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any
+) -> None:
+    submit(ledger)
+    cluster.takes_jobs = False
+    server.reconciler.reconcile()
+    first = job_id(ledger)
+    late = cluster.jobs.pop(first)
+    cluster.takes_jobs = True
+    clock.wait(25)
+    server.reconciler.reconcile()
+    cluster.jobs[first] = late
+    clock.wait(10)
+    assert server.stage_after_a_look() == "starting"
+    assert list(cluster.words) == [first]
+    # It is the one that is told to stop.
+    queue.stop(ledger.engine, "s")
+    assert server.stage_after_a_look() == "stopping"
+    assert cluster.stopped == [first]
+
+
+def test_a_job_that_was_never_taken_is_followed_by_another(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any
+) -> None:
+    submit(ledger)
+    cluster.takes_jobs = False
+    server.reconciler.reconcile()
     cluster.jobs.clear()
     cluster.takes_jobs = True
+    clock.wait(31)
     server.reconciler.reconcile()
     assert len(cluster.words) == 2
 
