@@ -92,7 +92,8 @@ def _cluster_room(nodes: Sequence[Mapping[str, Any]]) -> Room:
                 num_gpus=float(has.get("GPU", 0)),
             )
             for has in alive
-        )
+        ),
+        can_grow=True,
     )
 
 

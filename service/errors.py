@@ -162,6 +162,10 @@ class ClusterAwayError(AwayError):
     part = "The Ray cluster"
 
 
+class ReconcilerError(MonosweepError):
+    """A server's queue is not looked after any more."""
+
+
 class SweepFailedError(MonosweepError):
     """The sweep cannot go on; the ledger says why."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.errors import UserError
+from service.errors import InterruptedSweepError, UserError
 from service.machine import available_cpus, memory_bytes, num_gpus
 
 # The driver, Ray's own processes and its object store.
@@ -34,9 +34,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Room:
-    """What there is for the cohorts of a sweep, on one machine or in a cluster."""
+    """What there is for the cohorts of a sweep, on one machine or in a cluster.
+
+    Attributes:
+        machines: Those that there are now.
+        can_grow: Whether others may join them, as in a cluster.
+    """
 
     machines: tuple[Machine, ...]
+    can_grow: bool = False
 
     def num_cohorts(self, cpus: int, gpus: float, cohort_bytes: int = 0) -> int:
         """Cohorts that can run at a time, each within one machine.
@@ -57,12 +63,20 @@ class Room:
         """Make sure that a cohort with these resources can ever be placed.
 
         Raises:
-            UserError: If no machine has what ``compute`` asks for.
+            UserError: If no machine has what ``compute`` asks for, nor ever will.
+            InterruptedSweepError: If none has it now, but one that does may join.
         """
         if not self.num_cohorts(cpus, gpus):
             most_cpus = max((machine.num_cpus for machine in self.machines), default=0)
             most_gpus = max((machine.num_gpus for machine in self.machines), default=0.0)
-            raise UserError(
+            found = (
                 f"a cohort needs {cpus} CPUs and {gpus:g} GPUs on one machine, found "
-                f"at most {most_cpus} and {most_gpus:g}. Lower compute.cpus or compute.gpus."
+                f"at most {most_cpus} and {most_gpus:g}"
             )
+            if self.can_grow:
+                raise InterruptedSweepError(
+                    f"{found} so far in the cluster. Go on with it when such a machine has joined; "
+                    "if none ever does, lower compute.cpus or compute.gpus in a sweep of another "
+                    "name."
+                )
+            raise UserError(f"{found}. Lower compute.cpus or compute.gpus.")

@@ -1,6 +1,7 @@
 """Where sweeps stand, read once for however many ask: nobody who looks keeps the ledger busy."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,13 @@ from service.dispatch.decisions import SUBMISSION_S
 from service.dispatch.jobs import Jobs, JobState
 from service.dispatch.stages import Stage, extends, stage_of
 from service.dispatch.turns import in_turn
-from service.errors import ClusterAwayError, SweepNotFoundError
-from service.ledger import Ledger, SweepRecord, queue
+from service.errors import AwayError, ClusterAwayError, LedgerError, SweepNotFoundError
+from service.ledger import Ledger, Outline, SweepRecord, queue
+from service.ledger.outlines import is_there, outlines
 from service.ledger.queue import Entry
 from service.verdict import Json
+
+logger = logging.getLogger("monosweep")
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 MAX_AGE_S = 1.0
@@ -84,13 +88,13 @@ class Standing:
     """A sweep, and where it stands for the server.
 
     Attributes:
-        record: What the ledger holds of it as a whole.
+        record: What the ledger says of it in short.
         entry: Its place in the queue, or None.
         stage: Where it stands.
         position: How many-th it is of those that wait, from 1; None if it does not.
     """
 
-    record: SweepRecord
+    record: Outline
     entry: Entry | None
     stage: Stage
     position: int | None = None
@@ -133,6 +137,8 @@ class Board:
         self._over: dict[str, JobState | None] = {}
         # What was read of each sweep, and when that is still so.
         self._known: dict[str, tuple[Hashable, SweepRecord, Json]] = {}
+        # Of which it was said already.
+        self._damaged: set[str] = set()
 
     async def status(self, name: str) -> Json:
         """``monosweep status NAME --json``, and where it stands for the server.
@@ -149,10 +155,17 @@ class Board:
         return {**found, **standing.as_json()}
 
     async def statuses(self, names: Sequence[str]) -> list[Json]:
-        """The same of several; those that are gone by now are left out."""
+        """The same of several; those that are gone by now, or damaged, are left out.
+
+        Whoever asks for a damaged one alone is told what is wrong with it; here it is logged, once.
+        """
         found = await asyncio.gather(*map(self.status, names), return_exceptions=True)
-        for error in found:
-            if isinstance(error, BaseException) and not isinstance(error, SweepNotFoundError):
+        for name, error in zip(names, found, strict=True):
+            if isinstance(error, LedgerError) and not isinstance(error, AwayError):
+                if name not in self._damaged:
+                    self._damaged.add(name)
+                    logger.error("The sweep %s is left out of lists: %s", name, error)
+            elif isinstance(error, BaseException) and not isinstance(error, SweepNotFoundError):
                 raise error
         return [one for one in found if not isinstance(one, BaseException)]
 
@@ -163,6 +176,12 @@ class Board:
             SweepNotFoundError: If there is none of that name.
         """
         roster = await self.roster()
+        if name not in roster:
+            # Another server on the same ledger may have taken it since.
+            if not await run_in_threadpool(is_there, self._ledger.engine, name):
+                raise SweepNotFoundError(not_found(name))
+            self.forget(name)
+            roster = await self.roster()
         if name not in roster:
             raise SweepNotFoundError(not_found(name))
         return roster[name]
@@ -188,7 +207,7 @@ class Board:
 
     def _roster(self) -> dict[str, Standing]:
         entries = {entry.sweep: entry for entry in queue.entries(self._ledger.engine)}
-        records = self._ledger.sweeps()
+        records = outlines(self._ledger.engine)
         states = self._states(
             [
                 entries[record.name]
@@ -204,6 +223,7 @@ class Board:
         names = {record.name for record in records}
         for gone in set(self._known) - names:
             self._known.pop(gone, None)
+        self._damaged &= names
         return _with_positions(sorted(found, key=lambda one: one.age))
 
     def _states(self, entries: Sequence[Entry]) -> dict[str, JobState | None]:
@@ -234,7 +254,7 @@ def not_found(name: str) -> str:
     )
 
 
-def _is_told_by_its_job(entry: Entry, record: SweepRecord) -> bool:
+def _is_told_by_its_job(entry: Entry, record: Outline) -> bool:
     """Whether the ledger alone does not tell where it stands."""
     is_unfinished = record.finished_at is None or extends(entry, record)
     return entry.job_id is not None and is_unfinished and not record.is_live

@@ -27,6 +27,7 @@ class Limits:
         batch_size: Samples in a training step.
         unfinished: Sweeps in the queue that are neither finished, failed nor stopped.
         unfinished_each: The same, of one owner's.
+        sweeps_each: Sweeps of one owner's that are kept, however they ended.
         body_bytes: Bytes of a request's body.
         calls_per_s: Calls that a token may make in the long run.
         strangers_per_s: The same of an address, of calls that bear no good token.
@@ -42,6 +43,7 @@ class Limits:
     batch_size: int = 65_536
     unfinished: int = 1000
     unfinished_each: int = 200
+    sweeps_each: int = 2000
     body_bytes: int = 256 * 1024
     calls_per_s: int = 50
     strangers_per_s: int = 1

@@ -65,8 +65,11 @@ def check_is_loopback(host: str) -> None:
         )
 
 
-def serve(app: FastAPI, listening: socket.socket) -> None:
+def serve(app: FastAPI, listening: socket.socket, reconciler: Reconciler | None = None) -> None:
     """Answer until SIGTERM or Ctrl-C; open streams end at once, answers that began are ended.
+
+    Also until the reconciler, if there is one, comes to an end by itself: sweeps would be taken
+    that nobody drives.
 
     What a proxy says of callers' addresses and of https is believed of those that the environment
     names in ``FORWARDED_ALLOW_IPS``, by default of none: anybody on this machine could say so.
@@ -84,7 +87,7 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
         forwarded_allow_ips=proxies,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    _Server(config, app.state.backing).run([listening])
+    _Server(config, app.state.backing, reconciler).run([listening])
 
 
 class CountedReconciler(Reconciler):
@@ -105,15 +108,25 @@ class CountedReconciler(Reconciler):
 class _Server(uvicorn.Server):
     """Tells open streams that they are to end, for which uvicorn would wait."""
 
-    def __init__(self, config: uvicorn.Config, backing: Backing) -> None:
+    def __init__(
+        self, config: uvicorn.Config, backing: Backing, reconciler: Reconciler | None
+    ) -> None:
         super().__init__(config)
         self._backing = backing
+        self._reconciler = reconciler
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: it asks for the end, which is no failure; a second one does not wait."""
         self.force_exit = self.should_exit
         self.should_exit = True
         self._backing.closing.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end: asked several times a second."""
+        if self._reconciler is not None and not self._reconciler.is_at_work:
+            self._backing.closing.set()
+            return True
+        return await super().on_tick(counter)
 
 
 def tell_what_is_missing(look: Callable[[], Readiness]) -> None:

@@ -7,6 +7,7 @@ from service.api.backing import Backing
 from service.api.models import Submission
 from service.api.problems import ServerFullError
 from service.ledger import queue
+from service.ledger.outlines import outlines
 from service.ledger.queue import Entry
 from service.ledger.sweep_row import NewSweep
 from service.ledger.tokens import Caller
@@ -31,7 +32,7 @@ def submit(backing: Backing, caller: Caller, spec: Spec, *, priority: int, key: 
         UserError: If it cannot start from the sweeps that it names.
         KeyReusedError: If the key was used for another sweep.
         SweepExistsError: If the name is taken.
-        ServerFullError: If the queue holds as many sweeps as it may.
+        ServerFullError: If the queue, or what is kept of the caller's, has as many as it may.
     """
     backing.limits.check(spec)
     warm_start.check(backing.ledger, spec)
@@ -48,8 +49,23 @@ def submit(backing: Backing, caller: Caller, spec: Spec, *, priority: int, key: 
     with backing.submitting:
         entries = queue.entries(engine)
         if not any(_is_of(entry, caller, key) for entry in entries):
+            _check_kept(backing, caller, entries)
             check_room(backing, spec.name, caller, entries)
         return queue.submit(engine, new, owner=caller.name, priority=priority, key=key)
+
+
+def _check_kept(backing: Backing, caller: Caller, entries: Sequence[Entry]) -> None:
+    """Make sure that one more sweep of the caller's may be kept, also where all have ended.
+
+    Raises:
+        ServerFullError: If there are as many as there may be.
+    """
+    most = backing.limits.sweeps_each
+    if sum(entry.owner == caller.name for entry in entries) >= most:
+        raise ServerFullError(
+            f"the server must keep at most {most} sweeps of {caller.name}'s, found as many. Delete "
+            "one that is not needed any more."
+        )
 
 
 def check_room(backing: Backing, name: str, caller: Caller, entries: Sequence[Entry]) -> None:
@@ -73,7 +89,7 @@ def check_room(backing: Backing, name: str, caller: Caller, entries: Sequence[En
         return
     unfinished = [
         others[record.name]
-        for record in backing.ledger.sweeps()
+        for record in outlines(backing.ledger.engine)
         if record.name in others and record.state in ("running", "interrupted")
     ]
     for whose, num_found, most in (

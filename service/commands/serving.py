@@ -71,7 +71,7 @@ def serve(
         err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)
         serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
         with reconciler:
-            serving.serve(app, listening)
+            serving.serve(app, listening, reconciler)
     # All is closed. The interpreter would take seconds to clear Ray's client away.
     sys.stderr.flush()
     os._exit(0)

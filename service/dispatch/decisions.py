@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.dispatch.jobs import JobState
 from service.dispatch.stages import extends, is_at_work, is_open
-from service.dispatch.turns import next_starts, pause_s
+from service.dispatch.turns import next_starts, num_refusals, pause_s
 from service.errors import SweepFailedError
 from service.ledger.queue import Entry
 from service.ledger.unsettled import Unsettled
@@ -129,11 +129,13 @@ class Failure:
         num_before: How many did before it, in a row.
         problem: Why, in words for people.
         pause_s: How long no further one is started; infinite for none until it is wanted anew.
+        num_refusals: How many refused in a row, this one included.
     """
 
     num_before: int
     problem: str
     pause_s: float
+    num_refusals: int = 0
 
 
 def failure_of(case: Case, *, has_results: bool) -> Failure:
@@ -146,9 +148,10 @@ def failure_of(case: Case, *, has_results: bool) -> Failure:
     num_before = 0 if has_results else case.entry.num_failures
     job, failure = case.job, case.known.record.failure
     if job is None:
-        return Failure(num_before, LOST, pause_s(num_before, None))
+        return Failure(num_before, LOST, pause_s(num_before, 0))
     if failure is not None and job.exit_code == SweepFailedError.exit_code:
         return Failure(num_before, failure, float("inf"))
     is_early = job.exit_code == 0 or job.message is None
     problem = TOO_EARLY if is_early else str(job.message)
-    return Failure(num_before, problem, pause_s(num_before, job.exit_code))
+    refusals = num_refusals(0 if has_results else case.entry.num_refusals, job.exit_code)
+    return Failure(num_before, problem, pause_s(num_before, refusals), refusals)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from service.errors import ClusterAwayError
+from service.errors import ClusterAwayError, UserError
 from service.home import without_password
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ CONNECT_S = 3.05
 ANSWER_S = 10.0
 NUM_LAST_LINES = 5
 _STATUS: dict[str, Status] = {"PENDING": "pending", "RUNNING": "running"}
+_ADDRESS = re.compile(r"https?://[^/\s]+")
 _NOT_FOUND = "status code 404"
 _PREFACES = re.compile(r"last available logs[^\n]*:\n|Running entrypoint for job [^\n]*\n")
 
@@ -76,9 +77,18 @@ class RayJobs:
 
     Args:
         address: Of the dashboard of its head: ``http://HOST:8265``.
+
+    Raises:
+        UserError: If the address is none of a dashboard.
     """
 
     def __init__(self, address: str) -> None:
+        if not _ADDRESS.match(address):
+            raise UserError(
+                "the Ray cluster must be named by the URL of its dashboard, found "
+                f"{without_password(address)!r}. Give the head's: --ray http://HOST:8265 (or "
+                "RAY_API_SERVER_ADDRESS)"
+            )
         self._address = address
         self._client: JobSubmissionClient | None = None
         self._lock = Lock()
@@ -153,6 +163,12 @@ class RayJobs:
             # Ray's own kind for every answer but "ok"; the last line is the cause.
             said = without_password(str(error).strip().splitlines()[-1])
             raise ClusterAwayError(f"the Ray cluster has trouble: {said} ({where}).") from error
+        except (ValueError, TypeError, KeyError) as error:
+            # Ray's client, of an answer that is "ok" and another program's.
+            raise ClusterAwayError(
+                f"Ray's dashboard must answer there, found another answer ({where}). Name the "
+                "dashboard of the cluster's head: --ray http://HOST:8265"
+            ) from error
 
 
 def _client(address: str) -> "JobSubmissionClient":

@@ -18,11 +18,11 @@ from uuid import uuid4
 from service.dispatch.decisions import SUBMISSION_S, Case, decide, failure_of
 from service.dispatch.jobs import Jobs, JobState
 from service.dispatch.stages import extends
-from service.errors import ClusterAwayError, LedgerAwayError
+from service.errors import ClusterAwayError, LedgerAwayError, LedgerError, ReconcilerError
 from service.ledger import Ledger, queue
 from service.ledger.text import kept_text
 from service.ledger.unsettled import Unsettled, unsettled, with_results_since
-from service.outages import LONGEST_PAUSE_S, Outage
+from service.outages import Outage
 
 INTERVAL_S = 2.0
 # After so long at work, what went wrong before counts no more, also where cohorts take for ever.
@@ -67,8 +67,19 @@ class Reconciler:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        """End the thread.
+
+        Raises:
+            ReconcilerError: If it had ended before it was told to.
+        """
+        has_died = not (self.is_at_work or self._closed.is_set())
         self.close()
         self._thread.join()
+        if has_died:
+            raise ReconcilerError(
+                "the queue must be looked after while the server runs, found that this came to an "
+                "end by the error above. Start the server again; drivers that are at work go on."
+            )
 
     @property
     def is_at_work(self) -> bool:
@@ -90,8 +101,10 @@ class Reconciler:
             self._woken.clear()
             try:
                 self.reconcile()
-            except LedgerAwayError as error:
-                self._ledger_outage.met(error, "No driver is started or stopped until it answers.")
+            except LedgerError as error:
+                # Also what it refuses, or is damaged: an admin may mend it while we wait.
+                away = error if isinstance(error, LedgerAwayError) else LedgerAwayError(str(error))
+                self._ledger_outage.met(away, "No driver is started or stopped until it answers.")
             else:
                 self._ledger_outage.is_over()
             # Closed since it was looked at: woken for that.
@@ -101,8 +114,9 @@ class Reconciler:
         """Look once, and do what is to be done.
 
         Raises:
-            LedgerAwayError: If the ledger does not answer; what was done by then is recorded, and
-                the next look goes on from it.
+            LedgerError: If the ledger cannot be read or written.
+            LedgerAwayError: If it does not answer; what was done by then is recorded, and the next
+                look goes on from it.
         """
         before = unsettled(self._engine)
         self._settle_what_went_well(before)
@@ -160,7 +174,9 @@ class Reconciler:
             failure = failure_of(case, has_results=entry.sweep in with_results)
             seen = replace(entry, num_failures=failure.num_before)
             problem = kept_text(failure.problem)
-            if queue.record_failure(self._engine, seen, problem, failure.pause_s):
+            if queue.record_failure(
+                self._engine, seen, problem, failure.pause_s, num_refusals=failure.num_refusals
+            ):
                 logger.warning(
                     "The driver of %s came to nothing: %s %s",
                     entry.sweep,
@@ -184,12 +200,19 @@ class Reconciler:
         try:
             self._jobs.submit(job_id, _words(one))
         except ClusterAwayError as error:
-            # It may have been taken all the same: its id is kept, and the job looked for. The count
-            # of failures stays.
+            # It may have been taken all the same, or be on its way still: its id is kept, and the
+            # job looked for as long as it may come. A second one would be refused the lease, and
+            # hide the first from who wants it stopped. The count of failures stays.
             seen = replace(
                 entry, num_starts=entry.num_starts + 1, num_failures=entry.num_failures - 1
             )
-            queue.record_failure(self._engine, seen, kept_text(str(error)), LONGEST_PAUSE_S)
+            queue.record_failure(
+                self._engine,
+                seen,
+                kept_text(str(error)),
+                SUBMISSION_S,
+                num_refusals=entry.num_refusals,
+            )
             raise
         self._cluster_outage.is_over()
 

@@ -9,7 +9,7 @@ import math
 from typing import Literal
 
 from service.dispatch.jobs import JobState
-from service.ledger import SweepRecord
+from service.ledger import Outline
 from service.ledger.queue import Entry
 
 Stage = Literal[
@@ -26,7 +26,7 @@ Stage = Literal[
 ]
 
 
-def stage_of(entry: Entry | None, record: SweepRecord, job: JobState | None) -> Stage:
+def stage_of(entry: Entry | None, record: Outline, job: JobState | None) -> Stage:
     """Where a sweep stands for a server.
 
     Args:
@@ -49,7 +49,7 @@ def stage_of(entry: Entry | None, record: SweepRecord, job: JobState | None) -> 
     return "failed" if record.failure is not None else "stopped"
 
 
-def _stage_of_wanted(entry: Entry, record: SweepRecord, job: JobState | None) -> Stage:
+def _stage_of_wanted(entry: Entry, record: Outline, job: JobState | None) -> Stage:
     """Of one that has no driver at work, as far as is known."""
     if is_given_up(entry):
         return "failed"
@@ -60,7 +60,7 @@ def _stage_of_wanted(entry: Entry, record: SweepRecord, job: JobState | None) ->
     return "waiting" if entry.num_failures else "queued"
 
 
-def extends(entry: Entry, record: SweepRecord) -> bool:
+def extends(entry: Entry, record: Outline) -> bool:
     """Whether a driver is still to extend the search."""
     return entry.num_trials is not None and entry.num_trials > record.num_trials
 

@@ -48,16 +48,28 @@ def next_starts(due: Iterable[Entry], at_work: Sequence[Entry], max_sweeps: int)
     return in_turn(due, at_work)[: max(max_sweeps - len(at_work), 0)]
 
 
-def pause_s(num_failures: int, exit_code: int | None) -> float:
+def num_refusals(num_before: int, exit_code: int | None) -> int:
+    """How many drivers in a row have refused, with one that came to nothing just now.
+
+    One that died or was interrupted ends the row: what it met may be another thing by now.
+
+    Args:
+        num_before: How many had before it.
+        exit_code: What it ended with, or None.
+    """
+    return num_before + 1 if exit_code in REFUSALS else 0
+
+
+def pause_s(num_failures: int, num_refusals: int) -> float:
     """How long nothing is started after a driver that came to nothing; infinite if given up.
 
     Those that died or were interrupted are followed by others for ever.
 
     Args:
         num_failures: How many came to nothing before it, in a row.
-        exit_code: What it ended with, or None.
+        num_refusals: How many refused in a row, this one included.
     """
-    if exit_code in REFUSALS and num_failures + 1 >= MOST_REFUSALS:
+    if num_refusals >= MOST_REFUSALS:
         return math.inf
     # Past any doubling that is still below the longest, numbers would only overflow.
     return min(FIRST_PAUSE_S * 2.0 ** min(num_failures, 30), LONGEST_PAUSE_S)

@@ -178,7 +178,11 @@ def _head(home: Home, machines: Iterable[Node]) -> Part:
     if others:
         said = f"Drivers that are Ray jobs, on the head, have other places: {', '.join(others)}."
         remedy = "For those, set them in the environment that Ray is started in there."
-        return [Finding("ledger", said, remedy, is_well=True)], cost
+        # A server's sweeps would not be found there, or their files not; MLflow may be another.
+        is_well = places.ledger == without_password(here[0]) and places.storage == without_password(
+            here[1]
+        )
+        return [Finding("ledger", said, remedy, is_well=is_well)], cost
     said = "Drivers that are Ray jobs, on the head, have the same places as here."
     return [Finding("ledger", said, is_well=True)], cost
 

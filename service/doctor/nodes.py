@@ -97,6 +97,10 @@ def _processors(here: Facts, facts: Mapping[Node, Facts]) -> list[Finding]:
     return findings
 
 
+# What is answered to somebody who lacks the token, or has another one.
+ASKING = (401, 403)
+
+
 def tokens(facts: Mapping[Node, Facts], dashboard: str | None, status: int | None) -> list[Finding]:
     """Whether Ray lets in only who has its token.
 
@@ -115,7 +119,10 @@ def tokens(facts: Mapping[Node, Facts], dashboard: str | None, status: int | Non
     if open_nodes:
         said = f"Ray runs anybody's code, without a token, on {', '.join(open_nodes)}."
         findings.append(Finding("tokens", said, remedy, is_well=is_alone))
-    if dashboard is not None and status is not None and status < 400:
+    if dashboard is not None and status is not None and status not in (*ASKING, *range(400)):
+        said = f"Ray's dashboard ({dashboard}) says nothing of its token, found status {status}."
+        findings.append(Finding("tokens", said, "Look at why it does not answer, and try again."))
+    elif dashboard is not None and status is not None and status not in ASKING:
         said = f"Ray's dashboard ({dashboard}) answers without a token."
         is_here = dashboard.startswith(LOOPBACK)
         findings.append(Finding("tokens", said, remedy, is_well=is_alone or is_here))

@@ -4,7 +4,7 @@ from service.ledger import audit, queue, sessions, tokens
 from service.ledger.history import in_order_of_end, seconds_at_work
 from service.ledger.lease import Lease, Renewal, being_deleted, held, release, take
 from service.ledger.reading import Ledger, unfinished
-from service.ledger.records import Attempt, SweepRecord
+from service.ledger.records import Attempt, Outline, SweepRecord
 from service.ledger.sweep_row import NewSweep
 from service.ledger.tables import ABANDONED, RECORDED
 from service.ledger.writing import Writer
@@ -16,6 +16,7 @@ __all__ = [
     "Lease",
     "Ledger",
     "NewSweep",
+    "Outline",
     "Renewal",
     "SweepRecord",
     "Writer",

@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import URL, CreateEnginePlugin, ExceptionContext
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from service.errors import LedgerAwayError, LedgerError, UserError
 from service.home import without_password
@@ -15,6 +22,10 @@ from service.ledger.damage import name_damage, naming_damage
 
 BUSY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 30.0
+# A server answers calls in 40 threads, and has a few of its own; so many connections stay open
+# between two calls, and so many more there may be while they are needed.
+NUM_KEPT = 5
+NUM_MORE = 40
 # SQLite's names for a lock that is held, a disk that is full, one that fails, and a folder that is
 # not mounted, or only to be read.
 _PASSES = (
@@ -46,6 +57,24 @@ _REFUSALS = (
 )
 
 
+class Pool(QueuePool):
+    """Connections of one process, which are waited for where all of them are in use."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """One that nobody else uses.
+
+        Raises:
+            LedgerAwayError: If none comes free: mostly since the database holds up all who ask.
+        """
+        try:
+            return super().connect()
+        except PoolTimeoutError as error:
+            raise LedgerAwayError(
+                f"the ledger does not answer: all {NUM_KEPT + NUM_MORE} connections to it are in "
+                "use, and none came free in time. Check that its database is not overloaded."
+            ) from error
+
+
 def options(url: URL) -> dict[str, Any]:
     """What SQLAlchemy is to be told when it opens a database.
 
@@ -53,10 +82,16 @@ def options(url: URL) -> dict[str, Any]:
     is gone without a word, is an error within half a minute instead of a quarter of an hour; what
     the URL says itself stays.
     """
+    pool = {
+        "pool_pre_ping": True,
+        "poolclass": Pool,
+        "pool_size": NUM_KEPT,
+        "max_overflow": NUM_MORE,
+    }
     if not url.drivername.startswith("postgresql+psycopg"):
-        return {"pool_pre_ping": True}
+        return pool
     ours = {name: value for name, value in _PATIENCE.items() if name not in url.query}
-    return {"pool_pre_ping": True, "connect_args": ours}
+    return {**pool, "connect_args": ours}
 
 
 def tune(engine: Engine) -> None:

@@ -6,7 +6,9 @@ from sqlalchemy import Connection, Table
 
 from service.ledger.checksums import add_checksums
 
-VERSION = 9
+VERSION = 10
+# The queue's table is made with all of its columns where it is not there yet.
+_FIRST_WITH_QUEUE = 9
 _FIRST_WITH_CHECKSUMS = 4
 _STATEMENTS: Mapping[int, Sequence[str]] = {
     2: ("ALTER TABLE monosweep_attempts ADD COLUMN first_step INTEGER",),
@@ -23,6 +25,7 @@ _STATEMENTS: Mapping[int, Sequence[str]] = {
         "ALTER TABLE monosweep_attempts ADD COLUMN worker TEXT",
     ),
     9: (),  # a server's tables, which are made with those that are missing
+    10: ("ALTER TABLE monosweep_queue ADD COLUMN num_refusals INTEGER NOT NULL DEFAULT 0",),
 }
 
 
@@ -35,6 +38,8 @@ def migrate(connection: Connection, found: int, with_checksums: Sequence[Table])
         with_checksums: The tables whose rows have a checksum.
     """
     for step in range(found + 1, VERSION + 1):
+        if step > _FIRST_WITH_QUEUE > found:
+            continue
         for statement in _STATEMENTS[step]:
             connection.exec_driver_sql(statement)
     if found < _FIRST_WITH_CHECKSUMS:

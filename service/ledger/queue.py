@@ -45,10 +45,15 @@ queue = Table(
     Column("started_at", Float),
     Column("num_starts", Integer, nullable=False),
     Column("num_failures", Integer, nullable=False),
+    Column("num_refusals", Integer, nullable=False, server_default="0"),
     Column("next_start_at", Float, nullable=False),
     Column("problem", Text),
     UniqueConstraint("owner", "idempotency_key"),
 )
+
+
+# What begins again where a sweep is wanted anew.
+_FRESH_AGAIN = ("submitted_at", "next_start_at", "num_failures", "num_refusals")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,8 @@ class Entry:
         started_at: When that was, or None.
         num_starts: How many drivers were ever started.
         num_failures: How many of the last ones, in a row, came to nothing.
+        num_refusals: How many of the last ones, in a row, ended of themselves and said that they
+            cannot do this.
         next_start_at: Before this no further one is started.
         problem: Why the last one came to nothing, in words for people, or None.
     """
@@ -82,6 +89,7 @@ class Entry:
     started_at: float | None
     num_starts: int
     num_failures: int
+    num_refusals: int
     next_start_at: float
     problem: str | None
 
@@ -168,7 +176,7 @@ def want(
             .values(
                 is_wanted=True,
                 num_trials=num_trials if num_trials is not None else queue.c.num_trials,
-                **{k: fresh[k] for k in ("submitted_at", "next_start_at", "num_failures")},
+                **{k: fresh[k] for k in _FRESH_AGAIN},
                 problem=None,
             )
         )
@@ -217,7 +225,9 @@ def record_start(engine: Engine, seen: Entry, job_id: str) -> bool:
     )
 
 
-def record_failure(engine: Engine, seen: Entry, problem: str, pause_s: float) -> bool:
+def record_failure(
+    engine: Engine, seen: Entry, problem: str, pause_s: float, *, num_refusals: int = 0
+) -> bool:
     """Record that the driver that was started last came to nothing; False if that is outdated.
 
     Args:
@@ -226,11 +236,13 @@ def record_failure(engine: Engine, seen: Entry, problem: str, pause_s: float) ->
         problem: Why, in words for people.
         pause_s: How long no further one is to be started; infinite for none until somebody wants
             the sweep anew.
+        num_refusals: How many refused in a row, this one included.
     """
     return _change(
         engine,
         seen,
         num_failures=seen.num_failures + 1,
+        num_refusals=num_refusals,
         problem=problem,
         next_start_at=lambda connection: tables.now(connection) + pause_s,
     )
@@ -238,7 +250,7 @@ def record_failure(engine: Engine, seen: Entry, problem: str, pause_s: float) ->
 
 def record_success(engine: Engine, seen: Entry) -> bool:
     """Record that the driver that was started last is, or was, at work; False if outdated."""
-    return _change(engine, seen, num_failures=0, problem=None)
+    return _change(engine, seen, num_failures=0, num_refusals=0, problem=None)
 
 
 def record_extended(engine: Engine, seen: Entry) -> bool:
@@ -265,4 +277,4 @@ def _change(engine: Engine, seen: Entry, *conditions: ColumnElement[bool], **val
 def _fresh(connection: Connection, owner: str, priority: int) -> dict[str, Any]:
     at = tables.time_now(connection)
     known = {"owner": owner, "priority": priority, "submitted_at": at, "next_start_at": at}
-    return {**known, "is_wanted": True, "num_starts": 0, "num_failures": 0}
+    return {**known, "is_wanted": True, "num_starts": 0, "num_failures": 0, "num_refusals": 0}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from threading import Lock
 from typing import Any
 
 from optuna.storages import RDBStorage
@@ -50,13 +51,16 @@ class Ledger:
             url, create=create, bring_up_to_date=bring_up_to_date, on_missing=on_missing
         )
         self._storage: RDBStorage | None = None
+        # A server's threads ask for it at the same moment.
+        self._opening = Lock()
 
     @property
     def storage(self) -> RDBStorage:
         """Optuna's storage in the same database, opened when first needed."""
-        if self._storage is None:
-            self._storage = open_storage(self.url)
-        return self._storage
+        with self._opening:
+            if self._storage is None:
+                self._storage = open_storage(self.url)
+            return self._storage
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,39 +10,25 @@ from service.ledger.lease import being_deleted
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepRecord:
-    """What the ledger holds of a sweep as a whole.
+class Outline:
+    """What tells where a sweep stands: short, and readable where the rest of it is damaged.
 
     Attributes:
         name: Its name, unique in the ledger.
-        spec_text: The sweep file as the user wrote it.
-        settings: The sweep file with every default filled in.
-        versions: Versions of what changes numbers (monosweep, torch, ...), at creation.
         num_trials: Budget of the search; ``resume --num-trials`` raises it.
-        resolved: What the ``auto`` choices came to; None before the first cohort.
-        phase: ``baseline``, ``search``, ``confirmation``, ``report``.
-        verdict: The verdict as JSON, once there is one.
         failure: Why the sweep could not go on, or None.
         created_at: Seconds since 1970, by the database's clock.
         finished_at: The same, or None while it is not finished.
         deleting_at: The same, or None unless its deletion was begun.
-        budgets: What became of the search's budgets; see ``closed`` and ``lifted``.
         is_live: Whether a driver is at work on it now.
     """
 
     name: str
-    spec_text: str
-    settings: Mapping[str, Any]
-    versions: Mapping[str, str]
     num_trials: int
-    resolved: Mapping[str, Any] | None
-    phase: str
-    verdict: Mapping[str, Any] | None
     failure: str | None
     created_at: float
     finished_at: float | None
     deleting_at: float | None
-    budgets: Mapping[str, Any] | None
     is_live: bool
 
     @property
@@ -56,6 +42,38 @@ class SweepRecord:
             return "finished"
         return "running" if self.is_live else "interrupted"
 
+    def check_is_kept(self) -> None:
+        """Refuse a sweep of which a part may be gone already.
+
+        Raises:
+            SweepDeletingError: If its deletion was begun.
+        """
+        if self.deleting_at is not None:
+            raise SweepDeletingError(being_deleted(self.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord(Outline):
+    """All that the ledger holds of a sweep as a whole.
+
+    Attributes:
+        spec_text: The sweep file as the user wrote it.
+        settings: The sweep file with every default filled in.
+        versions: Versions of what changes numbers (monosweep, torch, ...), at creation.
+        resolved: What the ``auto`` choices came to; None before the first cohort.
+        phase: ``baseline``, ``search``, ``confirmation``, ``report``.
+        verdict: The verdict as JSON, once there is one.
+        budgets: What became of the search's budgets; see ``closed`` and ``lifted``.
+    """
+
+    spec_text: str
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    resolved: Mapping[str, Any] | None
+    phase: str
+    verdict: Mapping[str, Any] | None
+    budgets: Mapping[str, Any] | None
+
     @property
     def closed(self) -> Mapping[str, Any] | None:
         """Which budget ended the search before its number of trials, or None."""
@@ -65,15 +83,6 @@ class SweepRecord:
     def lifted(self) -> tuple[str, ...]:
         """Budgets that count no more, since the search was extended past them."""
         return tuple(self.budgets["lifted"]) if self.budgets else ()
-
-    def check_is_kept(self) -> None:
-        """Refuse a sweep of which a part may be gone already.
-
-        Raises:
-            SweepDeletingError: If its deletion was begun.
-        """
-        if self.deleting_at is not None:
-            raise SweepDeletingError(being_deleted(self.name))
 
 
 @dataclass(frozen=True)

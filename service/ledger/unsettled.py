@@ -7,8 +7,9 @@ from sqlalchemy import Engine, Row, or_, select
 
 from service.ledger import tables
 from service.ledger.holder import Holder
+from service.ledger.outlines import COLUMNS
 from service.ledger.queue import Entry, queue
-from service.ledger.records import SweepRecord
+from service.ledger.records import Outline
 
 _HOLDER = [tables.leases.c[field.name] for field in fields(Holder)]
 
@@ -19,14 +20,15 @@ class Unsettled:
 
     Attributes:
         entry: The entry.
-        record: Its sweep; whether the row is as it was written is for the driver to find out.
+        record: Its sweep's outline; whether the row is as it was written is for the driver to find
+            out.
         lease_until: When the last lease on it runs out, or ran out, in seconds since 1970; None if
             it was given back, or never taken.
         now: The moment, by the same clock.
     """
 
     entry: Entry
-    record: SweepRecord
+    record: Outline
     lease_until: float | None
     now: float
 
@@ -36,7 +38,7 @@ def unsettled(engine: Engine) -> list[Unsettled]:
     query = (
         select(
             queue,
-            tables.sweeps,
+            *COLUMNS,
             *_HOLDER,
             tables.leases.c.expires_at,
         )
@@ -57,10 +59,9 @@ def _unsettled(row: Row[tuple[object, ...]], now: float) -> Unsettled:
     is_live = until is not None and until > now
     if is_live:
         is_live = not Holder(*(found[column] for column in _HOLDER)).is_dead()
-    record = {column.name: found[column] for column in tables.sweeps.c if column.name != "checksum"}
     return Unsettled(
         entry=Entry(**{column.name: found[column] for column in queue.c}),
-        record=SweepRecord(**record, is_live=is_live),
+        record=Outline(**{column.name: found[column] for column in COLUMNS}, is_live=is_live),
         lease_until=until,
         now=now,
     )

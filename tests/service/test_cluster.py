@@ -21,6 +21,7 @@ def test_a_clusters_room_is_that_of_the_machines_that_are_alive() -> None:
     room = _cluster_room(nodes)
     assert room == Room(
         (Machine(4, 8 * GIB, 2.0), Machine(1, 2 * GIB), Machine(0, 5 * GIB)),
+        can_grow=True,
     )
     assert room.num_cohorts(cpus=1, gpus=0) == 5
     assert room.num_cohorts(cpus=2, gpus=0) == 2

@@ -3,7 +3,7 @@ import os
 import psutil
 import pytest
 
-from service.errors import UserError
+from service.errors import InterruptedSweepError, UserError
 from service.room import Machine, Room
 
 GIB = 2**30
@@ -19,6 +19,14 @@ def test_a_cohort_must_fit_on_one_machine() -> None:
     # Three processors and a GPU, but not on the same machine.
     with pytest.raises(UserError, match="Lower compute"):
         Room((Machine(4, GIB), Machine(1, GIB, 1.0))).check_takes(3, 1.0)
+
+
+def test_machines_that_a_cluster_has_not_yet_may_join_it() -> None:
+    with pytest.raises(InterruptedSweepError, match="at most 2 and 0 so far") as found:
+        Room((SMALL,), can_grow=True).check_takes(4, 0.0)
+    assert found.value.exit_code == 75
+    with pytest.raises(InterruptedSweepError, match="Go on with it when such a machine has joined"):
+        Room((), can_grow=True).check_takes(1, 0.0)
 
 
 def test_memory_and_processors_both_bound_the_cohorts_at_a_time() -> None:

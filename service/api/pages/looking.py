@@ -79,7 +79,7 @@ async def show_sweep(
         **_row(found),
         phases=words.phases(found),
         entry=standing.entry,
-        record=standing.record,
+        record=await run_in_threadpool(backing.ledger.sweep, name),
         verdict=await run_in_threadpool(sweeps.show_best, name, backing) if has_verdict else None,
         deeds=deeds_for(standing) if may_change(caller, standing.entry) else frozenset(),
     )

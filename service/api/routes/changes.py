@@ -14,7 +14,7 @@ from service.api.problems import ConflictError, answers
 from service.api.routes.sweeps import NameParameter
 from service.api.submitting import check_room
 from service.errors import UserError
-from service.ledger import SweepRecord, queue
+from service.ledger import queue
 from service.ledger.tokens import Caller
 from service.recorded import spec_of
 from service.sweep import check_budget
@@ -81,12 +81,15 @@ async def extend(
     standing = await _fresh(backing, name)
     _check_is_managed(standing)
     num_trials = extension.num_trials
-    if num_trials <= standing.record.num_trials:
+    # An extension that no driver has begun with counts as well.
+    asked = (standing.entry.num_trials if standing.entry else None) or 0
+    if num_trials <= standing.record.num_trials or num_trials < asked:
+        present = max(standing.record.num_trials, asked)
         raise UserError(
-            f"num_trials must be above the present budget of {standing.record.num_trials}, found "
+            f"num_trials must be above the present budget of {present}, found "
             f"{num_trials}. A search can be extended, never shortened."
         )
-    await run_in_threadpool(_check_extension, backing, standing.record, num_trials)
+    await run_in_threadpool(_check_extension, backing, name, num_trials)
     await run_in_threadpool(_want, backing, caller, name, num_trials)
     backing.changed(name)
     return await backing.board.status(name)
@@ -139,7 +142,8 @@ def _check_is_managed(standing: Standing) -> None:
         )
 
 
-def _check_extension(backing: Backing, record: SweepRecord, num_trials: int) -> None:
+def _check_extension(backing: Backing, name: str, num_trials: int) -> None:
+    record = backing.ledger.sweep(name)
     check_budget(record, num_trials)
     backing.limits.check_extension(spec_of(record), num_trials)
 

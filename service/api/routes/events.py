@@ -89,6 +89,11 @@ async def _events(request: Request, backing: Backing, name: str) -> AsyncIterato
                     return
                 let_in_at = time.monotonic()
             found = await backing.board.status(name)
+            if _is_at_rest(found):
+                # Another server on the same ledger may have had it resumed since: whoever is told
+                # of an end looks no more.
+                backing.board.forget(name)
+                found = await backing.board.status(name)
         except SweepNotFoundError:
             yield event("end", {"stage": "gone"})
             return

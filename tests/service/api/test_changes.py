@@ -115,7 +115,7 @@ def test_an_extension_is_kept_until_a_driver_takes_it(served: Any, tiny_text: st
     for less in (4, 3):
         shorter = served.post("/v1/sweeps/tiny/extend", json={"num_trials": less})
         assert _told(shorter) == (422, "request-invalid")
-        assert "present budget of 4" in shorter.json()["detail"]
+        assert "present budget of 9" in shorter.json()["detail"]
     for wrong in (0, "9", 9.5, None):
         answer = served.post("/v1/sweeps/tiny/extend", json={"num_trials": wrong})
         assert answer.status_code == 422
@@ -227,3 +227,14 @@ def test_a_sweep_of_nobodys_is_an_admins(served: Any, tiny_text: str) -> None:
             "sweep-at-work",
         )
     assert served.post("/v1/sweeps/tiny/resume", "root").json()["owner"] == "root"
+
+
+def test_an_extension_that_waits_is_not_shortened(served: Any, tiny_text: str) -> None:
+    served.submit(tiny_text)
+    assert served.post("/v1/sweeps/tiny/extend", json={"num_trials": 54}).status_code == 202
+    shorter = served.post("/v1/sweeps/tiny/extend", json={"num_trials": 53})
+    assert shorter.status_code == 422
+    assert "above the present budget of 54, found 53" in shorter.json()["detail"]
+    # Sent again, it is the same one.
+    again = served.post("/v1/sweeps/tiny/extend", json={"num_trials": 54})
+    assert (again.status_code, again.json()["num_trials_wanted"]) == (202, 54)

@@ -1,5 +1,7 @@
 """Limits from the environment, and buckets of calls."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +51,18 @@ def test_who_asks_nobody_else_pays_for() -> None:
     rates = Rates(1.0, 2.0, clock=lambda: 0.0)
     assert [rates.take("ann") for _ in range(3)] == [0.0, 0.0, 1.0]
     assert rates.take("ben") == 0.0
+
+
+def test_what_is_kept_of_an_owners_is_limited_also_where_all_was_stopped(
+    serve: Any, home: Any, tiny_text: str
+) -> None:
+    with serve(home, Limits(sweeps_each=2)) as served:
+        for name in ("one", "two"):
+            assert served.submit(tiny_text, name=name).status_code == 201
+            served.post(f"/v1/sweeps/{name}/stop")
+        full = served.submit(tiny_text, name="three")
+        assert full.status_code == 503
+        assert "at most 2 sweeps of ann's" in full.json()["detail"]
+        assert served.submit(tiny_text, "ben", name="three").status_code == 201
+        served.call("DELETE", "/v1/sweeps/one?confirm=one")
+        assert served.submit(tiny_text, name="four").status_code == 201

@@ -36,6 +36,7 @@ def make_entry() -> MakeEntry:
         started_at=None,
         num_starts=0,
         num_failures=0,
+        num_refusals=0,
         next_start_at=1000.0,
         problem=None,
     )

@@ -16,7 +16,7 @@ from loopback import HOST, free_port
 
 from service.dispatch import jobs
 from service.dispatch.jobs import JobState, RayJobs, _entrypoint
-from service.errors import ClusterAwayError
+from service.errors import ClusterAwayError, UserError
 
 LAST = "Job entrypoint command failed with exit code {}, last available logs (truncated):\n{}"
 
@@ -94,6 +94,24 @@ def test_a_password_in_the_address_is_not_told() -> None:
 def test_what_is_not_an_answer_is_told(status: int, body: str, said: str) -> None:
     with answering(status, body) as address, pytest.raises(ClusterAwayError, match=said):
         RayJobs(address).state("j")
+
+
+@pytest.mark.parametrize("body", [{"jobs": "none"}, [1, 2], "3", "null"])
+def test_another_programs_answer_is_told(body: object) -> None:
+    with answering(200, body) as address:
+        asked: list[Callable[[RayJobs], object]] = [
+            lambda jobs: jobs.state("j"),
+            lambda jobs: jobs.log("j", 3),
+        ]
+        for ask in asked:
+            with pytest.raises(ClusterAwayError, match=r"found another answer .*dashboard"):
+                ask(RayJobs(address))
+
+
+@pytest.mark.parametrize("address", ["auto", "ray://h:10001", "127.0.0.1:8265", "http://", ""])
+def test_an_address_that_is_no_dashboards_is_a_mistake(address: str) -> None:
+    with pytest.raises(UserError, match=r"URL of its dashboard, found .*http://HOST:8265"):
+        RayJobs(address)
 
 
 def test_a_job_that_nobody_knows_has_no_state_and_no_log() -> None:

@@ -14,7 +14,7 @@ import pytest
 from service.dispatch.jobs import Jobs
 from service.dispatch.reconciler import WORKED_S, Reconciler
 from service.dispatch.stages import stage_of
-from service.errors import LedgerAwayError
+from service.errors import LedgerAwayError, ReconcilerError
 from service.ledger import Ledger, NewSweep, Writer, queue, release, take
 from service.ledger.queue import Entry
 from service.trials import Trial
@@ -181,6 +181,24 @@ def test_a_mistake_is_tried_five_times_and_then_left_until_somebody_wants_it(
     assert server.stage_after_a_look() == "starting"
 
 
+def test_who_died_often_is_not_given_up_for_one_refusal_nor_for_some_with_a_death_between(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any
+) -> None:
+    submit(ledger)
+    for exit_code in (-9, -9, -9, -9, 2, 2, 2, 2, 75, 2, 2, 2, 2):
+        server.reconciler.reconcile()
+        cluster.ends(job_id(ledger), exit_code)
+        assert server.stage_after_a_look() == "waiting"
+        clock.wait(301)
+    server.reconciler.reconcile()
+    cluster.ends(job_id(ledger), 2)
+    assert server.stage_after_a_look() == "failed"
+    queue.want(ledger.engine, "s", owner="ada")
+    server.reconciler.reconcile()
+    cluster.ends(job_id(ledger), 2)
+    assert server.stage_after_a_look() == "waiting"
+
+
 def test_a_sweep_that_cannot_go_on_fails_at_once_with_the_reason(
     server: Server, ledger: Ledger, cluster: Any, clock: Any
 ) -> None:
@@ -339,9 +357,38 @@ def test_of_a_job_that_was_taken_without_an_answer_no_second_one_is_made(
     clock.wait(10)
     assert server.stage_after_a_look() == "starting"
     assert len(cluster.words) == 1
-    # Nor is one that was not taken waited for.
+
+
+def test_of_a_job_that_lands_long_after_nobody_waits_for_the_answer_no_second_one_is_made(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any
+) -> None:
+    submit(ledger)
+    cluster.takes_jobs = False
+    server.reconciler.reconcile()
+    first = job_id(ledger)
+    late = cluster.jobs.pop(first)
+    cluster.takes_jobs = True
+    clock.wait(25)
+    server.reconciler.reconcile()
+    cluster.jobs[first] = late
+    clock.wait(10)
+    assert server.stage_after_a_look() == "starting"
+    assert list(cluster.words) == [first]
+    # It is the one that is told to stop.
+    queue.stop(ledger.engine, "s")
+    assert server.stage_after_a_look() == "stopping"
+    assert cluster.stopped == [first]
+
+
+def test_a_job_that_was_never_taken_is_followed_by_another(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any
+) -> None:
+    submit(ledger)
+    cluster.takes_jobs = False
+    server.reconciler.reconcile()
     cluster.jobs.clear()
     cluster.takes_jobs = True
+    clock.wait(31)
     server.reconciler.reconcile()
     assert len(cluster.words) == 2
 
@@ -422,6 +469,38 @@ def test_a_thread_of_its_own_that_ends_when_left(ledger: Ledger, cluster: Any) -
             time.sleep(0.01)
     assert not reconciler.is_at_work
     assert cluster.words
+
+
+def test_what_the_ledger_refuses_is_waited_for_as_well(
+    ledger: Ledger, cluster: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(ledger)
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE monosweep_queue RENAME TO away")
+    reconciler = Reconciler(ledger, cast("Jobs", cluster), max_sweeps=1, interval_s=0.01)
+    with reconciler:
+        wait_until(lambda: bool(caplog.records))
+        assert "no such table" in caplog.records[0].message
+        with ledger.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE away RENAME TO monosweep_queue")
+        wait_until(lambda: bool(cluster.words))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_is_left_after_its_thread_died_says_so(
+    ledger: Ledger, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler = Reconciler(ledger, cast("Jobs", cluster), max_sweeps=1)
+    monkeypatch.setattr(reconciler, "reconcile", lambda: 1 / 0)
+    with pytest.raises(ReconcilerError, match="Start the server again"), reconciler:
+        wait_until(lambda: not reconciler.is_at_work)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_what_is_over_is_not_asked_for_again(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dispatch.turns import in_turn, next_starts, pause_s
+from service.dispatch.turns import in_turn, next_starts, num_refusals, pause_s
 from service.ledger.queue import Entry
 
 MakeEntry = Callable[..., Entry]
@@ -72,12 +72,18 @@ def test_never_more_than_the_limit(
 def test_who_died_is_followed_for_ever_after_longer_and_longer_pauses(
     exit_code: int | None,
 ) -> None:
-    pauses = [pause_s(failures, exit_code) for failures in range(9)]
+    assert num_refusals(4, exit_code) == 0
+    pauses = [pause_s(failures, 0) for failures in range(9)]
     assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
-    assert pause_s(10_000, exit_code) == 300.0
+    assert pause_s(10_000, 0) == 300.0
 
 
 @pytest.mark.parametrize("exit_code", [1, 2])
 def test_what_is_refused_five_times_in_a_row_is_given_up(exit_code: int) -> None:
-    pauses = [pause_s(failures, exit_code) for failures in range(6)]
+    refusals = [0]
+    for _ in range(6):
+        refusals.append(num_refusals(refusals[-1], exit_code))
+    pauses = [pause_s(before, now) for before, now in enumerate(refusals[1:])]
     assert pauses == [5.0, 10.0, 20.0, 40.0, math.inf, math.inf]
+    # However often it died before that.
+    assert pause_s(4, 1) == 80.0

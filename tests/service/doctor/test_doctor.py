@@ -198,7 +198,7 @@ def an_older_ledger(ledger: Ledger, home: Home) -> None:
         (a_doubled_run, "tracking: 1 runs of tiny are doubled."),
         (runs_left_running, "tracking: 3 runs of tiny are missing or not at their end"),
         (no_mlflow_database, "tracking: 3 runs of tiny are missing or not at their end"),
-        (an_older_ledger, "ledger: the ledger must have table version 9, found 2, an older one."),
+        (an_older_ledger, "ledger: the ledger must have table version 10, found 2, an older one."),
     ],
 )
 def test_what_can_be_mended_is_found_and_mended(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
+
 from service.cluster_nodes import NoAnswer, Node
 from service.doctor import nodes
 from service.doctor.finding import Finding
@@ -125,3 +127,9 @@ def test_memory_and_disks_that_ray_takes_for_full_are_wrong() -> None:
         "The disk of b (10.0.0.2) is more than 95% full.",
     ]
     assert wrong(nodes.fullness({HEAD: FACTS})) == []
+
+
+@pytest.mark.parametrize("status", [404, 500, 502])
+def test_a_dashboard_that_fails_does_not_ask_for_a_token(status: int) -> None:
+    (said,) = wrong(nodes.tokens({HEAD: FACTS}, "10.0.0.1:8265", status))
+    assert f"says nothing of its token, found status {status}" in said

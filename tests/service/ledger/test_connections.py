@@ -3,7 +3,8 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from service.errors import LedgerAwayError, LedgerError
 from service.home import Home
 from service.ledger import Ledger, Writer, take
 from service.ledger.connections import options, refusal
+from service.ledger.studies import open_storage
 from service.trials import Point
 
 POINT = Point(settings={"num_neurons": 64}, seeds=(3,))
@@ -60,8 +62,8 @@ def test_what_the_url_says_of_patience_stays() -> None:
     assert "connect_timeout" not in options(url)["connect_args"]
     assert options(url)["connect_args"]["tcp_user_timeout"] == 30_000
     # Other drivers have other words for it.
-    assert set(options(make_url("postgresql+pg8000://u@host/db"))) == {"pool_pre_ping"}
-    assert set(options(make_url("sqlite:///ledger.db"))) == {"pool_pre_ping"}
+    assert "connect_args" not in options(make_url("postgresql+pg8000://u@host/db"))
+    assert "connect_args" not in options(make_url("sqlite:///ledger.db"))
 
 
 @only_sqlite
@@ -170,3 +172,34 @@ def test_a_user_that_is_not_let_in_must_be_mended(said: str) -> None:
 )
 def test_a_server_that_will_answer_again_refuses_nothing(said: str) -> None:
     assert refusal(said) is None
+
+
+def test_who_finds_every_connection_in_use_is_told_that_the_ledger_is_away(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ledger.engine
+    monkeypatch.setattr(engine.pool, "_timeout", 0.05)
+    with ExitStack() as used:
+        # As many as threads that answer calls.
+        for _ in range(45):
+            used.enter_context(engine.connect())
+        with pytest.raises(LedgerAwayError, match="all 45 connections to it are in use"):
+            ledger.names()
+    assert ledger.names() == ["s"]
+
+
+def test_threads_that_ask_at_once_for_optunas_storage_share_one(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def slowly(url: str) -> object:
+        made.append(url)
+        time.sleep(0.05)
+        return open_storage(url)
+
+    monkeypatch.setattr("service.ledger.reading.open_storage", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: ledger.storage, range(4)))
+    assert len(made) == 1
+    assert all(one is found[0] for one in found)

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from service.ledger import Ledger, NewSweep, Writer, queue, release, take
+from service.ledger.outlines import outlines
 from service.ledger.unsettled import unsettled, with_results_since
 from service.trials import Trial
 
@@ -33,7 +34,8 @@ def test_entries_with_their_sweeps_until_these_are_finished_or_are_to_be_extende
     assert names(ledger) == ["one", "two", "three"]
     found = unsettled(ledger.engine)[0]
     assert found.entry == queue.entry(ledger.engine, "one")
-    assert found.record == ledger.sweep("one")
+    assert found.record == outlines(ledger.engine)[0]
+    assert found.record.num_trials == ledger.sweep("one").num_trials
     assert found.now >= found.entry.submitted_at
     lease = take(ledger.engine, "two")
     with closing(Writer(ledger, lease)) as writer:

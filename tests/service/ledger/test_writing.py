@@ -18,7 +18,7 @@ from service.errors import (
     UserError,
 )
 from service.home import Home
-from service.ledger import Ledger, Writer, halves, inspection, release, tables, take
+from service.ledger import Ledger, Writer, halves, inspection, queue, release, tables, take
 from service.ledger.asked import Asked, asked
 from service.ledger.inspection import discrepancies
 from service.trials import Point, Result, Told
@@ -294,6 +294,16 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_by_who_writes(
         assert again.sweep("s").settings == {"a": 1}
 
 
+def test_a_queue_of_the_version_before_has_counted_no_refusals(ledger: Ledger, home: Home) -> None:
+    queue.want(ledger.engine, "s", owner="ada")
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE monosweep_queue DROP COLUMN num_refusals")
+        connection.execute(update(tables.version).values(version=9))
+    with closing(Ledger(home.ledger_url)) as again:
+        (found,) = queue.entries(again.engine)
+        assert (found.sweep, found.num_refusals) == ("s", 0)
+
+
 def test_rows_from_before_there_were_budgets_and_standings_keep_their_checksums(
     ledger: Ledger, home: Home
 ) -> None:
@@ -319,7 +329,7 @@ def test_rows_from_before_there_were_budgets_and_standings_keep_their_checksums(
 def test_a_ledger_of_another_version_is_refused(ledger: Ledger, home: Home) -> None:
     with ledger.engine.begin() as connection:
         connection.execute(update(tables.version).values(version=99))
-    with pytest.raises(LedgerError, match="must have table version 9, found 99"):
+    with pytest.raises(LedgerError, match="must have table version 10, found 99"):
         Ledger(home.ledger_url)
 
 
