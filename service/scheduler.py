@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+# Nor does it write all of its trials to a file every few seconds, for a restore that never comes:
+# with 10,000 trials that was most of what was written, and of what the driver waited for.
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 
 from ray import tune
 from ray.tune.execution import tune_controller
