@@ -1,7 +1,7 @@
 """The sweeps of this home, in its own ledger."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from service.errors import InterruptedSweepError
 from service.follow import follow
 from service.home import Home
 from service.ledger import Ledger
-from service.place import Answer, Extent, Json
+from service.place import TABLES, Answer, Extent, Json
 from service.recorded import spec_of, verdict_of
 from service.status import status
 
@@ -81,14 +81,15 @@ class Here:
         dismissal.dismiss(self._ledger, name)
         return status(self._ledger, name)
 
-    def export(self, name: str, folder: Path) -> list[Path]:
-        """Write its three tables into a folder."""
-        from service import tables  # noqa: PLC0415 - a second that no other command needs
+    def export(self, name: str, folder: Path, tables: Collection[str] = TABLES) -> list[Path]:
+        """Write its tables, or some of them, into a folder."""
         from service.storage import Storage  # noqa: PLC0415
+        from service.tables import export  # noqa: PLC0415 - a second that no other command needs
 
         record = self._ledger.sweep(name)
         record.check_is_kept()
-        return tables.export(self._ledger, spec_of(record), Storage(self._home.storage), folder)
+        storage = Storage(self._home.storage)
+        return export(self._ledger, spec_of(record), storage, folder, tables)
 
     def report(self, name: str, output: Path | None) -> Path:
         """Write its page, by default as ``reports/NAME.html`` in the home."""

@@ -1,11 +1,23 @@
 """Where sweeps are looked up and looked after: this home, or a server. Commands are the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 Json = dict[str, Any]
+
+
+class Table(StrEnum):
+    """What of a sweep is exported."""
+
+    TRIALS = "trials"
+    CURVES = "curves"
+    NEURONS = "neurons"
+
+
+TABLES = tuple(Table)
 
 
 @dataclass(frozen=True)
@@ -69,8 +81,8 @@ class Place(Protocol):
             UserError: If there is none, or it is not to be stopped from here.
         """
 
-    def export(self, name: str, folder: Path) -> list[Path]:
-        """Write its three tables into a folder; the files written.
+    def export(self, name: str, folder: Path, tables: Collection[str] = TABLES) -> list[Path]:
+        """Write its tables, or some of them, into a folder; the files written.
 
         Raises:
             UserError: If the folder cannot be written to.

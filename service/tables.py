@@ -1,6 +1,6 @@
 """The sweep as Parquet tables: trials, curves, neurons. Rebuilt from the ledger at every export."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,14 +12,24 @@ from service.errors import StorageAwayError, StorageError, UserError
 from service.front import front
 from service.ledger import Attempt, Ledger
 from service.objective import Objective, objective_of
+from service.place import TABLES, Table
 from service.spec import Spec
 from service.storage import Storage
 from service.trials import Trial
 from trainers.names import METRICS
 
 
-def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[Path]:
-    """Write the three tables into a folder; the files written.
+def export(
+    ledger: Ledger, spec: Spec, storage: Storage, folder: Path, asked: Container[str] = TABLES
+) -> list[Path]:
+    """Write tables of a sweep into a folder; the files written.
+
+    Args:
+        ledger: The open ledger.
+        spec: The sweep file.
+        storage: Where the workers wrote curves and neurons.
+        folder: Where to.
+        asked: Which of ``TABLES``.
 
     Raises:
         UserError: If the folder cannot be written to.
@@ -28,12 +38,12 @@ def export(ledger: Ledger, spec: Spec, storage: Storage, folder: Path) -> list[P
     """
     trials = ledger.trials(spec.name)
     results = [trial.result for trial in trials if trial.result is not None]
-    tables = {
-        "trials": trials_table(trials, objective_of(spec)),
-        "curves": gathered(storage, (result.curves for result in results), CURVES_SCHEMA),
-        "neurons": gathered(storage, (result.neurons for result in results), NEURONS_SCHEMA),
+    made: dict[str, Callable[[], pa.Table]] = {
+        Table.TRIALS: lambda: trials_table(trials, objective_of(spec)),
+        Table.CURVES: lambda: gathered(storage, (one.curves for one in results), CURVES_SCHEMA),
+        Table.NEURONS: lambda: gathered(storage, (one.neurons for one in results), NEURONS_SCHEMA),
     }
-    return write_tables(tables, folder)
+    return write_tables({name: make() for name, make in made.items() if name in asked}, folder)
 
 
 def write_tables(tables: Mapping[str, pa.Table], folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The sweeps of a server."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from functools import partial
 from hashlib import sha256
@@ -18,13 +18,12 @@ from service.errors import (
     UserError,
 )
 from service.outages import Outage
-from service.place import Answer, Extent, Json
+from service.place import TABLES, Answer, Extent, Json
 from service.simple_word import SIMPLE_WORD, is_simple_word
 from service.spec import Spec
 from service.spec.yaml_values import clipped
 from service.stage_view import stage_of
 
-TABLES = ("trials", "curves", "neurons")
 # How long a server that is away, or has no room, is asked again for a new sweep.
 PATIENCE_S = 60.0
 
@@ -156,14 +155,14 @@ class Server:
         """The last lines of what its last driver said."""
         return self._connection.text(f"{_place(name)}/logs", {"lines": num_lines})
 
-    def export(self, name: str, folder: Path) -> list[Path]:
-        """Write its three tables into a folder, all of them or none."""
+    def export(self, name: str, folder: Path, tables: Collection[str] = TABLES) -> list[Path]:
+        """Write its tables, or some of them, into a folder, all of them or none."""
         return write_whole(
             {
                 folder / f"{table}.parquet": partial(
                     self._connection.download, f"{_place(name)}/export/{table}", _PARQUET
                 )
-                for table in TABLES
+                for table in tables
             },
             "folder",
         )

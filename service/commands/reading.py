@@ -15,6 +15,7 @@ from service.commands.terminal import (
     print_json,
     show_verdict,
 )
+from service.place import TABLES, Table
 
 
 def status(
@@ -66,8 +67,11 @@ def importance(name: NameArgument, as_json: JsonOption = False) -> None:
 def export(
     name: NameArgument,
     output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)],
+    table: Annotated[
+        list[Table] | None, typer.Option(help="Only this one; may be given several times.")
+    ] = None,
     server: ServerOption = None,
 ) -> None:
     """Write trials, curves and neurons as Parquet."""
-    for path in place(server).export(name, output):
+    for path in place(server).export(name, output, table or TABLES):
         out.print(str(path), soft_wrap=True, markup=False, highlight=False)

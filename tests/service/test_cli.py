@@ -565,6 +565,19 @@ def test_a_folder_that_cannot_be_written_is_the_users_mistake(
     refused(monosweep("export", "tiny", "--output", "file/below"), "file")
 
 
+def test_one_table_is_exported_where_only_that_is_asked_for(
+    monosweep: Call, recorded: Writer, home: Home, tmp_path: Path
+) -> None:
+    """And what the others would be made of is not read."""
+    (home.path / "c.parquet").unlink()
+    said = monosweep("export", "tiny", "--table", "trials", "--output", "out")
+    assert said.code == 0, said
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["trials.parquet"]
+    refused(
+        monosweep("export", "tiny", "--table", "trails", "--output", "out"), "trails", "neurons"
+    )
+
+
 def test_an_export_of_curves_that_are_gone_is_no_traceback(
     monosweep: Call, recorded: Writer, home: Home
 ) -> None:

@@ -17,6 +17,7 @@ from service.api.pages.rendering import page
 from service.api.routes import files, sweeps
 from service.api.routes.sweeps import AfterParameter, NameParameter
 from service.dispatch.stages import Stage
+from service.place import Table
 from service.verdict import Json
 
 router = APIRouter(route_class=ViewerRoute)
@@ -105,7 +106,7 @@ async def show_report(name: NameParameter, request: Request, backing: BackingPar
 @router.get("/sweeps/{name}/export/{table}")
 async def export(
     name: NameParameter,
-    table: Literal["trials", "curves", "neurons"],
+    table: Table,
     request: Request,
     backing: BackingParameter,
 ) -> Response:

@@ -1,7 +1,7 @@
 """The routes that hand out what is made of a sweep: tables, the report; and its driver's log."""
 
 from contextlib import ExitStack
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -17,6 +17,7 @@ from service.bounds import MOST_LOG_LINES
 from service.errors import ClusterAwayError
 from service.home import without_password
 from service.ledger import queue
+from service.place import Table
 
 # For the metrics alone, by the usual number: nobody hears it.
 _LEFT = 499
@@ -35,13 +36,13 @@ def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/{name}/export/{table}", response_class=FileResponse, responses=_file(PARQUET))
 async def export(
     name: NameParameter,
-    table: Literal["trials", "curves", "neurons"],
+    table: Table,
     request: Request,
     backing: BackingParameter,
 ) -> Response:
     """A table of a sweep, as Parquet."""
-    file = f"{table}.parquet"
-    return await _made(backing, request, name, ["export", name, "--output", "."], file)
+    words = ["export", name, "--table", table, "--output", "."]
+    return await _made(backing, request, name, words, f"{table}.parquet")
 
 
 @router.get("/{name}/report", response_class=FileResponse, responses=_file("text/html"))
