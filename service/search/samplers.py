@@ -69,9 +69,16 @@ def _gp(space: Space, sweep_seed: int, num_trials: int) -> Maker:
 def _nsga2(space: Space, sweep_seed: int, num_trials: int) -> Maker:
     population = min(max(num_trials // 8, MIN_POPULATION), MAX_POPULATION)
     in_common = IntersectionSearchSpace()
-    return lambda number, retry: _Nsga2(
-        in_common, seed=_seed(sweep_seed, number, retry), population_size=population
-    )
+
+    def make(number: int, retry: int) -> BaseSampler:
+        seed = _seed(sweep_seed, number, retry)
+        sampler = NSGAIISampler(seed=seed, population_size=population)
+        # One for all asks, which looks through each trial once. No subclass: Optuna keeps
+        # generations under the name of the sampler's class.
+        sampler._search_space = in_common
+        return sampler
+
+    return make
 
 
 def _random(space: Space, sweep_seed: int, num_trials: int) -> Maker:
@@ -108,25 +115,6 @@ def _seed(sweep_seed: int, number: int, retry: int) -> int:
 
 def _startup(num_trials: int) -> int:
     return min(max(num_trials // 4, MIN_STARTUP_TRIALS), MAX_STARTUP_TRIALS)
-
-
-class _Nsga2(NSGAIISampler):
-    """NSGA-II, which looks through each trial for what varies once, not at every ask again.
-
-    Args:
-        in_common: Of the same study, shared by all that are asked one after another.
-        options: As for Optuna's.
-    """
-
-    def __init__(self, in_common: IntersectionSearchSpace, **options: Any) -> None:
-        super().__init__(**options)
-        self._in_common = in_common
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        found = self._in_common.calculate(study)
-        return {name: one for name, one in found.items() if not one.single()}
 
 
 class _Settled(BaseSampler):

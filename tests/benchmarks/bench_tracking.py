@@ -102,7 +102,7 @@ def catch_up(home: Home, then: Callable[[], None] = lambda: None) -> Caught:
         assert projection.experiment_id
         with memory_grown() as grown:
             began = time.perf_counter()
-            with Tracking(projection, writer, home.storage, record.spec_text) as tracking:
+            with Tracking(lambda: projection, writer, home.storage, record.spec_text) as tracking:
                 took = [seconds(tracking, trial) for trial in trials]
                 then()
             total_s = time.perf_counter() - began

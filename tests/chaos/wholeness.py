@@ -20,6 +20,8 @@ from service.trials import PHASES, Trial
 # All that the README says is in a home.
 DOCUMENTED = {
     *("ledger.db", "ledger.db.lock", "mlflow.db", "mlflow.db.lock"),
+    # SQLite's own, until somebody closes the database as its last user.
+    *("mlflow.db-wal", "mlflow.db-shm"),
     *("artifacts", "results", "cohorts", "tune"),
 }
 # What must be the same however often a sweep was killed, one cohort at a time.

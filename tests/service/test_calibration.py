@@ -12,6 +12,12 @@ from service.spec import Spec
 
 
 @pytest.fixture
+def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is."""
+    monkeypatch.setattr(calibration, "SECONDS", 600.0)
+
+
+@pytest.fixture
 def asked(make_spec: Callable[..., Spec]) -> Calibration:
     """What a sweep of two replicates asks to be measured."""
     found: list[Calibration] = []
@@ -29,6 +35,7 @@ def asked(make_spec: Callable[..., Spec]) -> Calibration:
     return one
 
 
+@pytest.mark.usefixtures("has_time")
 def test_every_size_is_measured_where_there_is_time(asked: Calibration) -> None:
     found = step_seconds(asked)
     assert list(found) == [1, 2, 4]
@@ -70,6 +77,7 @@ def test_a_trials_time_counts_all_its_replicates(
     assert sorted(set(sizes)) == [2, 4, 8]
 
 
+@pytest.mark.usefixtures("has_time")
 def test_no_network_leaves_the_cohort_that_is_timed(asked: Calibration) -> None:
     """A positive bias makes an untrained network look diverged: it would be timed as nothing."""
     high = {**asked.settings, "initial_bias": 1.0, "learning_rate": 10.0}

@@ -75,7 +75,7 @@ def test_room_is_what_the_files_take(interrupted: Ledger, home: Home) -> None:
 
     for part in ("results", "cohorts", "artifacts", "tune"):
         assert room.by_part[part] == size(part) > 0
-    assert room.by_part["mlflow.db"] == (home.path / "mlflow.db").stat().st_size
+    assert room.by_part["mlflow.db"] >= (home.path / "mlflow.db").stat().st_size
     assert room.by_part["ledger"] >= (home.path / "ledger.db").stat().st_size
     assert room.by_sweep == {"tiny": size("results", "cohorts", "artifacts", "tune")}
 
