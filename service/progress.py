@@ -18,6 +18,7 @@ from rich.text import Text
 from service import stopping
 from service.cohort import Cohort
 from service.early_stopping import share_trained, steps_trained
+from service.front import ranked
 from service.objective import LOSS_RATIO, Objective, in_words, number, objective_of
 from service.phases import BaselinePhase, num_confirmations
 from service.planning import Resolved
@@ -68,7 +69,9 @@ class ProgressView(Watcher):
             "search": num_trials,
             "confirmation": num_confirmations(spec),
         }
-        self._trials: dict[str, Trial] = {}
+        self._baseline: list[Trial] = []
+        # Of the search; kept as trials end, so that a view of many takes no longer to draw.
+        self._best: Trial | None = None
         self._cohorts: dict[str, _CohortProgress] = {}
         self._work = _Work()
         self._cohort_size = 1
@@ -116,7 +119,7 @@ class ProgressView(Watcher):
         """A phase begins, or goes on."""
         ended = [trial for trial in trials if trial.result is not None]
         self._phases[phase] = _PhaseProgress(num_trials, len(ended))
-        self._trials |= {trial.trial_id: trial for trial in ended}
+        self._learn(phase, ended)
         if num_trials:
             self._say(f"{TITLES[phase]}: {len(ended)} of {num_trials} trials done")
 
@@ -160,11 +163,18 @@ class ProgressView(Watcher):
         self._forget(trial.cohort_id)
         if trial.same_as is None:
             self._work.done += self._steps_times_neurons(trial)
-        self._trials[trial.trial_id] = trial
+        self._learn(trial.phase, [trial])
         progress = self._phases[trial.phase]
         progress.num_ended += 1
         said = _told(trial, self._objective)
         self._say(f"{TITLES[trial.phase]} {progress.num_ended}/{progress.num_trials}: {said}")
+
+    def _learn(self, phase: Phase, ended: Sequence[Trial]) -> None:
+        if phase == "baseline":
+            self._baseline = [*self._baseline, *ended]
+        elif phase == "search":
+            so_far = [] if self._best is None else [self._best]
+            self._best = next(iter(ranked([*so_far, *ended], self._objective)), None)
 
     def _forget(self, cohort_id: str) -> None:
         self._cohorts = {key: at for key, at in self._cohorts.items() if key != cohort_id}
@@ -207,15 +217,13 @@ class ProgressView(Watcher):
         return TITLES[phase], bar, f"{ended}/{total} trials"
 
     def _best_line(self) -> Text:
-        trials = list(self._trials.values())
-        baseline = baseline_so_far(self._objective, trials)
+        baseline = baseline_so_far(self._objective, self._baseline)
         if baseline is None:
             return Text("workers start; no baseline yet", style="dim")
         ceiling = f"baseline loss {baseline['loss']:.4f}"
         if baseline["ceiling"] is not None:
             ceiling = f"ceiling {baseline['ceiling']:.4f} ({ceiling})"
-        search = [trial for trial in trials if trial.phase == "search"]
-        best = best_so_far(self._objective, search)
+        best = None if self._best is None else best_so_far(self._objective, [self._best])
         if best is None:
             return Text(f"no feasible trial yet; {ceiling}")
         shown = (goal.name for goal in self._objective.goals if goal.name not in _LOSSES)

@@ -210,6 +210,26 @@ def test_in_the_search_the_best_is_shown_under_the_ceiling(
     assert expected in " ".join(terminal.last_frame.split())
 
 
+def test_the_best_is_kept_as_trials_end(
+    terminal: Screen, make_spec: MakeSpec, baseline: list[Trial], searched: Trial
+) -> None:
+    """Better, worse, better but beyond the ceiling, and as good but later; the first was there."""
+
+    def ended(number: int, monosemantic: float, loss_ratio: float) -> Trial:
+        assert searched.result is not None
+        metrics = {**searched.result.metrics, "monosemantic_per_feature": monosemantic}
+        result = replace(searched.result, metrics=metrics, loss_ratio=loss_ratio)
+        return replace(searched, number=number, result=result)
+
+    with ProgressView(make_spec(), 5, terminal.console) as view:
+        view.phase_entered("baseline", 2, baseline)
+        view.phase_entered("search", 5, [ended(0, 0.25, 0.9)])
+        for number, values in enumerate([(0.5, 0.9), (0.4, 0.8), (0.9, 1.6), (0.5, 0.9)], 1):
+            view.trial_ended(ended(number, *values))
+    shown = " ".join(terminal.last_frame.split())
+    assert "best so far search/1: monosemantic_per_feature 0.500" in shown
+
+
 def test_in_confirmation_the_search_is_whole_and_the_best_stays(
     terminal: Screen,
     make_spec: MakeSpec,
