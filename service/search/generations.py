@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna.samplers import NSGAIISampler
 from optuna.storages import InMemoryStorage
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 _GENERATION = NSGAIISampler._get_generation_key()
 _PARENTS = NSGAIISampler._get_parent_cache_key_prefix()
@@ -19,8 +19,22 @@ _PARENTS = NSGAIISampler._get_parent_cache_key_prefix()
 FIRST: Mapping[str, Any] = {"generation": 0}
 
 
+def of(trial: FrozenTrial) -> int | None:
+    """A trial's generation; None where NSGA-II gave it none."""
+    generation: int | None = trial.system_attrs.get(_GENERATION)
+    return generation
+
+
+def parents(storage: InMemoryStorage, study_id: int, generation: int) -> list[int] | None:
+    """Optuna's ids of a generation's parents; None where they were not chosen yet."""
+    found: list[int] | None = storage.get_study_system_attrs(study_id).get(
+        f"{_PARENTS}{generation}"
+    )
+    return found
+
+
 def of_ask(
-    storage: InMemoryStorage, study_id: int, trial: Trial, trial_ids: Sequence[int]
+    storage: InMemoryStorage, study_id: int, trial: Trial, places: Mapping[int, int]
 ) -> dict[str, Any]:
     """What is to be kept with a trial that was just asked for; nothing for other samplers.
 
@@ -28,16 +42,15 @@ def of_ask(
         storage: Where the study is.
         study_id: Optuna's id of the study.
         trial: The trial.
-        trial_ids: Optuna's ids of the trials before it; parents are named by their places there.
+        places: Of the trials before it, by Optuna's ids; parents are named by them.
     """
-    generation = storage.get_trial(trial._trial_id).system_attrs.get(_GENERATION)
+    generation = of(storage.get_trial(trial._trial_id))
     if generation is None:
         return {}
-    parents = storage.get_study_system_attrs(study_id).get(f"{_PARENTS}{generation}")
-    if parents is None:
+    chosen = parents(storage, study_id, generation)
+    if chosen is None:
         return {"generation": generation}
-    places = {trial_id: place for place, trial_id in enumerate(trial_ids)}
-    return {"generation": generation, "parents": [places[one] for one in parents]}
+    return {"generation": generation, "parents": [places[one] for one in chosen]}
 
 
 def of_trial(memory: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,5 +63,5 @@ def restore(
 ) -> None:
     """Tell the study the parents of a trial's generation."""
     if "parents" in memory:
-        parents = [trial_ids[place] for place in memory["parents"]]
-        storage.set_study_system_attr(study_id, f"{_PARENTS}{memory['generation']}", parents)
+        chosen = [trial_ids[place] for place in memory["parents"]]
+        storage.set_study_system_attr(study_id, f"{_PARENTS}{memory['generation']}", chosen)

@@ -25,16 +25,20 @@ class Mirror:
     Args:
         space: What varies.
         directions: ``maximize`` or ``minimize`` for each objective.
+        storage: An empty one.
     """
 
-    def __init__(self, space: Space, directions: Sequence[Direction]) -> None:
+    def __init__(
+        self, space: Space, directions: Sequence[Direction], storage: InMemoryStorage
+    ) -> None:
         self.distributions = distributions(space)
         self._space = space
-        self._storage = InMemoryStorage()
+        self._storage = storage
         self._study = optuna.create_study(storage=self._storage, directions=list(directions))
         self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
         # Optuna's ids of the trials that were added, those thrown away left out.
         self._ids: list[int] = []
+        self._places: dict[int, int] = {}
 
     def __len__(self) -> int:
         """How many trials were added."""
@@ -53,7 +57,9 @@ class Mirror:
             distributions={name: self.distributions[name] for name in values},
             system_attrs=generations.of_trial(memory),
         )
-        self._ids.append(self._storage.create_new_trial(self._study_id, template))
+        trial_id = self._storage.create_new_trial(self._study_id, template)
+        self._places[trial_id] = len(self._ids)
+        self._ids.append(trial_id)
         generations.restore(self._storage, self._study_id, memory, self._ids)
 
     def tell(self, index: int, result: Result, told: Told) -> None:
@@ -90,7 +96,7 @@ class Mirror:
         for name in self._space.asked_in_order():
             if self._space.is_active(name, values):
                 values[name] = _suggested(trial, name, self._space.varied[name])
-        memory = generations.of_ask(self._storage, self._study_id, trial, self._ids)
+        memory = generations.of_ask(self._storage, self._study_id, trial, self._places)
         self._study.tell(trial, state=TrialState.FAIL)
         return values, memory
 

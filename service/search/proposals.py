@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from optuna.storages import InMemoryStorage
 from threadpoolctl import threadpool_limits
 
 from search_spaces import Float, Space, Value
 from service.objective import Objective
 from service.search import foresight, generations
 from service.search.mirror import Mirror
+from service.search.newest_generations import NewestGenerations
 from service.search.samplers import COMPLETE_ONLY, SAMPLERS
 from service.trials import Result, Settings, Trial
 
@@ -69,7 +71,9 @@ class Search:
         self._foresees = sampler in COMPLETE_ONLY
         self._objective = objective
         self._enqueued = [_typed(space, point) for point in enqueued]
-        self._mirror = Mirror(space, objective.directions)
+        needs_newest_only = sampler == "nsga2" and not space.conditions
+        self._make_storage = NewestGenerations if needs_newest_only else InMemoryStorage
+        self._mirror = Mirror(space, objective.directions, self._make_storage())
         self._earlier: list[tuple[dict[str, Value], Settings, Result]] = []
         self._told: set[int] = set()
         self._proposals: list[Proposal] = []
@@ -121,7 +125,7 @@ class Search:
 
     def _look_again(self, trials: Sequence[Trial]) -> None:
         """Make the mirror anew: what is foreseen of a trial moves with each that ends."""
-        self._mirror = Mirror(self._space, self._objective.directions)
+        self._mirror = Mirror(self._space, self._objective.directions, self._make_storage())
         for values, _, _ in self._earlier:
             self._mirror.add(values, generations.FIRST)
         for proposal in self._proposals:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
+from optuna.storages import InMemoryStorage
 from recording import Recording, seeds_of
 
 from service.early_stopping import EarlyStopping
@@ -81,7 +82,7 @@ def optunas(
 
     def make(recorded: Recording, seed: int) -> Propose:
         objective = objective_of(recorded.spec)
-        mirror = Mirror(recorded.spec.space, objective.directions)
+        mirror = Mirror(recorded.spec.space, objective.directions, InMemoryStorage())
         own, told = make_sampler(seed), set[int]()
 
         def propose(trials: Sequence[Trial]) -> Settings:
