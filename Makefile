@@ -35,9 +35,10 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 
 # In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
 test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
-	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone tests/integration
+	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder -m 'not long and not alone'
 
-test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster
+test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster, whole sweeps beside plain ones
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -m long
 
 bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## all benchmarks

@@ -95,6 +95,7 @@ def test_the_plain_sweep_is_as_fast_as_its_last_trial(
     assert "which the plain sweep had at 16 s" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_both_sweeps_train_as_many_networks(tmp_path: Path) -> None:
     spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=2)
