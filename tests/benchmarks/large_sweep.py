@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA
@@ -323,6 +323,10 @@ def _write_optunas(session: Session, spec: Spec, study_id: int, trials: Sequence
             for trial_id, trial in numbered
         ],
     )
+    if session.get_bind().dialect.name == "postgresql":
+        # Its own count of the ids goes on after ours.
+        count = "SELECT setval(pg_get_serial_sequence('trials', 'trial_id'), max(trial_id)) "
+        session.execute(text(f"{count} FROM trials"))
     params, attrs, constraints, values = [], [], [], []
     objective = objective_of(spec)
     for trial_id, trial in numbered:
