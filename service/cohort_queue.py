@@ -67,8 +67,8 @@ class CohortQueue:
     def promised(self, phase: Phase) -> list[Trial]:
         """Trials of a phase that are still to be trained, at work or waiting.
 
-        Without those of a cohort that was asked for in part, where a driver died on the way: it
-        was allowed when its first trial was.
+        Without those of a cohort that was asked for in part, as a driver of an earlier version
+        that died on the way left it: it was allowed when its first trial was.
         """
         trials = self._trials[phase]
         begun = {trial.number for trial in self._begun_but_not_started(trials)}
@@ -108,8 +108,9 @@ class CohortQueue:
     def _left_behind(self) -> list[str]:
         """Cohorts that an earlier driver left unfinished.
 
-        One that was never started may lack members, if that driver died while it asked for them:
-        it is left to ``_create``, which asks for the rest first.
+        One that was never started may lack members, if a driver of an earlier version, which
+        asked for them one by one, died on the way: it is left to ``_create``, which asks for the
+        rest first.
         """
         orphans = unfinished([trial for phase in PHASES for trial in self._trials[phase]])
         return list(

@@ -24,17 +24,11 @@ def distinct(trials: Iterable[Trial]) -> list[Trial]:
     return list(found.values())
 
 
-def of_trials(trials: Iterable[Trial]) -> dict[Key, str]:
-    """Points of a sweep that were trained to the end, the first where several are the same."""
-    trained = (trial for trial in trials if trial.same_as is None)
-    return {key(trial.settings, trial.seeds): trial.trial_id for trial in distinct(trained)}
-
-
 class Trained:
-    """Points of a search that were trained to the end, kept while it goes on.
+    """Points of a phase that were trained to the end, kept while it goes on.
 
     Attributes:
-        known: Which trial is the first at each; see ``of_trials``, with which it agrees.
+        known: The trial at each of them, that of the lowest number where several are the same.
     """
 
     def __init__(self) -> None:
@@ -42,11 +36,11 @@ class Trained:
         self._numbers: dict[Key, int] = {}
         self._seen: set[int] = set()
 
-    def look(self, trials: Sequence[Trial]) -> None:
+    def look(self, trials: Iterable[Trial]) -> None:
         """Enter what has ended since the last look.
 
         Args:
-            trials: All of the search's trials, by number.
+            trials: All of the phase's trials.
         """
         for trial in trials:
             if trial.state != "complete" or trial.number in self._seen:
@@ -57,6 +51,13 @@ class Trained:
             if trial.same_as is None and trial.number <= self._numbers.get(point, trial.number):
                 self._numbers[point] = trial.number
                 self.known[point] = trial.trial_id
+
+
+def of_trials(trials: Iterable[Trial]) -> dict[Key, str]:
+    """The points of a phase that were trained to the end; see ``Trained``."""
+    trained = Trained()
+    trained.look(trials)
+    return trained.known
 
 
 def taken_over(trial: Trial, attempt: int, known: Result) -> Result:

@@ -321,6 +321,7 @@ def run(agenda: Agenda, resolved: "Resolved", folder: Path) -> None:
         CohortRefusedError: If a worker must not train a cohort, which then waits for another.
     """
     survive_out_of_memory()
+    # Tune has no option for it, and makes the one that it finds here.
     tune_controller._ObjectCache = _IdleWorkers
     searcher = _CohortSearcher(agenda)
     tuner = tune.Tuner(

@@ -177,9 +177,7 @@ class Tracking(Watcher):
                 said = without_password(said_by(error))
                 away = TrackingAwayError(f"MLflow does not take a run ({said}).")
                 self._outage.met(away, FILLED_IN)
-                # One that could not be opened knows nothing yet.
-                if "_projection" in vars(self):
-                    self._projection.forget()
+                self._projection.forget()
                 refusals += self._answers()
                 self._given_up.wait(RETRY_S)
             else:

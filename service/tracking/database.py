@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from alembic.util.exc import CommandError
 from filelock import FileLock
@@ -43,10 +44,10 @@ def make_database(path: Path, artifacts: Path) -> None:
     with FileLock(f"{path}.lock"):
         if path.exists():
             return
-        partial = path.with_name(f"{path.name}.partial")
-        # Of an earlier process that was killed; SQLite would roll its journal into the new file.
-        for left in ("", "-journal", "-wal", "-shm"):
-            partial.with_name(f"{partial.name}{left}").unlink(missing_ok=True)
+        for left in path.parent.glob(f"{path.name}.*.partial*"):
+            left.unlink()  # of a process that was killed, or a disk that was full
+        # Another name at each try: MLflow goes on with the file that it once opened under a name.
+        partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
         store = SqlAlchemyStore(f"sqlite:///{partial}?plugin={_UNSAFE}", str(artifacts))
         # Kept in the file: who looks at pages and who writes do not wait for each other.
         with store.engine.connect() as connection:

@@ -1,5 +1,9 @@
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service import known_results
 from service.phases import ConfirmationPhase
@@ -23,6 +27,26 @@ def test_only_what_was_trained_to_the_end_is_known(make_trial: MakeTrial) -> Non
     waiting = make_trial("search", 4, state="waiting")
     known = known_results.of_trials([*ended, complete, again, waiting])
     assert list(known.values()) == ["search/2"]
+
+
+@given(
+    points=st.lists(st.sampled_from([-0.5, -0.25, 0.0]), max_size=8),
+    order=st.randoms(use_true_random=False),
+)
+def test_points_that_end_in_any_order_are_known_as_if_all_were_looked_at(
+    make_trial: MakeTrial, points: list[float], order: Random
+) -> None:
+    """The first trial at each point, by number, whichever of them ended first."""
+    trials = [
+        make_trial("search", number, settings={"initial_bias": bias}, state="waiting")
+        for number, bias in enumerate(points)
+    ]
+    trained = known_results.Trained()
+    for number in order.sample(range(len(points)), len(points)):
+        trials[number] = make_trial("search", number, settings=trials[number].settings, loss=1.0)
+        trained.look(trials)
+    firsts = {bias: f"search/{points.index(bias)}" for bias in points}
+    assert {dict(point[1])["initial_bias"]: one for point, one in trained.known.items()} == firsts
 
 
 def test_a_result_that_is_taken_over_is_the_trials_own(make_trial: MakeTrial) -> None:

@@ -458,30 +458,6 @@ def test_mlflow_is_left_alone_until_a_worker_is_at_work(
         assert opened.wait(30.0)
 
 
-def test_mlflow_that_cannot_even_be_opened_is_tried_again(
-    *,
-    monkeypatch: pytest.MonkeyPatch,
-    writer: Writer,
-    ended: list[Trial],
-    folder: Path,
-    projection: Any,
-    uri: str,
-    runs: Any,
-) -> None:
-    """As on a disk that is full while its database is to be made."""
-    monkeypatch.setattr("service.tracking.backlog.RETRY_S", 0.05)
-    failures = [OSError("No space left on device")] * 3
-
-    def open_projection() -> Projection:
-        if failures:
-            raise failures.pop()
-        return projection(uri)  # type: ignore[no-any-return]
-
-    with Tracking(open_projection, writer, str(folder), "name: s\n") as watcher:
-        watcher.trial_ended(ended[0])
-    assert set(runs()) == {"search/0", "summary"}
-
-
 def test_a_trial_that_was_not_trained_shows_the_curves_of_the_one_that_it_is_the_same_as(
     client: MlflowClient, ended: list[Trial], watch: Any, runs: Any
 ) -> None:

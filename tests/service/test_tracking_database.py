@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import Engine, event
 
 from service.errors import TrackingError
 from service.home import Home
 from service.tracking import check_answers
-from service.tracking.database import make_database
+from service.tracking.database import MLFLOW_ERRORS, make_database
 
 MAKE = """
 import sys
@@ -27,12 +29,16 @@ make_database(Path(sys.argv[1]), Path(sys.argv[2]))
 
 def test_a_killed_maker_leaves_nothing_that_the_next_one_minds(tmp_path: Path) -> None:
     path = tmp_path / "home" / "mlflow.db"
-    partial = path.with_name("mlflow.db.partial")
+
+    def partials() -> list[Path]:
+        return list(path.parent.glob("mlflow.db.*.partial*"))
+
     for pause_s in (0.0, 0.1, 0.2):
         maker = subprocess.Popen([sys.executable, "-c", MAKE, str(path), str(tmp_path)])
         until = time.monotonic() + 60
-        partial.unlink(missing_ok=True)
-        while not partial.exists():
+        for left in partials():
+            left.unlink(missing_ok=True)
+        while not partials():
             assert time.monotonic() < until
             time.sleep(0.01)
         time.sleep(pause_s)
@@ -42,7 +48,34 @@ def test_a_killed_maker_leaves_nothing_that_the_next_one_minds(tmp_path: Path) -
     make_database(path, tmp_path)
     client = MlflowClient(f"sqlite:///{path}")
     assert client.get_experiment(client.create_experiment("after")).name == "after"
-    assert not partial.exists()
+    assert not partials()
+
+
+def test_what_could_not_be_made_on_a_full_disk_is_made_when_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the same process, in which MLflow has the first try's file open."""
+    path = tmp_path / "mlflow.db"
+    statements = []
+
+    def full(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+        if len(statements) > 20:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlAlchemyStore, "_engine_map", {})
+        event.listen(Engine, "before_cursor_execute", full)
+        try:
+            with pytest.raises((*MLFLOW_ERRORS, sqlite3.OperationalError)):
+                make_database(path, tmp_path)
+        finally:
+            event.remove(Engine, "before_cursor_execute", full)
+        assert not path.exists()
+        make_database(path, tmp_path)
+    client = MlflowClient(f"sqlite:///{path}")
+    assert client.get_experiment(client.create_experiment("after")).name == "after"
+    assert list(tmp_path.glob("*.partial*")) == []
 
 
 def test_one_that_is_there_is_left_alone(tmp_path: Path) -> None:
