@@ -56,8 +56,8 @@ def make_database(path: Path, artifacts: Path) -> None:
         with partial.open("rb") as whole:
             os.fsync(whole.fileno())
         # Of a database that somebody removed: SQLite would take them for the new one's.
-        for left in ("-wal", "-shm"):
-            path.with_name(f"{path.name}{left}").unlink(missing_ok=True)
+        for ending in ("-wal", "-shm"):
+            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
         partial.replace(path)
 
 

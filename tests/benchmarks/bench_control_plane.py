@@ -6,11 +6,8 @@ Cohorts of 16 end at once, on two workers, with the real ledger, sampler, Ray Tu
 """
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,7 @@ sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "
 
 from bench_nodes import new_ledgers, noop
 from noop_cohorts import Settings
-
-from service.machine import versions
+from results import write
 
 OUTPUT = Path("build/bench/control_plane.json")
 NUM_TRIALS = (100, 1_000, 10_000)
@@ -101,16 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = measure(options.trials, ("sqlite", "postgresql"), profile=options.profile)
     print(summary(rows))
-    found = {
-        "machine": {"processor": versions()["processor"], "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("ray", "optuna", "sqlalchemy")},
-        "rows": rows,
-        "limit": None,
-        "memory": None,
-        "breakdown": None,
-    }
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, rows, ("ray", "optuna", "sqlalchemy"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ them, imports included, and writes ``build/bench/large.json``.
 """
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,11 +22,11 @@ sys.path += [str(Path(__file__).parents[1] / name) for name in ("servers", "brow
 from large_sweep import COHORT_SIZE, large_sweep
 from many_runs import multiply
 from postgres import Postgres
+from results import row, write
 from sqlalchemy import update
 
 from service.home import Home
 from service.ledger import Ledger, Writer, held, tables
-from service.machine import versions
 from service.opened import open_sweep
 from service.planning import Resolved
 from service.tracking import Facts, Projection
@@ -182,25 +180,8 @@ def main(arguments: Sequence[str]) -> int:
             home = Path(folder) / database
             for name, took in measure(home, url, options.trials, options.commands):
                 print(f"{options.trials} {database:10} {name:12} {took:6.1f} s", flush=True)
-                rows.append(
-                    {
-                        "case": f"{options.trials} {database}: {name}",
-                        "ours": took,
-                        "other": None,
-                        "ratio": None,
-                        "unit": "s",
-                    }
-                )
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    found = {
-        "machine": {"processor": versions()["processor"]},
-        "versions": {name: version(name) for name in ("optuna", "sqlalchemy", "ray")},
-        "rows": rows,
-        "limit": None,
-        "memory": None,
-        "breakdown": None,
-    }
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+                rows.append(row(f"{options.trials} {database}: {name}", took))
+    write(OUTPUT, rows, ("optuna", "sqlalchemy", "ray"))
     return 0
 
 

@@ -5,12 +5,10 @@ seconds and writes ``build/bench/pages.json``. MLflow keeps its runs in SQLite, 
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,10 +20,10 @@ from large_sweep import large_sweep
 from many_runs import multiply
 from mlflow_server import MlflowServer
 from playwright.sync_api import Browser
+from results import row, write
 from runs_page import open_list, sort_by
 
 from service.home import Home
-from service.machine import versions
 from service.opened import open_sweep
 from service.report import write_report
 from service.tracking import Facts, Projection
@@ -77,16 +75,7 @@ def measure(folder: Path, num_trials: int, browser: Browser) -> list[dict[str, A
         found["report opened"] = quickest(lambda: seen.goto(page.as_uri()))
         found["list of runs opened"] = quickest(lambda: open_list(seen, runs))
         found["list sorted by a metric"] = quickest(lambda: sort_by(seen, "loss_ratio"))
-    return [
-        {
-            "case": f"{num_trials} trials: {what}",
-            "ours": seconds,
-            "other": None,
-            "ratio": None,
-            "unit": "s",
-        }
-        for what, seconds in found.items()
-    ]
+    return [row(f"{num_trials} trials: {what}", seconds) for what, seconds in found.items()]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,18 +89,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     with TemporaryDirectory() as folder, started(chromium) as browser:
         rows = measure(Path(folder), options.trials, browser)
-    for row in rows:
-        print(f"{row['case']:45} {row['ours']:6.1f} s")
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    found = {
-        "machine": {"processor": versions()["processor"]},
-        "versions": {name: version(name) for name in ("mlflow", "matplotlib", "playwright")},
-        "rows": rows,
-        "limit": None,
-        "memory": None,
-        "breakdown": None,
-    }
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    for one in rows:
+        print(f"{one['case']:45} {one['ours']:6.1f} s")
+    write(OUTPUT, rows, ("mlflow", "matplotlib", "playwright"))
     return 0
 
 

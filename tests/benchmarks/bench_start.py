@@ -22,7 +22,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1] / "integration"))
+
 from family import Cost, cost_of
+from shell import TINY
 
 from service.ledger import Ledger
 
@@ -32,19 +35,8 @@ COMMAND = (sys.executable, "-m", "service")
 LIMITS = {"--help": 0.3, "validate quickstart": 1.0, "status": 1.0, "run": 12.0}
 # Of a cohort of 16 trials that train for two seconds in all.
 LIMIT_OUTSIDE = 0.2
-# A sweep of some cohorts of a second, so that hardly anything is training.
-TINY = """\
-name: tiny
-task: {kind: feature_decoder, num_features: 64, num_inputs: 16, feature_density: 0.03125}
-model: {num_neurons: 64}
-training: {num_steps: 256, batch_size: 32, learning_rate: 0.02, precision: float32}
-search_space: bias_and_width
-baseline: {num_seeds: 2}
-objective: {maximize: monosemantic_per_feature, loss_margin: 0.5}
-search: {num_trials: 4}
-confirmation: {finalists: 1, num_seeds: 2}
-compute: {cohort_size: 2, max_concurrent: 1}
-"""
+# Of some cohorts of a second, so that hardly anything is training.
+SWEEP = TINY.replace("SPACE", "bias_and_width")
 SHORT = {"num_trials: 4": "num_trials: 80", "cohort_size: 2": "cohort_size: 16"}
 NUM_HEAVIEST = 10
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +([\w.]+)")
@@ -150,7 +142,7 @@ def measure(num_quick: int, num_sweeps: int, short: Mapping[str, str] = SHORT) -
     with TemporaryDirectory(prefix="monosweep-bench-") as name:
         folder = Path(name)
         spec = folder / "tiny.yaml"
-        spec.write_text(TINY)
+        spec.write_text(SWEEP)
         sweeps = [sweep(spec, folder / f"home-{number}") for number in range(num_sweeps)]
         home = folder / "home-0"
         cases = []
@@ -162,7 +154,7 @@ def measure(num_quick: int, num_sweeps: int, short: Mapping[str, str] = SHORT) -
         milestones = min((found for _, found in sweeps), key=lambda found: found["first step"])
         cases.append({**_case(["run"], costs, imports), "milestones_s": milestones})
         short_spec = folder / "short.yaml"
-        text = TINY
+        text = SWEEP
         for old, new in short.items():
             text = text.replace(old, new)
         short_spec.write_text(text)

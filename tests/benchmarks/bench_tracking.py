@@ -8,7 +8,6 @@ that is killed on the way and away for some seconds. Prints a table and writes
 """
 
 import argparse
-import json
 import os
 import sys
 import threading
@@ -16,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,10 +25,10 @@ from large_sweep import large_sweep
 from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from postgres import Postgres
+from results import row, write
 
 from service.home import Home
 from service.ledger import Ledger, Writer, held
-from service.machine import versions
 from service.tracking import Facts, Projection, Tracking
 from service.tracking.runs import experiment_name, our_runs
 from service.trials import Trial
@@ -197,13 +195,7 @@ def measure(folder: Path, num_trials: int, away_s: float) -> dict[str, Caught]:
 def rows(found: dict[str, Caught]) -> list[dict[str, Any]]:
     """What is waited for a trial, by case."""
     return [
-        {
-            "case": f"{caught.num_trials} trials: {name}",
-            "ours": caught.total_s / caught.num_trials,
-            "other": None,
-            "ratio": None,
-            "unit": "s a trial",
-        }
+        row(f"{caught.num_trials} trials: {name}", caught.total_s / caught.num_trials, "s a trial")
         for name, caught in found.items()
     ]
 
@@ -225,16 +217,13 @@ def main(arguments: Sequence[str]) -> int:
             f"{one.driver_s / one.num_trials * 1e6:13.1f} us {one.slowest_s * 1e3:6.2f} ms "
             f"{one.grown_mb:5.0f} MB"
         )
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    written = {
-        "machine": {"processor": versions()["processor"]},
-        "versions": {name: version(name) for name in ("mlflow", "sqlalchemy")},
-        "rows": rows(found),
-        "limit": None,
-        "memory": {name: one.grown_mb * 1e6 for name, one in found.items()},
-        "breakdown": {name: {"driver_s": one.driver_s} for name, one in found.items()},
-    }
-    OUTPUT.write_text(json.dumps(written, indent=2) + "\n")
+    write(
+        OUTPUT,
+        rows(found),
+        ("mlflow", "sqlalchemy"),
+        memory={name: one.grown_mb * 1e6 for name, one in found.items()},
+        breakdown={name: {"driver_s": one.driver_s} for name, one in found.items()},
+    )
     return 0
 
 
