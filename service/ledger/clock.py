@@ -9,7 +9,8 @@ from pathlib import Path
 from service.errors import LedgerAwayError
 from service.home import without_password
 from service.ledger.connections import unanswered
-from service.ledger.tables import engine_for, time_now
+from service.ledger.opening import engine_for
+from service.ledger.tables import time_now
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from service.ledger import checksums, sweep_row, tables
 from service.ledger.halves import trials_of
 from service.ledger.holder import Holder
 from service.ledger.lease import is_live, live_holder, live_sweeps
+from service.ledger.opening import connect
 from service.ledger.records import Attempt, SweepRecord
 from service.ledger.studies import open_storage
 from service.ledger.sweep_row import NewSweep
@@ -47,7 +48,7 @@ class Ledger:
         on_missing: Callable[[], None] = lambda: None,
     ) -> None:
         self.url = url
-        self.engine = tables.connect(
+        self.engine = connect(
             url, create=create, bring_up_to_date=bring_up_to_date, on_missing=on_missing
         )
         self._storage: RDBStorage | None = None
