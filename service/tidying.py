@@ -32,14 +32,16 @@ class Tidying(Watcher):
         self._sweep = sweep
 
     def clear(self, trials: Sequence[Trial]) -> None:
-        """Remove what an earlier driver left of cohorts that have ended."""
+        """Remove what is of no use any more, when no worker is left.
+
+        A cohort that was stopped just when it had ended has written its files, and its results were
+        heard by nobody: it goes on from its checkpoint, and writes others.
+        """
         with _going_on():
             needed = {trial.cohort_id for trial in unfinished(trials)}
             checkpoints.remove_all_but(self._storage, self._sweep, needed)
             for path in unread_files(self._storage, self._sweep, trials):
-                # One of an unfinished cohort may be being written.
-                if path.split("/")[2] not in needed:
-                    self._storage.remove_file(path)
+                self._storage.remove_file(path)
 
     def cohort_ended(self, cohort: Cohort) -> None:
         """The results of all its trials are in the ledger."""

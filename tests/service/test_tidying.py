@@ -49,10 +49,8 @@ def test_what_a_dead_driver_left_of_ended_cohorts_goes(
     assert storage.names("cohorts/s") == ["search-1"]
 
 
-def test_tables_of_attempts_that_died_go_with_their_cohort(
-    storage: Storage, make_trial: MakeTrial
-) -> None:
-    """An attempt may die between its tables and the ledger; the next writes tables of its own."""
+def test_tables_that_no_result_names_go(storage: Storage, make_trial: MakeTrial) -> None:
+    """An attempt may end between its tables and the ledger; the next writes tables of its own."""
     paths = [
         f"results/s/{cohort_id}/curves-{attempt}.parquet"
         for cohort_id in ("search-0", "search-1")
@@ -64,7 +62,8 @@ def test_tables_of_attempts_that_died_go_with_their_cohort(
     ended = replace(ended, result=replace(ended.result, curves=paths[1]))  # type: ignore[type-var]
     running = make_trial("search", 1, cohort_id="search-1", state="running")
     Tidying(storage, "s").clear([ended, running])
-    assert sorted(storage.sizes("results")) == paths[1:]
+    assert sorted(storage.sizes("results")) == paths[1:2]
+    assert storage.names("cohorts/s") == ["search-1"]
 
 
 def test_a_storage_that_refuses_stops_nothing(
