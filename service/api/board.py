@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, get_args
 
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import status
 from service.dispatch.decisions import SUBMISSION_S
+from service.dispatch.job_states import JobStates
 from service.dispatch.jobs import Jobs, JobState
 from service.dispatch.stages import Stage, extends, stage_of
 from service.dispatch.turns import in_turn
@@ -130,11 +132,10 @@ class Board:
 
     def __init__(self, ledger: Ledger, jobs: Jobs | None) -> None:
         self._ledger = ledger
-        self._jobs = jobs
         self._statuses: Looks[str, Json] = Looks(self._status)
         self._rosters: Looks[None, dict[str, Standing]] = Looks(lambda _: self._roster())
-        # Jobs that have ended: their ids are used once.
-        self._over: dict[str, JobState | None] = {}
+        # The clocks here and of the ledger may differ, by less than that.
+        self._job_states = JobStates(jobs, 2 * SUBMISSION_S) if jobs is not None else None
         # What was read of each sweep, and when that is still so.
         self._known: dict[str, tuple[Hashable, SweepRecord, Json]] = {}
         # Of which it was said already.
@@ -227,22 +228,20 @@ class Board:
         return _with_positions(sorted(found, key=lambda one: one.age))
 
     def _states(self, entries: Sequence[Entry]) -> dict[str, JobState | None]:
-        """What the cluster says of the drivers of sweeps; nothing of any while it is away."""
+        """What the cluster says of the drivers of sweeps, by their names, as far as it answers."""
+        if self._job_states is None:
+            return {}
+        now = time.time()
+        names = {entry.job_id: entry.sweep for entry in entries if entry.job_id is not None}
+        ages_s = {
+            entry.job_id: now - (entry.started_at or 0.0)
+            for entry in entries
+            if entry.job_id is not None
+        }
         states: dict[str, JobState | None] = {}
-        over: dict[str, JobState | None] = {}
-        for entry in entries if self._jobs is not None else ():
-            assert entry.job_id is not None and self._jobs is not None
-            try:
-                if entry.job_id in self._over:
-                    job = self._over[entry.job_id]
-                else:
-                    job = self._jobs.state(entry.job_id)
-            except ClusterAwayError:
-                return states
-            states[entry.sweep] = job
-            if _is_over(entry, job):
-                over[entry.job_id] = job
-        self._over = over
+        with suppress(ClusterAwayError):
+            for job_id, state in self._job_states.each(ages_s):
+                states[names[job_id]] = state
         return states
 
 
@@ -258,13 +257,6 @@ def _is_told_by_its_job(entry: Entry, record: Outline) -> bool:
     """Whether the ledger alone does not tell where it stands."""
     is_unfinished = record.finished_at is None or extends(entry, record)
     return entry.job_id is not None and is_unfinished and not record.is_live
-
-
-def _is_over(entry: Entry, job: JobState | None) -> bool:
-    """Whether a job will never be at work again; the clocks may differ by less than that."""
-    if job is not None:
-        return job.status == "ended"
-    return time.time() - (entry.started_at or 0.0) > 2 * SUBMISSION_S
 
 
 def _with_positions(found: list[Standing]) -> dict[str, Standing]:

@@ -16,6 +16,7 @@ from typing import Self
 from uuid import uuid4
 
 from service.dispatch.decisions import SUBMISSION_S, Case, decide, failure_of
+from service.dispatch.job_states import JobStates
 from service.dispatch.jobs import Jobs, JobState
 from service.dispatch.stages import extends
 from service.errors import ClusterAwayError, LedgerAwayError, LedgerError, ReconcilerError
@@ -51,9 +52,8 @@ class Reconciler:
         self._jobs = jobs
         self._max_sweeps = max_sweeps
         self._interval_s = interval_s
-        # What is over stays so, since ids are used once, and is not asked for at every look.
-        self._over: dict[str, JobState | None] = {}
         self._ledger_outage, self._cluster_outage = Outage(), Outage()
+        self._job_states = JobStates(jobs, answered=self._cluster_outage.is_over)
         self._woken, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self.run, name="reconciler", daemon=True)
 
@@ -124,27 +124,18 @@ class Reconciler:
             # Before the ledger is read again: what a job wrote that has ended by then is all there.
             states = self._states(before)
             found = unsettled(self._engine)
-            self._direct([Case(one, states.get(one.entry.job_id)) for one in found])
+            self._direct([Case(one, states.get(one.entry.job_id or "")) for one in found])
         except ClusterAwayError as error:
             self._cluster_outage.met(error, "Drivers are started and stopped when it answers.")
 
-    def _states(self, found: Sequence[Unsettled]) -> Mapping[str | None, JobState | None]:
+    def _states(self, found: Sequence[Unsettled]) -> Mapping[str, JobState | None]:
         """Where the entries' jobs stand, by their ids."""
-        states: dict[str | None, JobState | None] = {}
-        over: dict[str, JobState | None] = {}
-        for one in found:
-            job_id = one.entry.job_id
-            if job_id is None:
-                continue
-            if job_id in self._over:
-                states[job_id] = over[job_id] = self._over[job_id]
-                continue
-            job = states[job_id] = self._jobs.state(job_id)
-            self._cluster_outage.is_over()
-            if _is_over(one, job):
-                over[job_id] = job
-        self._over = over
-        return states
+        ages_s = {
+            one.entry.job_id: one.now - (one.entry.started_at or one.now)
+            for one in found
+            if one.entry.job_id is not None
+        }
+        return dict(self._job_states.each(ages_s))
 
     def _settle_what_went_well(self, found: Sequence[Unsettled]) -> None:
         for one in found:
@@ -215,13 +206,6 @@ class Reconciler:
             )
             raise
         self._cluster_outage.is_over()
-
-
-def _is_over(one: Unsettled, job: JobState | None) -> bool:
-    """Whether a job will never be at work again."""
-    if job is not None:
-        return job.status == "ended"
-    return one.now - (one.entry.started_at or one.now) > SUBMISSION_S
 
 
 def _words(one: Unsettled) -> list[str]:
