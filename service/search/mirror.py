@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import Trial, TrialState
 
 from search_spaces import Choice, Float, Int, Parameter, Space, Value
 from service.objective import Direction
@@ -20,7 +20,8 @@ class Mirror:
 
     A sampler is asked with a trial that is thrown away, and what it proposed enters as a trial of
     the ledger does. So a mirror that was there all the time and one that was rebuilt hold the same,
-    whatever samplers leave on trials for processes beside them.
+    whatever samplers leave on trials for processes beside them. Both are written to the storage
+    itself: a study copies each trial whole, twice, which is most of the time of rebuilding 10,000.
 
     Args:
         space: What varies.
@@ -51,13 +52,13 @@ class Mirror:
             values: What is there of what varies.
             memory: What ``ask`` said must be kept of it.
         """
-        template = create_trial(
-            state=TrialState.RUNNING,
-            params=dict(values),
-            distributions={name: self.distributions[name] for name in values},
-            system_attrs=generations.of_trial(memory),
-        )
-        trial_id = self._storage.create_new_trial(self._study_id, template)
+        trial_id = self._storage.create_new_trial(self._study_id)
+        for name, value in values.items():
+            distribution = self.distributions[name]
+            internal = distribution.to_internal_repr(value)
+            self._storage.set_trial_param(trial_id, name, internal, distribution)
+        for key, kept in generations.of_trial(memory).items():
+            self._storage.set_trial_system_attr(trial_id, key, kept)
         self._places[trial_id] = len(self._ids)
         self._ids.append(trial_id)
         generations.restore(self._storage, self._study_id, memory, self._ids)
@@ -68,13 +69,15 @@ class Mirror:
         One that was stopped early ranks behind all that were not, and by how far it came: without
         a constraint it would be feasible in Optuna's eyes, and as good as any other such.
         """
-        trial = Trial(self._study, self._ids[index])
+        trial_id, values = self._ids[index], told.values
+        trial = Trial(self._study, trial_id)
         for name, value in told.constraints.items():
             trial.set_constraint(name, value)
-        if told.values is None and result.state == "pruned" and len(self._study.directions) == 1:
+        if values is None and result.state == "pruned" and len(self._study.directions) == 1:
             trial.report(0.0, step=result.num_steps)
+            values = (0.0,)
         state = TrialState.PRUNED if told.values is None else TrialState.COMPLETE
-        self._study.tell(trial, told.values, state=state)
+        self._storage.set_trial_state_values(trial_id, state, values)
 
     def ask(
         self, sampler: BaseSampler, given: Mapping[str, Value]
