@@ -33,13 +33,16 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 	then $(BIN)/monosweep resume quickstart; \
 	else $(BIN)/monosweep run quickstart; fi
 
+PYTEST := MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
 # In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
-test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest -m alone tests/integration
-	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder -m 'not long and not alone'
+SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## those that take minutes each: two hosts, a server's pages on a cluster, whole sweeps beside plain ones
-	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest -m long
+test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests but the long ones
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'not long'
+
+test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## the long ones: kills, damage, outages, clusters of two hosts, benchmarks at tiny sizes
+	$(PYTEST) -m alone
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'long and not alone'
 
 bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## all benchmarks
 

@@ -11,6 +11,7 @@ from bench_durability import measure, show
 from machine_limit import Sizes
 
 
+@pytest.mark.long
 def test_everything_is_measured(
     tmp_path: Path, tiny_text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

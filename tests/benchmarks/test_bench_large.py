@@ -12,6 +12,7 @@ import bench_large
 from service.ledger import Ledger
 
 
+@pytest.mark.long
 def test_each_command_reads_the_sweep_and_resume_extends_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     found = dict(bench_large.measure(tmp_path, url, 40, ["export", bench_large.RESUME]))

@@ -27,6 +27,7 @@ def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
     assert found.search_s > 0.0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_what_cohorts_cost_the_driver_is_measured(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"

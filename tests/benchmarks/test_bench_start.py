@@ -25,6 +25,7 @@ def case(found: dict[str, Any], command: str) -> dict[str, Any]:
     return one
 
 
+@pytest.mark.long
 def test_a_sweep_is_followed_from_its_command_to_its_end(
     found: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_sweep_is_followed_from_its_command_to_its_end(
     assert "run, to the first step" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_commands_that_are_to_be_quick_import_nothing_heavy(found: dict[str, Any]) -> None:
     assert not HEAVY & case(found, "--help")["packages_s"].keys()
     assert not HEAVY & case(found, "validate quickstart")["packages_s"].keys()

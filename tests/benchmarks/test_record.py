@@ -28,6 +28,7 @@ def source(tmp_path, tiny_text):
     return path
 
 
+@pytest.mark.long
 def test_numbers_that_are_there_are_not_trained_again(source, tmp_path):
     path = tmp_path / "recording.parquet"
     table = record(source, path, workers=1)

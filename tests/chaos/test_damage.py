@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from damage import damage
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_damaged_files_are_refused_or_recovered_from(tmp_path: Path) -> None:
     found = damage(10, seed=1, folder=tmp_path)

@@ -49,6 +49,7 @@ def full(disk: Path) -> Iterator[None]:
     filler.unlink()
 
 
+@pytest.mark.long
 def test_disks_may_be_full_in_mid_sweep(
     longer: Shell, tmp_path: Path, disks: tuple[Path, Path]
 ) -> None:

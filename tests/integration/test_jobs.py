@@ -100,6 +100,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_driver_that_is_killed_is_followed_by_another_to_the_same_numbers(
     served: Served, finished: Shell

@@ -24,6 +24,7 @@ def servers(postgres: Postgres, object_store: ObjectStore) -> Iterator[Servers]:
         yield found
 
 
+@pytest.mark.long
 def test_servers_may_go_away_in_mid_sweep(longer: Shell, tmp_path: Path, servers: Servers) -> None:
     shell = Shell(tmp_path / "home", servers.variables)
     driver = shell.start("run", str(write_spec(tmp_path, **LONGER)))

@@ -165,6 +165,7 @@ STOPPING = {
 }
 
 
+@pytest.mark.long
 def test_early_stopping_ends_the_same_whenever_the_sweep_is_stopped(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "{initial_bias: {float: [-1.0, 0.0]}}", **STOPPING)
     untouched, shell = Shell(tmp_path / "untouched"), Shell(tmp_path / "home")
@@ -215,6 +216,7 @@ def test_a_stopped_cohort_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     going_on.stop(signal.SIGTERM)
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_a_later_version_stops_the_sweep_and_costs_no_trial(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
     stopped = shell.start("run", str(write_spec(tmp_path, **LONGER)))

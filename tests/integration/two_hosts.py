@@ -44,8 +44,10 @@ def why_not() -> str | None:
     name = f"ms{os.getpid()}-try"
     if subprocess.run(["ip", "netns", "add", name], check=False, capture_output=True).returncode:
         return "hosts of their own need network namespaces, which are not allowed here"
+    bridge = ["ip", "-n", name, "link", "add", "bridge", "type", "bridge"]
+    has_bridges = subprocess.run(bridge, check=False, capture_output=True).returncode == 0
     _ip("netns", "delete", name)
-    return None
+    return None if has_bridges else "hosts of their own need bridges, which this kernel has not"
 
 
 class Host:
