@@ -93,12 +93,14 @@ class Maker:
             raise NotMadeError(without_password(said.decode(errors="replace").strip()))
 
     def _environment(self) -> dict[str, str]:
+        # Where a file has the ledger's URL, the command reads it there as we did.
+        ledger = {"MONOSWEEP_LEDGER_URL": self._home.ledger_url}
         return {
             **os.environ,
+            **({} if os.environ.get("MONOSWEEP_LEDGER_URL_FILE") else ledger),
             # What is made of a server's sweeps is made here, whichever server its user asks.
             "MONOSWEEP_SERVER": "",
             "MONOSWEEP_HOME": str(self._home.path),
-            "MONOSWEEP_LEDGER_URL": self._home.ledger_url,
             "MLFLOW_TRACKING_URI": self._home.tracking_uri,
             "MONOSWEEP_STORAGE": self._home.storage,
         }

@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from service.api.making import Maker
+from service.api.problems import NotMadeError
 from service.home import Home
+from service.ledger import Ledger
 
 PATIENCE_S = 20
 
@@ -66,3 +68,19 @@ def test_nothing_is_made_on_for_who_has_left(
         assert time.monotonic() < until
         time.sleep(0.05)
     assert len(program.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+def test_what_is_made_is_made_of_the_servers_ledger(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_file: bool
+) -> None:
+    """Wherever the server was told of it: by a file in every deployment that we ship."""
+    monkeypatch.delenv("MONOSWEEP_LEDGER_URL", raising=False)
+    if by_file:
+        file = tmp_path / "ledger_url"
+        file.write_text(home.ledger_url)
+        monkeypatch.setenv("MONOSWEEP_LEDGER_URL_FILE", str(file))
+    Ledger(home.ledger_url).close()
+    making = Maker(home).make(["best", "gone"], tmp_path, caller="vera", has_left=_stays)
+    with pytest.raises(NotMadeError, match="a sweep named 'gone' in the ledger, found none"):
+        asyncio.run(making)
