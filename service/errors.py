@@ -162,6 +162,10 @@ class ClusterAwayError(AwayError):
     part = "The Ray cluster"
 
 
+class ClusterTroubleError(ClusterAwayError):
+    """The Ray cluster answers, and cannot do what it was asked for a job; others it may do."""
+
+
 class ReconcilerError(MonosweepError):
     """A server's queue is not looked after any more."""
 

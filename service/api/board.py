@@ -117,7 +117,8 @@ class Standing:
             "submitted_at": entry.submitted_at if entry else None,
             "position": self.position,
             "num_starts": entry.num_starts if entry else 0,
-            "problem": entry.problem if entry else None,
+            # An end that was reached has none, whatever the last driver came to.
+            "problem": entry.problem if entry and self.stage != "finished" else None,
             "num_trials_wanted": entry.num_trials if entry else None,
         }
 

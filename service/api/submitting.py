@@ -6,6 +6,7 @@ from service import warm_start
 from service.api.backing import Backing
 from service.api.models import Submission
 from service.api.problems import ServerFullError
+from service.dispatch.stages import is_given_up
 from service.ledger import queue
 from service.ledger.outlines import outlines
 from service.ledger.queue import Entry
@@ -82,7 +83,9 @@ def check_room(backing: Backing, name: str, caller: Caller, entries: Sequence[En
     """
     limits = backing.limits
     owner = next((entry.owner for entry in entries if entry.sweep == name), caller.name)
-    others = {entry.sweep: entry.owner for entry in entries if entry.is_wanted}
+    others = {
+        entry.sweep: entry.owner for entry in entries if entry.is_wanted and not is_given_up(entry)
+    }
     others.pop(name, None)
     # Most often told without looking at any sweep.
     if len(others) < min(limits.unfinished, limits.unfinished_each):

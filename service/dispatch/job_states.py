@@ -1,9 +1,16 @@
 """Where the jobs of drivers stand, without asking the cluster again for what cannot change."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 
 from service.dispatch.decisions import SUBMISSION_S
 from service.dispatch.jobs import Jobs, JobState
+from service.errors import ClusterTroubleError
+
+# Of a job that the cluster has trouble with, while it answers for others: it may be at work.
+UNKNOWN = JobState("running", None, None)
+
+logger = logging.getLogger("monosweep")
 
 
 class JobStates:
@@ -26,10 +33,14 @@ class JobStates:
         self._jobs = jobs
         self._answered = answered
         self._submission_s = submission_s
+        # Of which it was said already.
+        self._troubled: set[str] = set()
         self._over: dict[str, JobState | None] = {}
 
     def each(self, ages_s: Mapping[str, float]) -> Iterator[tuple[str, JobState | None]]:
         """The state of each job, or None if the cluster knows none of its id (any more).
+
+        One that it has trouble with is taken for one at work, and holds up no other.
 
         Args:
             ages_s: Seconds since each was started. What is over of others is forgotten.
@@ -37,17 +48,29 @@ class JobStates:
         Raises:
             ClusterAwayError: If the cluster does not answer; of those before it did.
         """
-        over: dict[str, JobState | None] = {}
+        # Several threads may look at once, each at what one of them has left.
+        known, over = self._over, dict[str, JobState | None]()
         for job_id, age_s in ages_s.items():
-            if job_id in self._over:
-                state = over[job_id] = self._over[job_id]
+            if job_id in known:
+                state = over[job_id] = known[job_id]
             else:
-                state = self._jobs.state(job_id)
-                self._answered()
+                state = self._asked(job_id)
                 if self._is_over(state, age_s):
                     over[job_id] = state
             yield job_id, state
         self._over = over
+
+    def _asked(self, job_id: str) -> JobState | None:
+        try:
+            state = self._jobs.state(job_id)
+        except ClusterTroubleError as error:
+            if job_id not in self._troubled:
+                self._troubled.add(job_id)
+                logger.warning("Where the driver's job %s stands is not known: %s", job_id, error)
+            return UNKNOWN
+        self._troubled.discard(job_id)
+        self._answered()
+        return state
 
     def _is_over(self, state: JobState | None, age_s: float) -> bool:
         """Whether it will never be at work again."""

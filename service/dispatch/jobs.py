@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from service.errors import ClusterAwayError, UserError
+from service.errors import ClusterAwayError, ClusterTroubleError, UserError
 from service.home import without_password
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ ANSWER_S = 10.0
 NUM_LAST_LINES = 5
 _STATUS: dict[str, Status] = {"PENDING": "pending", "RUNNING": "running"}
 _ADDRESS = re.compile(r"https?://[^/\s]+")
-_NOT_FOUND = "status code 404"
+# Not of any 404, which another program would say as well.
+_NOT_FOUND = re.compile(r"status code 404: Job \S+ does not exist")
 _PREFACES = re.compile(r"last available logs[^\n]*:\n|Running entrypoint for job [^\n]*\n")
 
 
@@ -49,8 +50,8 @@ class JobState:
 class Jobs(Protocol):
     """What a server needs of a cluster; every call answers or raises in a few seconds.
 
-    All raise ``ClusterAwayError`` if the cluster does not answer now, or does not let us in. Safe
-    for several threads.
+    All raise ``ClusterAwayError`` if the cluster does not answer now, or does not let us in, and
+    its kind ``ClusterTroubleError`` if it answers that it cannot. Safe for several threads.
     """
 
     def submit(self, job_id: str, words: Sequence[str]) -> None:
@@ -132,7 +133,7 @@ class RayJobs:
             try:
                 return ask()
             except RuntimeError as error:
-                if _NOT_FOUND in str(error):
+                if _NOT_FOUND.search(str(error)):
                     return None
                 raise
 
@@ -161,8 +162,8 @@ class RayJobs:
             ) from error
         except RuntimeError as error:
             # Ray's own kind for every answer but "ok"; the last line is the cause.
-            said = without_password(str(error).strip().splitlines()[-1])
-            raise ClusterAwayError(f"the Ray cluster has trouble: {said} ({where}).") from error
+            said = without_password(str(error).rstrip(". \n").splitlines()[-1])
+            raise ClusterTroubleError(f"the Ray cluster has trouble: {said} ({where}).") from error
         except (ValueError, TypeError, KeyError) as error:
             # Ray's client, of an answer that is "ok" and another program's.
             raise ClusterAwayError(

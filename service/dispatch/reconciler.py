@@ -19,8 +19,15 @@ from service.dispatch.decisions import SUBMISSION_S, Case, decide, failure_of
 from service.dispatch.job_states import JobStates
 from service.dispatch.jobs import Jobs, JobState
 from service.dispatch.stages import extends
-from service.errors import ClusterAwayError, LedgerAwayError, LedgerError, ReconcilerError
+from service.errors import (
+    ClusterAwayError,
+    ClusterTroubleError,
+    LedgerAwayError,
+    LedgerError,
+    ReconcilerError,
+)
 from service.ledger import Ledger, queue
+from service.ledger.queue import Entry
 from service.ledger.text import kept_text
 from service.ledger.unsettled import Unsettled, unsettled, with_results_since
 from service.outages import Outage
@@ -28,6 +35,8 @@ from service.outages import Outage
 INTERVAL_S = 2.0
 # After so long at work, what went wrong before counts no more, also where cohorts take for ever.
 WORKED_S = 600.0
+# Where it is, and what it said, is told by the log, not by what everybody may read.
+UNANSWERED = "the Ray cluster did not answer when its driver was started."
 
 logger = logging.getLogger("monosweep")
 
@@ -53,6 +62,8 @@ class Reconciler:
         self._max_sweeps = max_sweeps
         self._interval_s = interval_s
         self._ledger_outage, self._cluster_outage = Outage(), Outage()
+        # Of which it was said already.
+        self._not_stopped: set[str] = set()
         self._job_states = JobStates(jobs, answered=self._cluster_outage.is_over)
         self._woken, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self.run, name="reconciler", daemon=True)
@@ -138,25 +149,34 @@ class Reconciler:
         return dict(self._job_states.each(ages_s))
 
     def _settle_what_went_well(self, found: Sequence[Unsettled]) -> None:
-        for one in found:
-            if one.entry.num_trials is not None and not extends(one.entry, one.record):
-                queue.record_extended(self._engine, one.entry)
-        troubled = [one for one in found if one.record.is_live and one.entry.num_failures]
+        troubled = [one for one in found if one.record.is_live and one.entry.problem is not None]
         with_results = with_results_since(self._engine, [one.entry for one in troubled])
         for one in troubled:
             worked_s = one.now - (one.entry.started_at or one.now)
-            if one.entry.sweep in with_results or worked_s >= WORKED_S:
+            # What was no failure of a driver's is over as soon as there is one.
+            is_over = not one.entry.num_failures or worked_s >= WORKED_S
+            if is_over or one.entry.sweep in with_results:
                 queue.record_success(self._engine, one.entry)
 
     def _direct(self, cases: Sequence[Case]) -> None:
         decisions = decide(cases, self._max_sweeps)
         self._settle_failures(decisions.settle)
-        for case in decisions.stop:
-            if case.entry.job_id is not None:
-                self._jobs.stop(case.entry.job_id)
+        self._stop([case.entry for case in decisions.stop])
         for entry in decisions.start:
             one = next(case.known for case in cases if case.entry is entry)
             self._start(one)
+
+    def _stop(self, entries: Sequence[Entry]) -> None:
+        """Ask drivers to end; trouble with one is told once, and holds up no other."""
+        untold: set[str] = set()
+        for entry in entries:
+            try:
+                self._jobs.stop(entry.job_id or "")
+            except ClusterTroubleError as error:
+                if entry.sweep not in self._not_stopped:
+                    logger.warning("The driver of %s is not stopped: %s", entry.sweep, error)
+                untold.add(entry.sweep)
+        self._not_stopped = untold
 
     def _settle_failures(self, cases: Sequence[Case]) -> None:
         with_results = with_results_since(self._engine, [case.entry for case in cases])
@@ -190,7 +210,7 @@ class Reconciler:
             return
         try:
             self._jobs.submit(job_id, _words(one))
-        except ClusterAwayError as error:
+        except ClusterAwayError:
             # It may have been taken all the same, or be on its way still: its id is kept, and the
             # job looked for as long as it may come. A second one would be refused the lease, and
             # hide the first from who wants it stopped. The count of failures stays.
@@ -200,7 +220,7 @@ class Reconciler:
             queue.record_failure(
                 self._engine,
                 seen,
-                kept_text(str(error)),
+                UNANSWERED,
                 SUBMISSION_S,
                 num_refusals=entry.num_refusals,
             )

@@ -253,9 +253,17 @@ def record_success(engine: Engine, seen: Entry) -> bool:
     return _change(engine, seen, num_failures=0, num_refusals=0, problem=None)
 
 
-def record_extended(engine: Engine, seen: Entry) -> bool:
-    """Record that the budget asked for is in the sweep's own row by now; False if outdated."""
-    return _change(engine, seen, num_trials=None)
+def take_extension(connection: Connection, sweep: str, num_trials: int) -> None:
+    """Ask no more for a budget that the sweep has, in the transaction that gives it.
+
+    A server that looked only later could find the search closed with fewer trials by a budget of
+    another kind, and would have it extended once more.
+    """
+    connection.execute(
+        update(queue)
+        .where(queue.c.sweep == sweep, queue.c.num_trials <= num_trials)
+        .values(num_trials=None)
+    )
 
 
 def _change(engine: Engine, seen: Entry, *conditions: ColumnElement[bool], **values: Any) -> bool:

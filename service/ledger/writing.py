@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from sqlalchemy import Connection
 
-from service.ledger import attempts, sweep_row, tables, trial_rows
+from service.ledger import attempts, queue, sweep_row, tables, trial_rows
 from service.ledger.asked import told
 from service.ledger.lease import Lease
 from service.ledger.reading import Ledger
@@ -94,6 +94,7 @@ class Writer:
         """
         with self._writing() as connection:
             sweep_row.extend(connection, self.sweep, num_trials)
+            queue.take_extension(connection, self.sweep, num_trials)
 
     def close_search(self, num_trials: int, closed: Mapping[str, Any]) -> None:
         """A budget is exhausted: the search has the trials that it asked for, and gets no more.

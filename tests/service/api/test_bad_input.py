@@ -132,6 +132,13 @@ def test_a_server_that_is_full(serve: Any, home: Any, tiny_text: str) -> None:
         assert served.post("/v1/sweeps/b/stop").status_code == 202
         assert served.submit(tiny_text, name="c").status_code == 201
         _problem(served.post("/v1/sweeps/b/resume"), 503, "server-full")
+        # Nor does one that was given up: there is nothing of it to be stopped.
+        engine = served.ledger.engine
+        given_up = queue.entry(engine, "c")
+        assert queue.record_start(engine, given_up, "job")
+        seen = queue.entry(engine, "c")
+        assert queue.record_failure(engine, seen, "it cannot be.", float("inf"))
+        assert served.submit(tiny_text, name="d").status_code == 201
 
 
 def test_a_ledger_that_is_away(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Float, literal
 
 from service.dispatch.jobs import JobState
-from service.errors import ClusterAwayError
+from service.errors import ClusterAwayError, ClusterTroubleError
 from service.home import Home
 from service.ledger import Ledger, SweepRecord, lease, tables
 from service.ledger.queue import Entry
@@ -112,6 +112,8 @@ class Cluster:
     stopped: list[str] = field(default_factory=list)
     is_away: bool = False
     takes_jobs: bool = True
+    # Ids of which it answers that something went wrong.
+    troubled: set[str] = field(default_factory=set)
 
     def submit(self, job_id: str, words: Sequence[str]) -> None:
         self._answer()
@@ -122,11 +124,11 @@ class Cluster:
             raise ClusterAwayError("no answer in time.")
 
     def stop(self, job_id: str) -> None:
-        self._answer()
+        self._answer(job_id)
         self.stopped.append(job_id)
 
     def state(self, job_id: str) -> JobState | None:
-        self._answer()
+        self._answer(job_id)
         return self.jobs.get(job_id)
 
     def log(self, job_id: str, num_lines: int) -> str:
@@ -135,9 +137,11 @@ class Cluster:
     def ends(self, job_id: str, exit_code: int | None, message: str = "it said so.") -> None:
         self.jobs[job_id] = JobState("ended", exit_code, message)
 
-    def _answer(self) -> None:
+    def _answer(self, job_id: str = "") -> None:
         if self.is_away:
             raise ClusterAwayError("the Ray cluster does not answer.")
+        if job_id in self.troubled:
+            raise ClusterTroubleError("the Ray cluster has trouble: status code 500")
 
 
 @pytest.fixture

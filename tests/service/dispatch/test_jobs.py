@@ -16,7 +16,7 @@ from loopback import HOST, free_port
 
 from service.dispatch import jobs
 from service.dispatch.jobs import JobState, RayJobs, _entrypoint
-from service.errors import ClusterAwayError, UserError
+from service.errors import ClusterAwayError, ClusterTroubleError, UserError
 
 LAST = "Job entrypoint command failed with exit code {}, last available logs (truncated):\n{}"
 
@@ -112,6 +112,13 @@ def test_another_programs_answer_is_told(body: object) -> None:
 def test_an_address_that_is_no_dashboards_is_a_mistake(address: str) -> None:
     with pytest.raises(UserError, match=r"URL of its dashboard, found .*http://HOST:8265"):
         RayJobs(address)
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "Not Found"), (500, "the agent died\n")])
+def test_what_is_no_word_of_a_job_is_no_answer(status: int, said: str) -> None:
+    """A web server that is no cluster's does not know the job either."""
+    with answering(status, said) as address, pytest.raises(ClusterTroubleError, match=said.strip()):
+        RayJobs(address).state("j")
 
 
 def test_a_job_that_nobody_knows_has_no_state_and_no_log() -> None:

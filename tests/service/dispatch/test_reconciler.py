@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from service.dispatch.jobs import Jobs
-from service.dispatch.reconciler import WORKED_S, Reconciler
+from service.dispatch.reconciler import UNANSWERED, WORKED_S, Reconciler
 from service.dispatch.stages import stage_of
 from service.errors import LedgerAwayError, ReconcilerError
 from service.ledger import Ledger, NewSweep, Writer, queue, release, take
@@ -265,8 +265,9 @@ def test_stopped_between_the_look_and_the_start_it_is_not_started(
     assert server.stage_after_a_look() == "stopped"
 
 
+@pytest.mark.parametrize("looks_meanwhile", [True, False])
 def test_a_finished_sweep_is_extended_once(
-    server: Server, ledger: Ledger, cluster: Any, clock: Any
+    server: Server, ledger: Ledger, cluster: Any, clock: Any, looks_meanwhile: bool
 ) -> None:
     submit(ledger)
     server.reconciler.reconcile()
@@ -280,8 +281,8 @@ def test_a_finished_sweep_is_extended_once(
     assert cluster.words[second] == ["resume", "s", "--address", "auto", "--num-trials", "8"]
     with driving(ledger) as writer:
         writer.extend(8)
-        server.reconciler.reconcile()
-        assert entry(ledger).num_trials is None
+        if looks_meanwhile:
+            server.reconciler.reconcile()
         # A budget of time may close the search before: that is no reason to extend it again.
         writer.close_search(6, {"budget": "time"})
     cluster.ends(second, -9)
@@ -289,6 +290,14 @@ def test_a_finished_sweep_is_extended_once(
     clock.wait(6)
     server.reconciler.reconcile()
     assert cluster.words[job_id(ledger)] == ["resume", "s", "--address", "auto"]
+    with driving(ledger) as writer:
+        writer.finish({})
+    cluster.ends(job_id(ledger), 0)
+    num_starts = len(cluster.words)
+    assert server.stage_after_a_look() == "finished"
+    clock.wait(60)
+    assert server.stage_after_a_look() == "finished"
+    assert len(cluster.words) == num_starts
 
 
 def test_a_head_that_forgot_its_jobs_has_lost_their_drivers(
@@ -352,11 +361,41 @@ def test_of_a_job_that_was_taken_without_an_answer_no_second_one_is_made(
     submit(ledger)
     cluster.takes_jobs = False
     server.reconciler.reconcile()
-    assert entry(ledger).problem == "no answer in time."
+    assert entry(ledger).problem == UNANSWERED
     assert entry(ledger).num_failures == 0
     clock.wait(10)
     assert server.stage_after_a_look() == "starting"
     assert len(cluster.words) == 1
+    # Over as soon as there is a driver.
+    with driving(ledger):
+        assert server.stage_after_a_look() == "running"
+    assert entry(ledger).problem is None
+
+
+def test_trouble_with_one_job_holds_up_no_other(
+    server: Server, ledger: Ledger, cluster: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(ledger, "bad")
+    submit(ledger, "good")
+    server.reconciler.reconcile()
+    cluster.troubled = {job_id(ledger, "bad")}
+    for name in ("bad", "good"):
+        queue.stop(ledger.engine, name)
+    submit(ledger, "new")
+    clock.wait(60)
+    for _ in range(3):
+        server.reconciler.reconcile()
+    assert set(cluster.stopped) == {job_id(ledger, "good")}
+    cluster.ends(job_id(ledger, "good"), 75)
+    assert server.stage_after_a_look("new") == "starting"
+    # Of which nothing is known takes its place until it is.
+    assert entry(ledger, "bad").num_failures == 0
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2
+    assert all("500" in line for line in said)
+    cluster.troubled = set()
+    server.reconciler.reconcile()
+    assert job_id(ledger, "bad") in cluster.stopped
 
 
 def test_of_a_job_that_lands_long_after_nobody_waits_for_the_answer_no_second_one_is_made(

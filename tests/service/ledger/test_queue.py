@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from service.errors import KeyReusedError, SweepExistsError, SweepNotFoundError
-from service.ledger import Ledger, NewSweep, queue
+from service.ledger import Ledger, NewSweep, Writer, held, queue
 
 SWEEP = NewSweep(name="s", spec_text="name: s", settings={}, versions={}, num_trials=4)
 
@@ -97,9 +97,18 @@ def test_stopped_and_wanted_again(ledger: Ledger) -> None:
     assert (again.owner, again.is_wanted, again.num_trials) == ("ada", True, 8)
     # What was decided before that does not count any more.
     assert not queue.record_failure(ledger.engine, seen, "old", pause_s=1.0)
-    assert queue.record_extended(ledger.engine, again)
-    extended = queue.entry(ledger.engine, "s")
-    assert extended is not None and extended.num_trials is None
+
+
+@pytest.mark.parametrize(("given", "left"), [(7, 8), (8, None), (9, None)])
+def test_a_budget_is_asked_for_until_the_sweep_has_it(
+    ledger: Ledger, given: int, left: int | None
+) -> None:
+    submitted(ledger)
+    queue.want(ledger.engine, "s", owner="ada", num_trials=8)
+    with held(ledger.engine, "s") as lease, closing(Writer(ledger, lease)) as writer:
+        writer.extend(given)
+    found = queue.entry(ledger.engine, "s")
+    assert found is not None and found.num_trials == left
 
 
 def test_a_sweep_of_no_server_may_be_wanted_and_gets_an_owner(ledger: Ledger) -> None:
