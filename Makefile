@@ -49,7 +49,7 @@ bench: bench-training bench-sweep bench-durability bench-search bench-tracking b
 bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
 
-bench-sweep: $(VENV)/.installed  ## whole sweeps beside one written from the libraries' own pages; 20 minutes
+bench-sweep: $(VENV)/.installed  ## whole sweeps beside one written from the libraries' own pages; 40 minutes
 	$(BIN)/python tests/benchmarks/bench_sweep.py
 
 bench-durability: $(VENV)/.installed  ## what it costs that nothing can be lost; runs the quick start twice

@@ -9,17 +9,27 @@ number of networks. Both train them by Adam instead of the quick start's LAMB, w
 have: torch's own fused Adam is the fastest for the plain sweep, and what the same optimiser finds
 can be compared.
 
+Everything is swept in rounds, each with another seed of both searches; ours comes first in one
+round and second in the next. A row's figures are medians over the rounds, its ratio the median of
+the rounds' own ratios; each of them is told, with the range. A training of ours has ended when its
+result is in the ledger, one of the plain sweep when its run in MLflow has ended; ours comes to
+MLflow later. What either program does after its last training is not counted; the time of the whole
+command is told beside (``command_s``), which for us has a verdict, a report and figures to make.
+
 - *full length* and *short trials*: networks trained an hour, from the command to the end of the
   last one; early stopping is off. What lies between the first training's start and that end is told
-  too, and so is the end of the command, which for us has a verdict, a report and figures to make.
+  too.
 - *early stopping*: seconds to the same best value. The value is the most monosemantic neurons per
-  feature among the plain sweep's trials of full length whose loss is within 2% of its baseline's.
-  Its time is that from the command to the end of its last trial, before which nobody knows that
-  the value is its best; beside it, told as ``found_s``, the moment when it was there. Ours is the
-  time from the command until a trial is in the ledger that is within the margin of its own
-  baseline and at least as good, in a sweep with early stopping on and so many trials that it gets
-  there: the median over several seeds of the search. A seed that does not get there counts as
-  endless.
+  feature among the plain sweep's trials of full length whose loss is within 2% of its baseline's on
+  the same seed. The plain sweep's time is that from the command to the end of the trial that was
+  the first to have it (``found_s``). Ours is the time from the command until a trial is in the
+  ledger that is within the margin of its own baseline and at least as good, in a sweep with early
+  stopping on and so many trials that it gets there (``reached_s``), of the same round. A sweep that
+  does not get there counts as endless.
+- *early stopping, whole*: the same, but the plain sweep's time is that to the end of its last trial
+  (``last_s``): before it nobody who runs it knows that the value is its best. The same holds for
+  us, so nothing is asked of this row: it tells how much sooner the value is there than a whole
+  plain sweep ends.
 """
 
 import argparse
@@ -27,8 +37,9 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +53,7 @@ from service.spec import Spec
 OUTPUT = Path("build/bench/sweep.json")
 CORES = 2
 QUICK_START = Sizes(256, 32, 512, 256)
+CASES = ("short", "full", "stopped")
 # At least so many times as many trials an hour, and so many times as fast to the same value.
 WANTED = {"full length": 3.0, "short trials": 6.0, "early stopping": 10.0}
 
@@ -57,9 +69,10 @@ class Plan:
         short_steps: Steps of a short training.
         num_short_trials: Trials of the search then.
         num_stopped_trials: Trials of our search with early stopping at most.
-        seeds: Of our searches with early stopping.
-        rounds: How often short trials are swept by both.
+        rounds: How often both sweep, with the seeds from 0 on.
+        cases: Those of `CASES` that are measured; ``stopped`` needs ``full``.
         half: Whether the plain sweep may multiply in bfloat16, as ours does.
+        reuse_actors: Whether the plain sweep's processes live on from trial to trial.
     """
 
     sizes: Sizes = QUICK_START
@@ -68,108 +81,159 @@ class Plan:
     short_steps: int = 1024
     num_short_trials: int = 60
     num_stopped_trials: int = 64
-    seeds: tuple[int, ...] = (0, 1, 2)
-    rounds: int = 1
+    rounds: int = 2
+    cases: tuple[str, ...] = CASES
     half: bool = True
+    reuse_actors: bool = False
 
 
-QUICK = Plan(num_steps=2048, num_trials=4, num_short_trials=8, num_stopped_trials=16, seeds=(0,))
+QUICK = Plan(num_steps=2048, num_trials=4, num_short_trials=8, num_stopped_trials=16, rounds=1)
+
+
+def row(
+    case: str, unit: str, pairs: Sequence[tuple[float, float]], each: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A case's row.
+
+    Args:
+        case: Its name.
+        unit: Of the figures.
+        pairs: Our figure and the plain sweep's of each round; infinite where it has none.
+        each: What else is told of each round.
+    """
+    figures = {
+        "ours": [mine for mine, _ in pairs],
+        "other": [other for _, other in pairs],
+        # What never ends is no times as fast, whatever it is beside.
+        "ratio": [0.0 if math.isinf(mine) else other / mine for mine, other in pairs],
+    }
+    return {
+        "case": case,
+        **{name: _finite(statistics.median(values)) for name, values in figures.items()},
+        "unit": unit,
+        "range": {
+            name: [_finite(min(values)), _finite(max(values))] for name, values in figures.items()
+        },
+        "each": [
+            {**one, "ratio": _finite(ratio)}
+            for one, ratio in zip(each, figures["ratio"], strict=True)
+        ],
+    }
+
+
+def _finite(figure: float) -> float | None:
+    """For JSON, which has no infinity."""
+    return figure if math.isfinite(figure) else None
 
 
 def trials_an_hour(
-    case: str, specs: Sequence[Spec], *, half: bool
+    case: str, specs: Sequence[Spec], other: Callable[[Spec], Swept]
 ) -> tuple[dict[str, Any], list[Swept]]:
     """A case's row, and the plain sweeps; a pair of sweeps for each of the specs, taking turns."""
     found: list[tuple[Swept, Swept]] = []
     for number, spec in enumerate(specs):
         # Whoever comes second finds the libraries' files read already.
         if number % 2:
-            other = plain(spec, half=half)
-            found.append((ours(spec), other))
+            swept = other(spec)
+            found.append((ours(spec), swept))
         else:
-            found.append((ours(spec), plain(spec, half=half)))
-    mine_s, other_s = (
-        statistics.median(one.last_s / len(one.trials) for one in side)
-        for side in zip(*found, strict=True)
-    )
-    row = {
-        "case": case,
-        "ours": mine_s,
-        "other": other_s,
-        "ratio": other_s / mine_s,
-        "unit": "s a trial",
-        "each": [{"ours": mine.as_json(), "other": other.as_json()} for mine, other in found],
-    }
-    return row, [other for _, other in found]
+            found.append((ours(spec), other(spec)))
+    pairs = [(mine.trial_s, swept.trial_s) for mine, swept in found]
+    each = [{"ours": mine.as_json(), "other": swept.as_json()} for mine, swept in found]
+    return row(case, "s a trial", pairs, each), [swept for _, swept in found]
 
 
-def to_the_same_value(case: str, specs: Sequence[Spec], other: Swept) -> dict[str, Any]:
-    """The row of our sweeps with early stopping, against a plain sweep that has ended."""
-    value = other.best
-    found = [ours(spec) for spec in specs]
-    reached = [math.inf if value is None else one.reached_s(value) for one in found]
-    mine_s = statistics.median(reached)
-    return {
-        "case": case,
-        "ours": mine_s if math.isfinite(mine_s) else None,
-        "other": other.last_s,
-        "ratio": other.last_s / mine_s if math.isfinite(mine_s) else None,
-        "unit": "s",
-        "value": value,
-        "found_s": None if value is None else other.reached_s(value),
-        "each": [
-            {**one.as_json(), "reached_s": at if math.isfinite(at) else None}
-            for one, at in zip(found, reached, strict=True)
-        ],
-    }
+def to_the_same_value(specs: Sequence[Spec], others: Sequence[Swept]) -> list[dict[str, Any]]:
+    """The rows of our sweeps with early stopping, each against the plain sweep of its round."""
+    until_found, until_ended, each = [], [], []
+    for spec, other in zip(specs, others, strict=True):
+        mine, value = ours(spec), other.best
+        reached_s = math.inf if value is None else mine.reached_s(value)
+        found_s = math.inf if value is None else other.reached_s(value)
+        until_found.append((reached_s, found_s))
+        until_ended.append((reached_s, other.last_s))
+        times = {"reached_s": _finite(reached_s), "found_s": _finite(found_s)}
+        each.append({"ours": mine.as_json(), "value": value, "last_s": other.last_s, **times})
+    return [
+        row("early stopping", "s", until_found, each),
+        row("early stopping, whole", "s", until_ended, [{} for _ in each]),
+    ]
 
 
 def measure(plan: Plan) -> dict[str, Any]:
     """The whole benchmark, as it is written."""
-    full = sweep_spec(plan.sizes, plan.num_steps, plan.num_trials)
-    short = sweep_spec(plan.sizes, plan.short_steps, plan.num_short_trials)
-    short_row, _ = trials_an_hour("short trials", [short] * plan.rounds, half=plan.half)
-    full_row, (other,) = trials_an_hour("full length", [full], half=plan.half)
-    stopped = [
-        sweep_spec(
-            plan.sizes, plan.num_steps, plan.num_stopped_trials, seed=seed, early_stopping="{}"
-        )
-        for seed in plan.seeds
-    ]
+
+    def specs(num_steps: int, num_trials: int, early_stopping: str = "null") -> list[Spec]:
+        sizes = plan.sizes
+        return [
+            sweep_spec(sizes, num_steps, num_trials, seed=seed, early_stopping=early_stopping)
+            for seed in range(plan.rounds)
+        ]
+
+    other = partial(plain, half=plan.half, reuse_actors=plan.reuse_actors)
+    rows = []
+    if "short" in plan.cases:
+        short = specs(plan.short_steps, plan.num_short_trials)
+        short_row, _ = trials_an_hour("short trials", short, other)
+        rows.append(short_row)
+    if "full" in plan.cases:
+        full = specs(plan.num_steps, plan.num_trials)
+        full_row, others = trials_an_hour("full length", full, other)
+        rows.insert(0, full_row)
+        if "stopped" in plan.cases:
+            stopped = specs(plan.num_steps, plan.num_stopped_trials, early_stopping="{}")
+            rows += to_the_same_value(stopped, others)
     return {
         "machine": {"processor": versions()["processor"], "cores": CORES},
         "versions": {name: version(name) for name in ("torch", "ray", "optuna", "mlflow")},
-        "rows": [full_row, short_row, to_the_same_value("early stopping", stopped, other)],
+        "rows": rows,
         "limit": WANTED,
         "memory": None,
         "breakdown": None,
+        "reuse_actors": plan.reuse_actors,
     }
 
 
 def show(found: Mapping[str, Any]) -> None:
-    """The table."""
-    print(f"{'case':16} {'ours':>12} {'plain':>12} {'ratio':>7}  to be")
-    for row in found["rows"]:
-        wanted = found["limit"][row["case"]]
-        if row["unit"] == "s":
-            mine, other = (_seconds(row[side]) for side in ("ours", "other"))
-        else:
-            mine, other = (f"{3600.0 / row[side]:.0f} an hour" for side in ("ours", "other"))
-        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.1f}"
-        print(f"{row['case']:16} {mine:>12} {other:>12} {ratio:>7}  {wanted:g}")
-        for one in row["each"]:
-            for side, swept in one.items() if "other" in one else [("ours", one)]:
+    """The table, and what each round gave."""
+    print(f"{'case':22} {'ours':>12} {'plain':>12} {'ratio':>7}  to be")
+    for one in found["rows"]:
+        said = _seconds if one["unit"] == "s" else _an_hour
+        mine, other, wanted = said(one["ours"]), said(one["other"]), found["limit"].get(one["case"])
+        print(
+            f"{one['case']:22} {mine:>12} {other:>12} {_times(one['ratio']):>7}  "
+            f"{'' if wanted is None else format(wanted, 'g')}".rstrip()
+        )
+        for number, each in enumerate(one["each"]):
+            print(f"  round {number}: {_times(each['ratio'])} times")
+            for side in ("ours", "other"):
+                if side in each:
+                    _show_sweep(side, each[side])
+            if "value" in each:
                 print(
-                    f"  {side:6} {swept['num_trials']} trainings in {swept['num_workers']} "
-                    f"processes, from {swept['first_s']:.1f} s to {swept['last_s']:.1f} s, "
-                    f"command {swept['command_s']:.1f} s, best {swept['best']}"
+                    f"    to {each['value']}: ours at {_seconds(each['reached_s'])}, the plain "
+                    f"sweep at {_seconds(each['found_s'])}, at its end {_seconds(each['last_s'])}"
                 )
-        if "found_s" in row:
-            print(f"  to {row['value']}, which the plain sweep had at {_seconds(row['found_s'])}")
+
+
+def _show_sweep(side: str, swept: Mapping[str, Any]) -> None:
+    print(
+        f"    {side:6} {swept['num_trials']} trainings in {swept['num_workers']} "
+        f"processes, from {swept['first_s']:.1f} s to {swept['last_s']:.1f} s, "
+        f"command {swept['command_s']:.1f} s, best {swept['best']}"
+    )
 
 
 def _seconds(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.0f} s"
+
+
+def _an_hour(seconds: float) -> str:
+    return f"{3600.0 / seconds:.0f} an hour"
+
+
+def _times(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.1f}"
 
 
 def main() -> None:
@@ -178,14 +242,22 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few trials, for trying")
     parser.add_argument("--trials", type=int, help="of the search at full length")
     parser.add_argument("--short-trials", type=int, help="of the search of short trials")
+    parser.add_argument("--rounds", type=int, help="how often both sweep, each with another seed")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="only those")
     parser.add_argument("--float32", action="store_true", help="the plain sweep's products")
+    parser.add_argument("--reuse-actors", action="store_true", help="in the plain sweep")
     options = parser.parse_args()
+    if "stopped" in options.cases and "full" not in options.cases:
+        parser.error("stopped is measured beside full, which must be among the cases")
     plan = QUICK if options.quick else Plan()
     plan = replace(
         plan,
         num_trials=options.trials or plan.num_trials,
         num_short_trials=options.short_trials or plan.num_short_trials,
+        rounds=options.rounds or plan.rounds,
+        cases=tuple(options.cases),
         half=not options.float32,
+        reuse_actors=options.reuse_actors,
     )
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     found = measure(plan)

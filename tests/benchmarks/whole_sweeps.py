@@ -1,12 +1,11 @@
 """Two programs that sweep the same space, timed from their commands: ours, and the plain sweep."""
 
 import math
-import os
 import sqlite3
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "integration"))
 
+from entry_point import bare_environment
 from machine_limit import Sizes
-from plain_sweep import MARGIN, Settings
+from plain_sweep import MARGIN, TRIALS_SEED, Settings
 from shell import Shell
 
 from search_spaces import Int
@@ -27,6 +27,7 @@ from service.spec import Spec, parse_spec
 from service.trials import Trial
 
 NUM_SEEDS = 4
+PATIENCE_S = 3600.0
 SPEC = """\
 name: {name}
 task: {{kind: feature_decoder, num_features: {num_features}, num_inputs: {num_inputs},
@@ -48,7 +49,8 @@ class Ended:
 
     Attributes:
         began_s: When, in seconds from the command. Of ours that of its cohort.
-        ended_s: When its result was kept.
+        ended_s: When its result was kept: ours in the ledger, the plain sweep's when its run in
+            MLflow had ended.
         value: Monosemantic neurons per feature, of a trial of the search that may be best.
     """
 
@@ -82,9 +84,9 @@ class Swept:
         return min(one.began_s for one in self.trials)
 
     @property
-    def an_hour(self) -> float:
-        """Trainings an hour, from the command to the end of the last one."""
-        return 3600.0 * len(self.trials) / self.last_s
+    def trial_s(self) -> float:
+        """Seconds a training, from the command to the end of the last one."""
+        return self.last_s / len(self.trials)
 
     @property
     def best(self) -> float | None:
@@ -101,7 +103,7 @@ class Swept:
         return {
             "num_trials": len(self.trials),
             "num_workers": self.num_workers,
-            "trials_per_hour": self.an_hour,
+            "trials_per_hour": 3600.0 / self.trial_s,
             "trials_per_hour_of_search_alone": 3600.0
             * len(self.trials)
             / (self.last_s - self.first_s),
@@ -134,7 +136,7 @@ def sweep_spec(
     return parse_spec(text, origin="bench_sweep.py")
 
 
-def plain_settings(spec: Spec, *, half: bool) -> Settings:
+def plain_settings(spec: Spec, *, half: bool, reuse_actors: bool) -> Settings:
     """The same for the plain sweep: its space is the one that the sweep file stands for."""
 
     def bounds(name: str) -> tuple[float, float]:
@@ -150,10 +152,12 @@ def plain_settings(spec: Spec, *, half: bool) -> Settings:
         num_steps=training.num_steps,
         num_trials=spec.search.num_trials,
         num_seeds=spec.baseline.num_seeds,
+        seed=spec.search.seed,
         bias=bounds("initial_bias"),
         decay=bounds("bias_decay"),
         width=(int(low), int(high), width.step),
         half=half and has_bfloat16_products(),
+        reuse_actors=reuse_actors,
     )
 
 
@@ -164,7 +168,7 @@ def ours(spec: Spec) -> Swept:
         file.write_text(spec.text)
         shell = Shell(Path(folder) / "home", {"MONOSWEEP_SHOWCASE": "on"})
         began = time.time()
-        shell.run("run", str(file), seconds=3600.0)
+        shell.run("run", str(file), seconds=PATIENCE_S)
         command_s = time.time() - began
         with closing(Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)) as ledger:
             trials = ledger.trials(spec.name)
@@ -190,60 +194,85 @@ def _value(spec: Spec, trial: Trial) -> float | None:
     return value
 
 
-def plain(spec: Spec, *, half: bool) -> Swept:
-    """Run the plain sweep by its command, in a folder of its own; read what its MLflow says."""
+def plain(spec: Spec, *, half: bool, reuse_actors: bool = False) -> Swept:
+    """Run the plain sweep by its command, in a folder of its own; read what its MLflow says.
+
+    Raises:
+        RuntimeError: If it fails or does not end, or one of its trainings did.
+    """
+    settings = plain_settings(spec, half=half, reuse_actors=reuse_actors)
     with TemporaryDirectory(prefix="monosweep-bench-") as name:
-        folder = Path(name)
-        program = str(Path(__file__).with_name("plain_sweep.py"))
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("MLFLOW_", "RAY_"))
-        }
         began = time.time()
-        with (folder / "said").open("w") as said:
-            subprocess.run(
-                [sys.executable, program, name, plain_settings(spec, half=half).as_json()],
-                cwd=name,
-                env=kept,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                check=True,
-            )
+        _run_plain(settings, Path(name))
         command_s = time.time() - began
-        with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        with closing(sqlite3.connect(Path(name) / "mlflow.db")) as connection:
             runs = _runs(connection)
-    losses = [one["loss"] for one in runs if one["phase"] == "baseline"]
-    ceiling = (1.0 + MARGIN) * statistics.mean(losses)
+    (baseline,) = (
+        one for one in runs if one["phase"] == "baseline" and int(one["seed"]) == TRIALS_SEED
+    )
+    ceiling = (1.0 + MARGIN) * baseline["loss"]
     return Swept(
         tuple(
-            Ended(
-                one["began"] - began,
-                one["ended"] - began,
-                one["monosemantic_per_feature"]
-                if one["phase"] == "search" and one["loss"] <= ceiling
-                else None,
-            )
+            Ended(one["began"] - began, one["ended"] - began, _plain_value(one, ceiling))
             for one in runs
         ),
         command_s,
-        len(runs),
+        len({one["pid"] for one in runs}),
     )
 
 
+def _run_plain(settings: Settings, folder: Path) -> None:
+    program = str(Path(__file__).with_name("plain_sweep.py"))
+    said = folder / "said"
+    with said.open("w") as file:
+        try:
+            subprocess.run(
+                [sys.executable, program, str(folder), settings.as_json()],
+                cwd=folder,
+                env=bare_environment(),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=True,
+                timeout=PATIENCE_S,
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
+            end = said.read_text(errors="replace")[-2000:]
+            message = f"the plain sweep must end well, but: {failed}. It said last:\n{end}"
+            raise RuntimeError(message) from failed
+
+
+def _plain_value(run: Mapping[str, Any], ceiling: float) -> float | None:
+    """Of a trial of the search whose loss is a number within the ceiling."""
+    if run["phase"] != "search" or run.get("loss", math.inf) > ceiling:
+        return None
+    return run.get("monosemantic_per_feature")
+
+
 def _runs(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """Phase, beginning, end and last metrics of each run."""
-    query = """
-        SELECT runs.run_uuid, experiments.name, runs.start_time, runs.end_time FROM runs
-        JOIN experiments USING (experiment_id)
+    """Phase, beginning, end, seed and last metrics of each run; no metric that is not a number.
+
+    Raises:
+        RuntimeError: If a run has not ended, or failed.
     """
-    metrics = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
-    return [
-        {
-            **dict(connection.execute(metrics, (run_id,)).fetchall()),
-            "phase": phase,
-            "began": began / 1e3,
-            "ended": ended / 1e3,
-        }
-        for run_id, phase, began, ended in connection.execute(query).fetchall()
-    ]
+    query = """
+        SELECT run_uuid, experiments.name, status, start_time, end_time, params.value FROM runs
+        JOIN experiments USING (experiment_id) JOIN params USING (run_uuid)
+        WHERE params.key = 'seed'
+    """
+    # MLflow keeps what is not a number as 0, with a mark.
+    metrics = "SELECT key, value FROM latest_metrics WHERE run_uuid = ? AND NOT is_nan"
+    found = []
+    for run_id, phase, status, began, ended, seed in connection.execute(query).fetchall():
+        if status != "FINISHED" or ended is None:
+            message = f"runs must have ended well, found {status} at {ended} ({phase}, {run_id})"
+            raise RuntimeError(message)
+        found.append(
+            {
+                **dict(connection.execute(metrics, (run_id,)).fetchall()),
+                "phase": phase,
+                "seed": seed,
+                "began": began / 1e3,
+                "ended": ended / 1e3,
+            }
+        )
+    return found
