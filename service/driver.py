@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -94,6 +95,8 @@ def train(
     for watcher in watchers:
         watcher.workers_starting()
     with ExitStack() as stack:
+        # Read while Ray starts, which is seconds of waiting.
+        trials = stack.enter_context(ThreadPoolExecutor(1)).submit(ledger.trials, record.name)
         room = cluster.connect(address, Room((Machine.here(),)))
         stack.callback(cluster.disconnect)
         check_is_shared(home, len(room.machines))
@@ -107,6 +110,7 @@ def train(
             life = Life(
                 spec,
                 num_trials=record.num_trials,
+                trials=trials.result(),
                 ledger=ledger,
                 writer=writer,
                 resolved=resolved,
@@ -186,12 +190,15 @@ def _resolved(
     # Ray is here already, and nothing else needs these where the choices are recorded.
     from service import cluster  # noqa: PLC0415
     from service.calibration import step_seconds  # noqa: PLC0415
+    from service.warm_up import warm_up  # noqa: PLC0415
 
     def measure(calibration: Calibration) -> dict[int, float]:
-        compute = spec.compute
+        cpus, gpus = spec.compute.cpus, spec.compute.gpus
+        # All that will train, the one that measures among them: they read the same files at once.
+        cluster.start_workers(warm_up, calibration.at_a_time, cpus=cpus, gpus=gpus)
         try:
             found: dict[int, float] = cluster.on_worker(
-                step_seconds, calibration, cpus=compute.cpus, gpus=compute.gpus
+                step_seconds, calibration, cpus=cpus, gpus=gpus
             )
         except WorkerError as error:
             logger.warning("cohorts could not be measured, and get one trial each: %s", error)

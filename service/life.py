@@ -38,7 +38,8 @@ class Life:
     Args:
         spec: The sweep file.
         num_trials: The search's budget.
-        ledger: To read the trials from.
+        trials: All that the ledger holds of it.
+        ledger: To read what else it holds.
         writer: The pen.
         resolved: The settled ``auto`` choices.
         storage: Where workers write curves and neurons.
@@ -50,6 +51,7 @@ class Life:
         spec: Spec,
         *,
         num_trials: int,
+        trials: Sequence[Trial],
         ledger: Ledger,
         writer: Writer,
         resolved: Resolved,
@@ -64,7 +66,7 @@ class Life:
         self._storage = storage
         writer.create_studies(self._objective.directions)
         self._trials: dict[Phase, list[Trial]] = {phase: [] for phase in PHASES}
-        for trial in ledger.trials(spec.name):
+        for trial in trials:
             self._trials[trial.phase].append(trial)
         self._earlier = ledger.earlier_trials(spec.name)
         self._budgets = budgets.so_far(spec, ledger, self._trials["search"])

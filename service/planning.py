@@ -40,6 +40,7 @@ class Calibration:
         replicates: Networks of a trial.
         sizes: Trials in a cohort, ascending.
         num_threads: Threads that a cohort may use.
+        at_a_time: Cohorts that will be trained at a time.
     """
 
     task: Mapping[str, Any]
@@ -48,6 +49,7 @@ class Calibration:
     replicates: int
     sizes: tuple[int, ...]
     num_threads: int
+    at_a_time: int
 
 
 # Seconds that one trial's step takes in cohorts of each size; sizes may be missing from the end.
@@ -119,7 +121,7 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     step_s: Mapping[int, float] = {}
     cohort_size = sizes[-1]
     if measure is not None and len(sizes) > 1:
-        step_s = measure(_calibration(spec, sizes, precision, device))
+        step_s = measure(_calibration(spec, sizes, precision, device, at_a_time))
         # Where even the smallest could not be measured, it is still the likeliest to train.
         share = partial(share_trained, spec)
         cohort_size = fastest(step_s, spec.training.num_steps, share) if step_s else sizes[0]
@@ -299,7 +301,9 @@ def _trial_s(spec: Spec, precision: str) -> float:
     return network_s * spec.search.replicates
 
 
-def _calibration(spec: Spec, sizes: Sequence[int], precision: str, device: str) -> Calibration:
+def _calibration(
+    spec: Spec, sizes: Sequence[int], precision: str, device: str, at_a_time: int
+) -> Calibration:
     return Calibration(
         task=spec.task.model_dump(),
         training=training_settings(spec, precision, device),
@@ -307,4 +311,5 @@ def _calibration(spec: Spec, sizes: Sequence[int], precision: str, device: str) 
         replicates=spec.search.replicates,
         sizes=tuple(sizes),
         num_threads=spec.compute.cpus,
+        at_a_time=at_a_time,
     )

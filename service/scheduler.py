@@ -26,6 +26,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 
 from ray import tune
+from ray.air._internal import usage
 from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
@@ -323,6 +324,9 @@ def run(agenda: Agenda, resolved: "Resolved", folder: Path) -> None:
     survive_out_of_memory()
     # Tune has no option for it, and makes the one that it finds here.
     tune_controller._ObjectCache = _IdleWorkers
+    # It would count our callback for a report of its use, which is off, and import MLflow for that:
+    # two seconds before the first cohort.
+    usage.tag_callbacks = lambda _: False
     searcher = _CohortSearcher(agenda)
     tuner = tune.Tuner(
         tune.with_resources(CohortTrainable, {"cpu": resolved.cpus, "gpu": resolved.gpus}),

@@ -4,5 +4,4 @@
 def warm_up(_: object) -> None:
     """Import what a cohort's training does: seconds, in which nobody has to wait for it."""
     # The class that trains, and with it Tune's own modules.
-    import service.scheduler  # noqa: PLC0415
     import trainers.training  # noqa: F401, PLC0415

@@ -317,6 +317,7 @@ def _stop(writer: Writer, home: Home) -> None:
     life = Life(
         spec,
         num_trials=spec.search.num_trials,
+        trials=writer.ledger.trials(spec.name),
         ledger=writer.ledger,
         writer=writer,
         resolved=resolve(spec, Room((Machine(num_cpus=2, memory_bytes=2**34),))),

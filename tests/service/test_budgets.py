@@ -70,6 +70,7 @@ def driver(ledger_url: str, text: str) -> Iterator[Life]:
                 yield Life(
                     spec,
                     num_trials=ledger.sweep(spec.name).num_trials,
+                    trials=ledger.trials(spec.name),
                     ledger=ledger,
                     writer=writer,
                     resolved=resolve(spec, Room((Machine(1, 2**36),))),

@@ -113,6 +113,7 @@ def driver(
             yield Life(
                 spec,
                 num_trials=budget,
+                trials=ledger.trials(spec.name),
                 ledger=ledger,
                 writer=writer,
                 resolved=resolved,
