@@ -1,5 +1,7 @@
 # Every target makes .venv and installs what it needs.
-# To use a torch build of your own: make sweep CONSTRAINTS= TORCH="torch --index-url https://..."
+# On Linux PyPI's torch is the CUDA build, gigabytes of it. The CPU's is much smaller:
+#   make sweep TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+# Another version than the pinned one: make sweep CONSTRAINTS= TORCH="torch --index-url https://..."
 
 PYTHON      ?= python3
 VENV        ?= .venv
@@ -13,12 +15,17 @@ TEST_JOBS   ?= 3
 .PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-control-plane bench-gpu bench-equivalence record chaos damage outages soak check format clean
 
 help:  ## what there is to make
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-# torch comes first and alone, so that nothing pulls in another build of it.
+# The program. torch comes first and alone, so that nothing pulls in another build of it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable .
+	touch $@
+
+# What tests, checks and benchmarks need beside it; a sweep needs none of it.
+$(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable '.[dev]'
 	touch $@
 
@@ -37,78 +44,78 @@ PYTEST := MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
 # In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
 SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## all tests but the long ones
+test: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## all tests but the long ones
 	$(PYTEST) $(SIDE_BY_SIDE) -m 'not long'
 
-test-long: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## the long ones: kills, damage, outages, clusters of two hosts, benchmarks at tiny sizes
+test-long: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## the long ones: kills, damage, outages, clusters of two hosts, benchmarks at tiny sizes
 	$(PYTEST) -m alone
 	$(PYTEST) $(SIDE_BY_SIDE) -m 'long and not alone'
 
-bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## all benchmarks
+bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## the benchmarks that need two cores and nothing else
 
-bench-training: $(VENV)/.installed  ## training speed beside a plain PyTorch loop and the machine's limit
+bench-training: $(VENV)/.dev  ## training speed beside a plain PyTorch loop and the machine's limit
 	$(BIN)/python tests/benchmarks/bench_training.py
 
-bench-sweep: $(VENV)/.installed  ## whole sweeps beside one written from the libraries' own pages; 40 minutes
+bench-sweep: $(VENV)/.dev  ## whole sweeps beside one written from the libraries' own pages; 40 minutes
 	$(BIN)/python tests/benchmarks/bench_sweep.py
 
-bench-durability: $(VENV)/.installed  ## what it costs that nothing can be lost; runs the quick start twice
+bench-durability: $(VENV)/.dev  ## what it costs that nothing can be lost; runs the quick start twice
 	$(BIN)/python tests/benchmarks/bench_durability.py
 
-bench-search: $(VENV)/.installed  ## training steps until a good setting is found, replayed on recorded trainings
+bench-search: $(VENV)/.dev  ## training steps until a good setting is found, replayed on recorded trainings
 	$(BIN)/python tests/benchmarks/bench_search.py
 
-record: $(VENV)/.installed  ## train what is missing of the recorded trainings (five hours of a core for all)
+record: $(VENV)/.dev  ## train what is missing of the recorded trainings (five hours of a core for all)
 	$(BIN)/python tests/benchmarks/record.py
 
-bench-pages: $(VENV)/.installed  ## how long pages of 5,000 trials take to open; needs Chromium
+bench-pages: $(VENV)/.dev  ## how long pages of 5,000 trials take to open; needs Chromium
 	$(BIN)/python tests/benchmarks/bench_pages.py
 
-bench-tracking: $(VENV)/.installed  ## how many trials a second MLflow is told, and what its lag costs the driver
+bench-tracking: $(VENV)/.dev  ## how many trials a second MLflow is told, and what its lag costs the driver
 	$(BIN)/python tests/benchmarks/bench_tracking.py
 
-bench-large: $(VENV)/.installed  ## how long commands take that read a sweep of 10,000 trials
+bench-large: $(VENV)/.dev  ## how long commands take that read a sweep of 10,000 trials
 	$(BIN)/python tests/benchmarks/bench_large.py
 
-bench-nodes: $(VENV)/.installed  ## what a second node brings, and how many workers one driver serves
+bench-nodes: $(VENV)/.dev  ## what a second node brings, and how many workers one driver serves
 	$(BIN)/python tests/benchmarks/bench_nodes.py
 
-bench-clients: $(VENV)/.installed  ## how a server answers 50 clients at once for two minutes
+bench-clients: $(VENV)/.dev  ## how a server answers 50 clients at once for two minutes
 	$(BIN)/python tests/benchmarks/bench_clients.py
 
-bench-control-plane: $(VENV)/.installed  ## what the machinery costs a trial, among up to 10,000
+bench-control-plane: $(VENV)/.dev  ## what the machinery costs a trial, among up to 10,000
 	$(BIN)/python tests/benchmarks/bench_control_plane.py
 
-bench-start: $(VENV)/.installed  ## how soon commands answer, and a sweep's first step is trained
+bench-start: $(VENV)/.dev  ## how soon commands answer, and a sweep's first step is trained
 	$(BIN)/python tests/benchmarks/bench_start.py
 
-bench-gpu: $(VENV)/.installed  ## the same on a GPU, and the paper's batches at full size; needs one
+bench-gpu: $(VENV)/.dev  ## training speed on a GPU, and the paper's batches at full size; needs one
 	$(BIN)/python tests/benchmarks/bench_gpu.py
 
-bench-equivalence: $(VENV)/.installed  ## whether bfloat16 finds what float32 finds; an hour on one core
+bench-equivalence: $(VENV)/.dev  ## whether bfloat16 finds what float32 finds; an hour on one core
 	$(BIN)/python tests/benchmarks/bench_equivalence.py
 
-chaos: $(VENV)/.installed  ## kill sweeps 100 times, in every phase and inside writes, and a cluster's nodes (30 minutes)
+chaos: $(VENV)/.dev  ## kill sweeps 100 times, in every phase and inside writes, and a cluster's nodes (30 minutes)
 	$(BIN)/python tests/chaos/chaos.py
 
-outages: $(VENV)/.installed $(SWIFT_VENV)/.installed  ## take MLflow away for a minute and restart PostgreSQL, and compare
+outages: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## take MLflow away for a minute and restart PostgreSQL, and compare
 	MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python tests/chaos/outages.py
 
-soak: $(VENV)/.installed  ## have a server work off small sweeps for 20 minutes, and see that nothing grows
+soak: $(VENV)/.dev  ## have a server work off small sweeps for 20 minutes, and see that nothing grows
 	$(BIN)/python tests/chaos/soak.py
 
-damage: $(VENV)/.installed  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
+damage: $(VENV)/.dev  ## damage 240 files of sweeps and see that nothing wrong succeeds (15 minutes)
 	$(BIN)/python tests/chaos/damage.py
 
 # ruff's rules S are bandit's, which itself finds nothing more here.
-check: $(VENV)/.installed  ## format, lint, security, types, import rule, known vulnerabilities
+check: $(VENV)/.dev  ## format, lint, security, types, import rule, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tests/audit/dependencies.py
 
-format: $(VENV)/.installed  ## format and mend what can be mended
+format: $(VENV)/.dev  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

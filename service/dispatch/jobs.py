@@ -144,7 +144,7 @@ class RayJobs:
         Raises:
             ClusterAwayError: If anything does.
         """
-        import requests  # noqa: PLC0415 - comes with Ray's client
+        import requests  # noqa: PLC0415 - the errors of Ray's client
         from ray.exceptions import AuthenticationError  # noqa: PLC0415 - a second of imports
 
         where = without_password(self._address)
