@@ -20,7 +20,7 @@ def listed() -> str:
     parts = [
         "# What `monosweep export` writes",
         "Parquet, columns in this order. What is not known is null. The same words are in each "
-        'field\'s metadata: `pyarrow.parquet.read_schema(path).field("loss").metadata`.',
+        'field\'s\nmetadata: `pyarrow.parquet.read_schema(path).field("loss").metadata`.',
     ]
     for name, (said, schema) in _TABLES.items():
         rows = [
