@@ -1,4 +1,4 @@
-"""What the pages of the documentation lead to is there, and the README's example is a sweep file."""
+"""What the pages of the documentation lead to is there; the README's example is a sweep file."""
 
 import re
 from pathlib import Path
