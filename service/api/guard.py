@@ -15,7 +15,7 @@ from service.api import origins
 from service.api.backing import Backing
 from service.api.pages import cookie
 from service.api.pages.paths import is_open_page, is_page
-from service.api.problems import TooManyCallsError, UnauthorizedError, answer_of
+from service.api.problems import ForbiddenError, TooManyCallsError, UnauthorizedError, answer_of
 from service.api.rates import Rates
 from service.errors import MonosweepError
 from service.ledger import audit, sessions, tokens
@@ -93,7 +93,7 @@ class Guard:
         path, headers = scope["path"], Headers(scope=scope)
         is_change = scope["method"] not in _LOOKING
         if not self._needs_token:
-            origins.check_local(headers, is_change=is_change)
+            self._check_local(scope, is_change=is_change)
         if path in OPEN:
             return
         secret = _secret(path, headers)
@@ -113,6 +113,19 @@ class Guard:
             )
         if is_change and is_page(path):
             origins.check_page(headers)
+
+    def _check_local(self, scope: Scope, *, is_change: bool) -> None:
+        """Find out, where no token is asked for, whether a site has this machine's browser call us.
+
+        Raises:
+            ForbiddenError: If one does.
+            TooManyCallsError: If one does too often: each is in the audit, which it would fill.
+        """
+        try:
+            origins.check_local(Headers(scope=scope), is_change=is_change)
+        except ForbiddenError:
+            _take(self._strangers, _address(scope))
+            raise
 
     async def _caller(self, path: str, secret: str, address: str | None) -> Caller | None:
         """Who bears a secret; the ledger is asked for strangers only as often as they may call.
@@ -147,10 +160,12 @@ class Guard:
         """Count an answer that begins now, and record the deed if it is one."""
         route = getattr(scope.get("route"), "path", "none")
         self._backing.metrics.answered(_method(scope), route, status, seconds)
-        is_refused = status in (401, 403)
-        if not is_refused and (scope["method"] in _LOOKING or status == 429):
-            return
         caller: Caller | None = scope["state"].get("caller")
+        is_refused = status in (401, 403)
+        # Nobody in particular does nothing, and may ask for it as often as they like.
+        is_deed = caller is not None and scope["method"] not in _LOOKING and status != 429
+        if not (is_refused or is_deed):
+            return
         named = scope["state"].get("sweep") or scope.get("path_params", {}).get("name")
         deed = Deed(
             who=caller.name if caller else None,

@@ -57,6 +57,28 @@ def test_a_strangers_guesses_are_neither_looked_up_nor_kept_beyond_its_calls(
         assert served.get("/v1/whoami").status_code == 429
 
 
+def test_whoever_bears_no_token_does_nothing_that_the_audit_would_keep(served: Any) -> None:
+    for path in ("/v1/health", "/v1/ready", "/openapi.json"):
+        found = {served.call(method, path, None).status_code for method in ["POST", "PUT"] * 50}
+        assert found == {405}
+    assert served.deeds == []
+    # An admin's token is not looked at where none is needed.
+    assert served.post("/v1/health", "root").status_code == 405
+    assert served.deeds == []
+    assert served.post("/v1/whoami", "root").status_code == 405
+    assert [(one.who, one.status) for one in served.deeds] == [("root", 405)]
+
+
+def test_without_tokens_another_sites_calls_do_not_fill_the_audit(serve: Any, home: Any) -> None:
+    with serve(home, Limits(calls_at_once=3), needs_token=False) as served:
+        headers = {"Sec-Fetch-Site": "cross-site"}
+        found = [served.post("/v1/health", None, headers=headers).status_code for _ in range(8)]
+        assert found == [403] * 3 + [429] * 5
+        assert [one.status for one in served.deeds] == [403] * 3
+        # Whoever sits at this machine is not kept waiting by it.
+        assert served.get("/v1/whoami", None).status_code == 200
+
+
 def test_no_strangers_path_holds_everybody_up(served: Any) -> None:
     # What the audit keeps of it has no passwords: also those have to be looked for.
     began_s = time.process_time()
