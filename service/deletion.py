@@ -6,7 +6,7 @@ the projections go first, and the ledger's own rows last.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -51,8 +51,18 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
-def delete(ledger: Ledger, name: str, home: Home) -> None:
+def _nothing() -> None:
+    """For those who may delete whatever has the name."""
+
+
+def delete(ledger: Ledger, name: str, home: Home, *, check: Callable[[], None] = _nothing) -> None:
     """Delete a sweep, or go on with a deletion that was stopped.
+
+    Args:
+        ledger: The ledger.
+        name: The sweep.
+        home: Where it was written.
+        check: Raises if it must not be deleted; asked when no other may have the name any more.
 
     Raises:
         SweepNotFoundError: If there is none of that name.
@@ -67,6 +77,7 @@ def delete(ledger: Ledger, name: str, home: Home) -> None:
     record = ledger.sweep(name)
     check_lies_here(record, home)
     with held(ledger.engine, name, to_delete=True) as lease:
+        check()
         storage = Storage(home.storage)
         is_begun = record.deleting_at is not None
         left = f"A part is left: delete it to the end with: monosweep delete {name}"

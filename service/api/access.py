@@ -1,19 +1,20 @@
-"""What a caller may do, decided before anything that it sent is read."""
+"""What a caller may do, decided before anything that it sent is read, and again once all is."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
+from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request as PlainRequest
-from starlette.types import Message, Receive
 
+from service.api import bodies
 from service.api.backing import Backing, backing_of
 from service.api.board import not_found
+from service.api.guard import LOOKING
 from service.api.places import place
-from service.api.problems import ForbiddenError
+from service.api.problems import ForbiddenError, UnauthorizedError
 from service.errors import SweepNotFoundError
 from service.ledger import queue
 from service.ledger.queue import Entry
@@ -36,13 +37,12 @@ class GuardedRoute(APIRoute):
     is_owners: ClassVar[bool] = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Check role and ownership first, and read no more of a body than there may be."""
+        """Check role and ownership, both before and after a body is read that changes something."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
             backing = backing_of(request)
             await self._check(request, backing)
-            receive = limited(request.receive, request, backing.limits.body_bytes)
             most = backing.limits.calls_at_work
             # A stream's place is free again as soon as it begins: it has one of another kind.
             with place(
@@ -52,7 +52,14 @@ class GuardedRoute(APIRoute):
                 what=f"have {most} calls worked on",
                 retry_s=_RETRY_S,
             ):
-                return await handle(Request(request.scope, receive))
+                if request.method in LOOKING:
+                    return await handle(request)
+                read = await bodies.whole(request, backing.limits.body_bytes)
+                # Whoever held the last of it back may have lost meanwhile what they had.
+                if not await is_still_let_in(request):
+                    raise UnauthorizedError
+                await self._check(request, backing)
+                return await handle(read)
 
         return guarded
 
@@ -69,16 +76,8 @@ class GuardedRoute(APIRoute):
         if not is_simple_word(name):
             raise SweepNotFoundError(not_found(name[:64]))
         await backing.board.standing(name)
-        if not self.is_owners:
-            return
-        # Whose it is now, not a moment ago: the name may have been deleted and taken since.
-        entry = await run_in_threadpool(queue.entry, backing.ledger.engine, name)
-        if not may_change(caller, entry):
-            owner = entry.owner if entry else None
-            raise ForbiddenError(
-                f"this call must be made by who submitted {name}, or by an admin, found "
-                f"{caller.name}; {name} is {owner or 'nobody'}'s."
-            )
+        if self.is_owners:
+            await run_in_threadpool(check_owner, backing.ledger.engine, caller, name)
 
 
 class ViewerRoute(GuardedRoute):
@@ -124,25 +123,21 @@ def may_change(caller: Caller, entry: Entry | None) -> bool:
     return caller.may("admin") or (is_owner and caller.may("submitter"))
 
 
+def check_owner(engine: Engine, caller: Caller, name: str) -> None:
+    """Make sure that somebody may change a sweep.
+
+    Whose it is now, not a moment ago: the name may have been deleted and taken since.
+
+    Raises:
+        ForbiddenError: If it is another's.
+    """
+    entry = queue.entry(engine, name)
+    if not may_change(caller, entry):
+        owner = entry.owner if entry else None
+        raise ForbiddenError(
+            f"this call must be made by who submitted {name}, or by an admin, found "
+            f"{caller.name}; {name} is {owner or 'nobody'}'s."
+        )
+
+
 CallerParameter = Annotated[Caller, Depends(caller_of)]
-
-
-def limited(receive: Receive, request: Request, most: int) -> Callable[[], Awaitable[Message]]:
-    """Receive a body, but no more of it than there may be, whatever its length is said to be."""
-    told = request.headers.get("content-length", "0")
-    total = int(told) if told.isdecimal() else 0
-    read = 0
-
-    async def counted() -> Message:
-        nonlocal read
-        message = await receive() if total <= most else None
-        read += len(message.get("body", b"")) if message else 0
-        if message is None or read > most:
-            raise HTTPException(
-                413,
-                f"a request's body must be at most {most:,} bytes, found more. A sweep file of "
-                "64 KiB fits in it.",
-            )
-        return message
-
-    return counted

@@ -26,7 +26,7 @@ from service.ledger.tokens import Caller
 OPEN = frozenset({"/openapi.json", "/v1/health", "/v1/ready"})
 # Who asks where no token is needed.
 LOCAL = Caller("local", "admin")
-_LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_CHARS = 64
 _MOST_MET = 10_000
 
@@ -91,7 +91,7 @@ class Guard:
         """
         scope.setdefault("state", {})
         path, headers = scope["path"], Headers(scope=scope)
-        is_change = scope["method"] not in _LOOKING
+        is_change = scope["method"] not in LOOKING
         if not self._needs_token:
             self._check_local(scope, is_change=is_change)
         if path in OPEN:
@@ -107,10 +107,7 @@ class Guard:
 
             scope["state"]["is_still_let_in"] = is_still_let_in
         elif not is_open_page(path):
-            raise UnauthorizedError(
-                "every call must bear a good token (Authorization: Bearer TOKEN), found none, or "
-                "one that is not known or was revoked. An admin makes one: monosweep token create"
-            )
+            raise UnauthorizedError
         if is_change and is_page(path):
             origins.check_page(headers)
 
@@ -163,7 +160,7 @@ class Guard:
         caller: Caller | None = scope["state"].get("caller")
         is_refused = status in (401, 403)
         # Nobody in particular does nothing, and may ask for it as often as they like.
-        is_deed = caller is not None and scope["method"] not in _LOOKING and status != 429
+        is_deed = caller is not None and scope["method"] not in LOOKING and status != 429
         if not (is_refused or is_deed):
             return
         named = scope["state"].get("sweep") or scope.get("path_params", {}).get("name")
@@ -204,7 +201,7 @@ def _take(rates: Rates, caller: str | None) -> None:
 
 def _method(scope: Scope) -> str:
     method: str = scope["method"]
-    return method if method in (*_LOOKING, "POST", "PUT", "PATCH", "DELETE") else "other"
+    return method if method in (*LOOKING, "POST", "PUT", "PATCH", "DELETE") else "other"
 
 
 def _asked(scope: Scope) -> str:

@@ -26,6 +26,12 @@ logger = logging.getLogger("monosweep")
 class UnauthorizedError(MonosweepError):
     """Whoever asks has shown no good token."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "every call must bear a good token (Authorization: Bearer TOKEN), found none, or one "
+            "that is not known or was revoked. An admin makes one: monosweep token create"
+        )
+
 
 class ForbiddenError(MonosweepError):
     """A good token, but not for this."""

@@ -47,7 +47,9 @@ async def extend(
 
 
 @router.post("/{name}/delete")
-async def delete(name: NameParameter, request: Request, backing: BackingParameter) -> Response:
+async def delete(
+    name: NameParameter, request: Request, backing: BackingParameter, caller: CallerParameter
+) -> Response:
     """Delete a sweep whose name was typed again."""
     given = (await form_of(request)).get("confirm", "").strip()
     if given != name:
@@ -55,7 +57,7 @@ async def delete(name: NameParameter, request: Request, backing: BackingParamete
             f"a deletion must be confirmed by the sweep's name, {name}, found another one. Go back "
             "and type it."
         )
-    await changes.delete(name, backing, given)
+    await changes.delete(name, backing, caller, given)
     return RedirectResponse(HOME, 303)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from service.api.access import OpenRoute, limited
+from service.api import bodies
+from service.api.access import OpenRoute
 from service.api.backing import backing_of
 
 
@@ -13,11 +14,10 @@ class FormRoute(OpenRoute):
     """Takes a form from anybody."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Read no more than there may be."""
+        """Read no more than there may be, and wait for it no longer."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            receive = limited(request.receive, request, backing_of(request).limits.body_bytes)
-            return await handle(Request(request.scope, receive))
+            return await handle(await bodies.whole(request, backing_of(request).limits.body_bytes))
 
         return guarded

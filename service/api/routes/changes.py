@@ -1,12 +1,13 @@
 """The routes that stop, resume, extend and delete a sweep: for its owner, and for admins."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import deletion
-from service.api.access import CallerParameter, OwnerRoute
+from service.api.access import CallerParameter, OwnerRoute, check_owner
 from service.api.backing import Backing, BackingParameter
 from service.api.board import Standing
 from service.api.models import Extension, SweepStatus
@@ -24,7 +25,7 @@ router = APIRouter(
     prefix="/v1/sweeps",
     route_class=OwnerRoute,
     tags=["sweeps"],
-    responses=answers(403, 404, 409),
+    responses=answers(403, 404, 408, 409, 413),
 )
 
 # With a driver, or about to have one.
@@ -69,7 +70,7 @@ async def resume(name: NameParameter, backing: BackingParameter, caller: CallerP
     "/{name}/extend",
     status_code=202,
     response_model=SweepStatus,
-    responses=answers(400, 413),
+    responses=answers(400),
 )
 async def extend(
     name: NameParameter,
@@ -99,6 +100,7 @@ async def extend(
 async def delete(
     name: NameParameter,
     backing: BackingParameter,
+    caller: CallerParameter,
     confirm: Annotated[str, Query(max_length=64, description="The sweep's name again.")],
 ) -> None:
     """Delete a sweep everywhere: ledger, MLflow, curves, neurons and checkpoints."""
@@ -116,7 +118,13 @@ async def delete(
     try:
         # It stays wanted until it is being deleted, when no driver is started any more; one that
         # is started before has the sweep, or is refused it.
-        await run_in_threadpool(deletion.delete, backing.ledger, name, backing.home)
+        await run_in_threadpool(
+            deletion.delete,
+            backing.ledger,
+            name,
+            backing.home,
+            check=partial(check_owner, backing.ledger.engine, caller, name),
+        )
     finally:
         backing.changed(name)
 

@@ -45,7 +45,7 @@ LimitParameter = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many a
     status_code=201,
     response_model=SweepStatus,
     responses={
-        **answers(400, 409, 413),
+        **answers(400, 408, 409, 413),
         200: {"model": SweepStatus, "description": "The same submission again"},
     },
 )

@@ -2,10 +2,13 @@
 
 import ast
 import asyncio
+import html
+import json
 import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,14 @@ import pytest
 import search_spaces
 import service
 import trainers
+from service import deletion
+from service.api import bodies
 from service.api.limits import Limits
 from service.api.making import Maker
+from service.api.pages import cookie
 from service.api.problems import NotMadeError
 from service.api.routes import events
-from service.ledger import queue, tables, tokens
+from service.ledger import queue, sessions, tables, tokens
 from service.ledger.sweep_row import NewSweep
 from service.spec import parse_spec
 
@@ -166,6 +172,118 @@ def test_a_name_taken_by_another_is_not_its_former_owners(served: Any, tiny_text
     assert queue.submit(served.ledger.engine, new, owner="ben")
     assert served.call("DELETE", "/v1/sweeps/tiny?confirm=tiny").status_code == 403
     assert served.ledger.names() == ["tiny"]
+
+
+class HeldBack:
+    """A call whose body comes but for its last byte, until it is told to go on."""
+
+    def __init__(self, served: Any, url: str, path: str, body: bytes, **headers: str) -> None:
+        self._goes_on = threading.Event()
+        self._calls = served.app.state.backing.calls
+        self._pool = ThreadPoolExecutor()
+        self._answer = self._pool.submit(
+            httpx.post, f"{url}{path}", content=self._held(body), headers=headers, timeout=60
+        )
+        # It was let in, and what there is of its body is being read.
+        while not self._calls:
+            assert not self._answer.done()
+
+    def _held(self, body: bytes) -> Iterator[bytes]:
+        yield body[:-1]
+        assert self._goes_on.wait(PATIENCE_S)
+        yield body[-1:]
+
+    def answer(self) -> httpx.Response:
+        self._goes_on.set()
+        with self._pool:
+            return self._answer.result()
+
+
+def _form_of(served: Any, name: str) -> dict[str, str]:
+    """The headers of a form of our own page, in somebody's browser."""
+    secret, _ = sessions.begin(served.ledger.engine, served.tokens[name])
+    kind = "application/x-www-form-urlencoded"
+    return {
+        "Cookie": f"{cookie.NAME}={secret}",
+        "Sec-Fetch-Site": "same-origin",
+        "Content-Type": kind,
+    }
+
+
+@pytest.fixture
+def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.tracking.check_answers", lambda _uri: None)
+    monkeypatch.setattr("service.tracking.remove", lambda _uri, _name: None)
+
+
+@pytest.mark.usefixtures("without_mlflow")
+@pytest.mark.parametrize("deed", ["delete", "extend", "extend on its page"])
+def test_who_held_a_body_back_does_nothing_to_what_is_anothers_by_then(
+    live: tuple[Any, str], tiny_text: str, deed: str
+) -> None:
+    served, url = live
+    served.submit(tiny_text)
+    path, body, headers = {
+        "delete": ("/sweeps/tiny/delete", b"confirm=tiny", _form_of(served, "ann")),
+        "extend": ("/v1/sweeps/tiny/extend", b'{"num_trials": 9}', served.bearing("ann") | JSON),
+        "extend on its page": ("/sweeps/tiny/extend", b"num_trials=9", _form_of(served, "ann")),
+    }[deed]
+    held = HeldBack(served, url, path, body, **headers)
+    assert served.call("DELETE", "/v1/sweeps/tiny?confirm=tiny").status_code == 204
+    assert served.submit(tiny_text, "ben").status_code == 201
+    answer = held.answer()
+    assert answer.status_code == 403
+    assert "tiny is ben's" in html.unescape(answer.text)
+    entry = queue.entry(served.ledger.engine, "tiny")
+    assert (entry.owner, entry.num_trials) == ("ben", None)
+
+
+def test_who_held_a_body_back_submits_nothing_by_a_token_that_is_revoked_by_then(
+    live: tuple[Any, str], tiny_text: str
+) -> None:
+    served, url = live
+    body = json.dumps({"spec": tiny_text}).encode()
+    held = HeldBack(served, url, "/v1/sweeps", body, **served.bearing("ann"), **JSON)
+    tokens.revoke(served.ledger.engine, "ann")
+    assert held.answer().status_code == 401
+    assert served.ledger.names() == []
+
+
+@pytest.mark.usefixtures("without_mlflow")
+def test_what_becomes_anothers_while_it_is_about_to_be_deleted_is_not(
+    served: Any, tiny_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.submit(tiny_text)
+    look = deletion.check_lies_here
+
+    def looked(*words: Any) -> None:
+        look(*words)
+        monkeypatch.setattr(deletion, "check_lies_here", look)
+        assert served.call("DELETE", "/v1/sweeps/tiny?confirm=tiny").status_code == 204
+        assert served.submit(tiny_text, "ben").status_code == 201
+
+    monkeypatch.setattr(deletion, "check_lies_here", looked)
+    assert served.call("DELETE", "/v1/sweeps/tiny?confirm=tiny").status_code == 403
+    assert queue.entry(served.ledger.engine, "tiny").owner == "ben"
+    assert served.ledger.sweep("tiny").deleting_at is None
+
+
+def test_a_body_that_does_not_come_is_waited_for_no_longer_than_any(
+    live: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE_S", 0.5)
+    served, url = live
+    port = int(url.rpartition(":")[2])
+    mine = f"Authorization: {served.bearing('ann')['Authorization']}"
+    for path, header in (("/v1/sweeps", mine), ("/login", "Sec-Fetch-Site: none")):
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", header, "Content-Length: 9", "", "{"]
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            # Read to its end: the server closes it.
+            said = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert said.startswith(b"HTTP/1.1 408 "), path
+        assert b"must come within 0.5 s" in said
+    assert served.app.state.backing.calls == {}
 
 
 def test_nobody_fills_the_queue_for_the_others(serve: Any, home: Any, tiny_text: str) -> None:
