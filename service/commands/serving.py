@@ -104,9 +104,8 @@ def create_token(
             f"--role must be one of {', '.join(tokens.ROLES)}, found {role!r}. Give one of these."
         )
     with closing(_ledger()) as ledger:
-        made = tokens.create(ledger.engine, name, known)
-        audit.record(ledger.engine, audit.deed_of_command(f"token create {name}"))
-        print(made)
+        deed = audit.deed_of_command(f"token create {name}")
+        print(tokens.create(ledger.engine, name, known, deed))
 
 
 @token.command("revoke")
@@ -115,8 +114,7 @@ def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="Whose
     from service.ledger import audit, tokens
 
     with closing(ledger_here()) as ledger:
-        tokens.revoke(ledger.engine, name)
-        audit.record(ledger.engine, audit.deed_of_command(f"token revoke {name}"))
+        tokens.revoke(ledger.engine, name, audit.deed_of_command(f"token revoke {name}"))
     err.print(f"Revoked the token {name}.", markup=False, highlight=False)
 
 

@@ -5,7 +5,7 @@ Rows are only ever added.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Engine, Float, Integer, String, Table, insert, select
+from sqlalchemy import Column, Connection, Engine, Float, Integer, String, Table, insert, select
 
 from service.ledger import tables
 
@@ -57,8 +57,13 @@ def deed_of_command(action: str) -> Deed:
 def record(engine: Engine, deed: Deed) -> None:
     """Add a deed, with the time it is by the database's clock."""
     with tables.writing(engine) as connection:
-        at = tables.time_now(connection)
-        connection.execute(insert(audit).values({**vars(deed), "at": at}))
+        add(connection, deed)
+
+
+def add(connection: Connection, deed: Deed) -> None:
+    """The same inside a transaction that writes: the deed is in the audit, or is not done."""
+    at = tables.time_now(connection)
+    connection.execute(insert(audit).values({**vars(deed), "at": at}))
 
 
 def deeds(engine: Engine, limit: int = 100) -> list[Deed]:

@@ -13,7 +13,8 @@ from typing import Literal, get_args
 from sqlalchemy import Column, Engine, Float, String, Table, insert, select, update
 
 from service.errors import TokenError
-from service.ledger import tables
+from service.ledger import audit, tables
+from service.ledger.audit import Deed
 
 Role = Literal["viewer", "submitter", "admin"]
 # Each may do what those before it may.
@@ -71,8 +72,14 @@ class TokenRecord:
     revoked_at: float | None
 
 
-def create(engine: Engine, name: str, role: Role) -> str:
+def create(engine: Engine, name: str, role: Role, deed: Deed | None = None) -> str:
     """Make a token; it is returned once and kept nowhere.
+
+    Args:
+        engine: The ledger's database.
+        name: Whose it is.
+        role: What it may do.
+        deed: What the audit says of it, in the same transaction.
 
     Raises:
         TokenError: If there is a good one of that name.
@@ -95,11 +102,18 @@ def create(engine: Engine, name: str, role: Role) -> str:
                 created_at=tables.time_now(connection),
             )
         )
+        if deed is not None:
+            audit.add(connection, deed)
     return f"{_PREFIX}{token_id}_{secret}"
 
 
-def revoke(engine: Engine, name: str) -> None:
+def revoke(engine: Engine, name: str, deed: Deed | None = None) -> None:
     """Let a token be good no more; from the next call on it is refused.
+
+    Args:
+        engine: The ledger's database.
+        name: Whose.
+        deed: As for ``create``.
 
     Raises:
         TokenError: If there is no good one of that name.
@@ -110,6 +124,8 @@ def revoke(engine: Engine, name: str) -> None:
             .where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
             .values(revoked_at=tables.time_now(connection))
         )
+        if revoked.rowcount and deed is not None:
+            audit.add(connection, deed)
     if not revoked.rowcount:
         good = [one.name for one in known(engine) if one.revoked_at is None]
         found = f"found only: {', '.join(good)}" if good else "found none at all"

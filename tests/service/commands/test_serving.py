@@ -15,8 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 
 from service import cli
+from service.errors import LedgerAwayError
 from service.ledger import Ledger, audit, tokens
 
 PATIENCE_S = 120
@@ -178,6 +180,37 @@ def test_a_token_is_printed_once_alone_and_kept_nowhere(at_home: Path, capsys: A
     (known,) = json.loads(_run(capsys, "token", "list", "--json")[1])
     assert (known["name"], known["role"]) == ("ann", "admin")
     assert known["revoked_at"] > known["created_at"]
+
+
+@pytest.fixture
+def forgetful() -> Iterator[list[bool]]:
+    """A ledger that goes away, while this is true, when something is to go into the audit."""
+    is_away = [False]
+
+    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if is_away[0] and statement.startswith("INSERT INTO monosweep_audit"):
+            raise LedgerAwayError("the ledger does not answer.")
+
+    event.listen(Engine, "before_cursor_execute", look)
+    yield is_away
+    event.remove(Engine, "before_cursor_execute", look)
+
+
+def test_no_token_comes_or_goes_that_the_audit_does_not_have(
+    at_home: Path, capsys: Any, forgetful: list[bool]
+) -> None:
+    create = ("token", "create", "--role", "viewer", "--name")
+    assert _run(capsys, *create, "ann")[0] == 0
+    forgetful[:] = [True]
+    for words in ((*create, "ben"), ("token", "revoke", "ann")):
+        code, out, err = _run(capsys, *words)
+        assert (code, out) == (1, ""), words
+        assert "does not answer" in err
+    forgetful[:] = [False]
+    # What was never printed is good for nobody, and keeps no name taken.
+    known = json.loads(_run(capsys, "token", "list", "--json")[1])
+    assert [(one["name"], one["revoked_at"]) for one in known] == [("ann", None)]
+    assert _run(capsys, *create, "ben")[0] == 0
 
 
 def test_what_token_refuses(at_home: Path, capsys: Any) -> None:
