@@ -10,6 +10,7 @@ from service.commands.terminal import (
     JsonOption,
     NameArgument,
     ServerOption,
+    check_asks_this_home,
     err,
     home_here,
     out,
@@ -44,6 +45,7 @@ def reproduce(name: NameArgument, trial: TrialArgument) -> None:
     from service.reproduction import reproduce as trained_again
     from service.reproduction_view import reproduction_view
 
+    check_asks_this_home("reproduce", name, trial)
     found = trained_again(open_sweep(name, home_here()), trial)
     out.print(reproduction_view(found))
     if found.differences:
@@ -65,6 +67,7 @@ def interpret(
     from service.network_of_trial import network_of
     from service.opened import open_sweep
 
+    check_asks_this_home("interpret", name, trial)
     found = interpreted(network_of(open_sweep(name, home_here()), trial))
     print_json(found.as_json()) if as_json else out.print(interpretation_view(found))
     for path in found.write(output) if output is not None else ():

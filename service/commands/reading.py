@@ -9,6 +9,7 @@ from service.commands.terminal import (
     JsonOption,
     NameArgument,
     ServerOption,
+    check_asks_this_home,
     ledger_here,
     out,
     place,
@@ -60,6 +61,7 @@ def importance(name: NameArgument, as_json: JsonOption = False) -> None:
     from service.importance import importance as importance_of
     from service.importance_view import importance_view
 
+    check_asks_this_home("importance", name)
     found = importance_of(ledger_here(), name)
     print_json(found) if as_json else out.print(importance_view(found))
 

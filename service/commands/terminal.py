@@ -1,17 +1,22 @@
 """What the commands share: both streams, common arguments, the home and its ledger."""
 
 import json
+import os
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from service.home import Home
+from service.errors import UserError
+from service.home import Home, without_password
 
 if TYPE_CHECKING:
     from service.client import Server
     from service.ledger import Ledger
     from service.place import Place
+
+_SERVER = "MONOSWEEP_SERVER"
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
@@ -30,7 +35,7 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        envvar="MONOSWEEP_SERVER",
+        envvar=_SERVER,
         help="A monosweep server; without one the sweeps of this home.",
     ),
 ]
@@ -67,6 +72,30 @@ def place(server: str | None) -> "Place":
     from service.here import Here
 
     return Here(home_here())
+
+
+def check_asks_this_home(command: str, name: str, *words: str) -> None:
+    """Refuse a command that knows this home's sweeps only to whoever asks a server otherwise.
+
+    The home may have another sweep of that name.
+
+    Args:
+        command: The command.
+        name: The sweep.
+        words: What else it is told.
+
+    Raises:
+        UserError: If the environment names a server.
+    """
+    server = os.environ.get(_SERVER)
+    if server:
+        again = shlex.join(["monosweep", command, name, *words])
+        raise UserError(
+            f"{command} must be asked of this home, whose ledger it reads, found the server "
+            f"{without_password(server)} ({_SERVER}), which has sweeps of its own. To ask this "
+            f"home: {_SERVER}= {again}; for what the server has of it: "
+            f"{shlex.join(['monosweep', 'export', name, '--output', 'DIR'])}"
+        )
 
 
 def show_verdict(verdict: dict[str, Any], there: "Place") -> None:

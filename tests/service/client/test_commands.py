@@ -297,6 +297,28 @@ def test_what_needs_a_server_says_so(monosweep: Call, words: list[str]) -> None:
     refused(monosweep(*words), "found none named. Name it: --server URL, or MONOSWEEP_SERVER")
 
 
+@pytest.mark.parametrize("words", [["importance"], ["interpret", "0"], ["reproduce", "0"]])
+def test_what_reads_this_homes_ledger_answers_for_no_server(
+    running: Any, monosweep: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    command = [words[0], "drawn", *words[1:]]
+    # This home has one of that name as well.
+    here(running, monkeypatch)
+    monkeypatch.setenv("MONOSWEEP_SERVER", "https://me:hunter2@sweeps.example")
+    said = monosweep(*command)
+    refused(
+        said,
+        f"{words[0]} must be asked of this home",
+        "sweeps.example (MONOSWEEP_SERVER)",
+        f"MONOSWEEP_SERVER= monosweep {' '.join(command)}",
+        "monosweep export drawn --output DIR",
+    )
+    assert "hunter2" not in said.err
+    # Set to nothing, it names none.
+    monkeypatch.setenv("MONOSWEEP_SERVER", "")
+    refused(monosweep(words[0], "gone", *words[1:]), "found only: drawn")
+
+
 def test_stopping_without_a_server_and_a_driver(
     running: Any, monosweep: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
