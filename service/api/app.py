@@ -61,15 +61,6 @@ def create_app(
         metrics: Where to count, together with others; of the app alone if None.
         links: Other places that the pages link to.
     """
-    # Its own pages load programs from elsewhere.
-    app = FastAPI(
-        title="monosweep",
-        version=version("monosweep"),
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
-        redirect_slashes=False,
-    )
     backing = Backing(
         ledger=ledger,
         home=home,
@@ -81,16 +72,31 @@ def create_app(
         readiness=Looks(lambda _: readiness(ledger, home, jobs), _READINESS_AGE_S),
         maker=Maker(home),
     )
-    app.state.backing = backing
-    problems.install(app)
-    for router in _ROUTERS:
-        app.include_router(router)
+    app = _routes_over(backing)
     app.state.links = links
     # The last one is around the others.
     app.state.pages = create_pages(backing, links)
     app.add_middleware(Beside, pages=app.state.pages)
     app.add_middleware(Guard, backing=backing, needs_token=needs_token)
     app.add_middleware(Shaping)
+    return app
+
+
+def _routes_over(backing: Backing) -> FastAPI:
+    """The API alone, which anybody could call."""
+    # Its own pages load programs from elsewhere.
+    app = FastAPI(
+        title="monosweep",
+        version=version("monosweep"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.backing = backing
+    problems.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

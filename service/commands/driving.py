@@ -16,6 +16,7 @@ from service.commands.terminal import (
     home_here,
     ledger_here,
     place,
+    say,
     server_at,
     show_verdict,
 )
@@ -78,7 +79,7 @@ def resume(
     with resumable(name), closing(ledger_here(bring_up_to_date=True)) as ledger:
         record = ledger.sweep(name)
     if record.state == "finished" and num_trials in (None, record.num_trials):
-        _say(_FINISHED.format(name))
+        say(_FINISHED.format(name))
     _to_the_verdict(
         spec_of(record),
         num_trials or record.num_trials,
@@ -111,18 +112,14 @@ def _check_is_left_to_the_server(asked: dict[str, Any]) -> None:
 def _resume_there(there: "Server", name: str, num_trials: int | None) -> None:
     before = there.status(name)
     if before["state"] == "finished" and num_trials in (None, before["num_trials"]):
-        _say(_FINISHED.format(name))
+        say(_FINISHED.format(name))
         show_verdict(there.answer(name).verdict, there)
         return
     found = there.resume(name, num_trials)
-    _say(
+    say(
         f"The server goes on with the sweep {name} ({stage_in_words(found)}). "
         f"Follow it with: monosweep watch {name}{there.again}"
     )
-
-
-def _say(line: str) -> None:
-    err.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _to_the_verdict(spec: "Spec", num_trials: int, work: Callable[..., dict[str, Any]]) -> None:

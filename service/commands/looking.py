@@ -11,11 +11,11 @@ from service.commands.terminal import (
     NameArgument,
     ServerOption,
     check_asks_this_home,
-    err,
     home_here,
     out,
     place,
     print_json,
+    say,
 )
 from service.commands.watched import to_the_verdict
 from service.errors import MonosweepError
@@ -71,4 +71,4 @@ def interpret(
     found = interpreted(network_of(open_sweep(name, home_here()), trial))
     print_json(found.as_json()) if as_json else out.print(interpretation_view(found))
     for path in found.write(output) if output is not None else ():
-        err.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        say(str(path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.terminal import err, home_here, out
+from service.commands.terminal import err, home_here, out, say
 from service.errors import UserError
 from service.home import without_password
 
@@ -92,7 +92,7 @@ def _become_mlflow(home: "Home", port: int) -> None:
     here = f"http://127.0.0.1:{port}"
     err.print(f"MLflow at {here} (Ctrl-C ends it)")
     for sweep, place in _entrances(home).items():
-        err.print(f"  {sweep}: {here}/{place}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  {sweep}: {here}/{place}")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, and our own interpreter
 

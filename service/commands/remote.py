@@ -9,9 +9,9 @@ from service.commands.terminal import (
     NameArgument,
     ServerOption,
     SpecArgument,
-    err,
     out,
     place,
+    say,
     server_at,
 )
 from service.commands.watched import to_the_verdict
@@ -57,11 +57,11 @@ def submit(
         f"The server goes on with {name}. See it with: monosweep status {name}{there.again}"
     )
     what = "Submitted the sweep" if is_new else "The server has the very sweep"
-    _say(f"{what} {name} ({stage_in_words(found)}).")
+    say(f"{what} {name} ({stage_in_words(found)}).")
     if wait:
         to_the_verdict(there, name)
         return
-    _say(f"Follow it with: monosweep watch {name}{there.again}")
+    say(f"Follow it with: monosweep watch {name}{there.again}")
     out.print(name, markup=False, highlight=False)
 
 
@@ -76,12 +76,12 @@ def stop(name: NameArgument, server: ServerOption = None) -> None:
     )
     found = there.stop(name)
     if found["state"] in ("finished", "failed"):
-        _say(
+        say(
             f"The sweep {name} {found['state']} before it was stopped. "
             f"See it with: monosweep status {name}{there.again}"
         )
         return
-    _say(
+    say(
         f"Stopped the sweep {name} (phase {found['phase']}). "
         f"Go on with it: monosweep resume {name}{there.again}"
     )
@@ -103,7 +103,3 @@ def logs(
     text = server_at(server).logs(name, lines)
     end = "" if text.endswith("\n") else "\n"
     out.print(text, end=end, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say(line: str) -> None:
-    err.print(line, markup=False, highlight=False, soft_wrap=True)

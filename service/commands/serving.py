@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from service.commands.terminal import JsonOption, err, home_here, ledger_here, out, print_json
+from service.commands.terminal import JsonOption, home_here, ledger_here, out, print_json, say
 from service.errors import UserError
 from service.simple_word import SIMPLE_WORD, is_simple_word
 
 if TYPE_CHECKING:
+    from socket import socket
+
+    from service.api.limits import Limits
+    from service.api.pages.links import Link
     from service.ledger import Ledger
 
 token = typer.Typer(
@@ -41,40 +45,75 @@ def serve(
 ) -> None:
     """Serve the HTTP API: take sweeps from many users, and have them driven on a cluster."""
     from service.api import serving
-    from service.api.app import create_app
     from service.api.limits import Limits
-    from service.api.metrics import Metrics
     from service.api.pages.links import links_from_environment
-    from service.api.readiness import readiness
-    from service.dispatch.jobs import RayJobs
 
     if no_auth:
         serving.check_is_loopback(host)
-    limits, links, home = Limits.from_environment(), links_from_environment(), home_here()
+    limits, links = Limits.from_environment(), links_from_environment()
     with closing(serving.listener(host, port)) as listening, closing(_ledger()) as ledger:
-        jobs = RayJobs(ray)
-        metrics = Metrics()
-        reconciler = serving.CountedReconciler(
-            ledger, jobs, max_sweeps=max_sweeps, passed=metrics.reconciled
-        )
-        app = create_app(
+        _serve_over(
             ledger,
-            home,
-            jobs=jobs,
-            wake=reconciler.wake,
+            listening,
+            f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            ray=ray,
+            max_sweeps=max_sweeps,
             limits=limits,
-            needs_token=not no_auth,
-            metrics=metrics,
             links=links,
+            needs_token=not no_auth,
         )
-        here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        err.print(f"monosweep at {here} (Ctrl-C ends it)", markup=False, highlight=False)
-        serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
-        with reconciler:
-            serving.serve(app, listening, reconciler)
     # All is closed. The interpreter would take seconds to clear Ray's client away.
     sys.stderr.flush()
     os._exit(0)
+
+
+def _serve_over(
+    ledger: "Ledger",
+    listening: "socket",
+    here: str,
+    *,
+    ray: str,
+    max_sweeps: int,
+    limits: "Limits",
+    links: "tuple[Link, ...]",
+    needs_token: bool,
+) -> None:
+    """Answer callers, and have the queue looked after meanwhile, until somebody ends it.
+
+    Args:
+        ledger: The open ledger.
+        listening: Where callers are heard.
+        here: The same for people.
+        ray: As for ``serve``.
+        max_sweeps: As for ``serve``.
+        limits: What callers may ask for.
+        links: Other places that the pages link to.
+        needs_token: Whether a token is asked for.
+    """
+    from service.api import serving
+    from service.api.app import create_app
+    from service.api.metrics import Metrics
+    from service.api.readiness import readiness
+    from service.dispatch.jobs import RayJobs
+
+    home, jobs, metrics = home_here(), RayJobs(ray), Metrics()
+    reconciler = serving.CountedReconciler(
+        ledger, jobs, max_sweeps=max_sweeps, passed=metrics.reconciled
+    )
+    app = create_app(
+        ledger,
+        home,
+        jobs=jobs,
+        wake=reconciler.wake,
+        limits=limits,
+        needs_token=needs_token,
+        metrics=metrics,
+        links=links,
+    )
+    say(f"monosweep at {here} (Ctrl-C ends it)")
+    serving.tell_what_is_missing(partial(readiness, ledger, home, jobs))
+    with reconciler:
+        serving.serve(app, listening, reconciler)
 
 
 def _ledger() -> "Ledger":
@@ -115,7 +154,7 @@ def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="Whose
 
     with closing(ledger_here()) as ledger:
         tokens.revoke(ledger.engine, name, audit.deed_of_command(f"token revoke {name}"))
-    err.print(f"Revoked the token {name}.", markup=False, highlight=False)
+    say(f"Revoked the token {name}.")
 
 
 @token.command("list")

@@ -42,6 +42,11 @@ ServerOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 
 
+def say(line: str) -> None:
+    """A line for people, on standard error, whole however narrow the terminal."""
+    err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def home_here() -> Home:
     """The home that the environment names."""
     return Home.from_environment()
