@@ -3,9 +3,13 @@
 Run by ``make bench-control-plane``; prints a table and writes ``build/bench/control_plane.json``.
 Cohorts of 16 end at once, on two workers, with the real ledger, sampler, Ray Tune and driver; see
 ``noop_cohorts``. MLflow is apart: it is written by a thread of its own (``make bench-tracking``).
+So is the driver's memory told without MLflow and the progress view; ``make bench-large`` has that
+of a whole ``resume``. Of the fewest trials, among which a moment's noise is much, several sweeps
+are measured, and the one of the median is told.
 """
 
 import argparse
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +25,12 @@ OUTPUT = Path("build/bench/control_plane.json")
 NUM_TRIALS = (100, 1_000, 10_000)
 COHORT = 16
 WORKERS = 2
+# Sweeps of the fewest trials.
+ROUNDS = 5
 # Of a trial among the most trials: at most so much, and so many times that among the fewest.
 WANTED_MS, WANTED_RATIO = 30.0, 1.5
 WANTED_BYTES = 1e9
+MEMORY = "driver's memory at most, without MLflow and the progress view:"
 
 
 def measure(
@@ -32,24 +39,34 @@ def measure(
     """A row for each database and number of trials.
 
     Args:
-        num_trials: Of a search, each in a ledger of its own.
+        num_trials: Of a search, each in a ledger of its own; the fewest first.
         databases: Kinds of ledger.
         profile: Whether to find out where the time of the largest goes, in another run.
     """
     rows = []
     for kind in databases:
         with new_ledgers(kind) as new:
-            for count in num_trials:
-                settings = Settings(new(), "auto", WORKERS, COHORT, -(-count // COHORT), 0)
-                found = noop(settings)
-                rows.append({"database": kind, "num_trials": count, **_each_trial(found)})
+            for number, count in enumerate(num_trials):
+                found = [
+                    _each_trial(noop(_settings(new(), count)))
+                    for _ in range(1 if number else ROUNDS)
+                ]
+                rows.append({"database": kind, "num_trials": count, **_median(found)})
                 print(_line(rows[-1]), flush=True)
             if profile:
-                settings = Settings(
-                    new(), "auto", WORKERS, COHORT, -(-num_trials[-1] // COHORT), 0, profile=True
-                )
-                rows[-1]["hot"] = noop(settings)["hot"]
+                rows[-1]["hot"] = noop(_settings(new(), num_trials[-1], profile=True))["hot"]
     return rows
+
+
+def _settings(ledger_url: str, num_trials: int, *, profile: bool = False) -> Settings:
+    return Settings(ledger_url, "auto", WORKERS, COHORT, -(-num_trials // COHORT), 0, profile)
+
+
+def _median(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sweep of the median time a trial; of each sweep that time."""
+    times = [one["trial_ms"] for one in found]
+    one = found[times.index(statistics.median_low(times))]
+    return {**one, "each_trial_ms": times}
 
 
 def _each_trial(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +87,7 @@ def _line(row: Mapping[str, Any]) -> str:
         f"{row['database']:10} {row['num_trials']:6} trials by {row['sampler']:6} "
         f"{row['trial_ms']:6.1f} ms a trial ({row['trial_cpu_ms']:.1f} ms of a core), at first "
         f"{row['first_ms']:.1f}, at last {row['last_ms']:.1f}; {row['first_bytes'] / 1e3:.1f} kB "
-        f"a trial at first, {row['last_bytes'] / 1e3:.1f} at last; driver "
+        f"a trial at first, {row['last_bytes'] / 1e3:.1f} at last; {MEMORY} "
         f"{row['peak_bytes'] / 1e6:.0f} MB"
     )
 
@@ -81,10 +98,10 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     for kind in dict.fromkeys(row["database"] for row in rows):
         few, *_, many = (row for row in rows if row["database"] == kind)
         lines.append(
-            f"{kind}: {many['trial_ms']:.1f} ms a trial among {many['num_trials']} (to be "
-            f"{WANTED_MS:g}), {many['trial_ms'] / few['trial_ms']:.2f} times that among "
-            f"{few['num_trials']} (to be {WANTED_RATIO:g}), {many['peak_bytes'] / 1e9:.2f} GB (to "
-            f"be {WANTED_BYTES / 1e9:g})"
+            f"{kind}: {many['trial_ms']:.1f} ms a trial among {many['num_trials']} by "
+            f"{many['sampler']} (to be {WANTED_MS:g}), {many['trial_ms'] / few['trial_ms']:.2f} "
+            f"times that among {few['num_trials']} by {few['sampler']} (to be {WANTED_RATIO:g}); "
+            f"{MEMORY} {many['peak_bytes'] / 1e9:.2f} GB (to be {WANTED_BYTES / 1e9:g})"
         )
     return "\n".join(lines)
 

@@ -119,9 +119,9 @@ def memory(sizes: Sizes) -> dict[str, float]:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.set_num_threads(1)\n"
         "from bench_training import COHORT, Sizes, advance, cohort\n"
+        "from peak_memory import peak_bytes\n"
         "advance(cohort(Sizes(*map(int, sys.argv[2:])), 'bfloat16', COHORT), 32)\n"
-        "lines = open('/proc/self/status').read().splitlines()\n"
-        "print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM')))"
+        "print(peak_bytes())"
     )
     numbers = [sizes.num_features, sizes.num_inputs, sizes.num_neurons, sizes.batch_size]
     arguments = [sys.executable, "-c", code, str(Path(__file__).parent), *map(str, numbers)]
