@@ -9,7 +9,6 @@ is looked at in the end for sweeps that were lost or taken twice.
 
 import argparse
 import json
-import os
 import signal
 import statistics
 import subprocess
@@ -27,10 +26,11 @@ from typing import Any
 import httpx
 import psutil
 
-sys.path.append(str(Path(__file__).parents[1] / "servers"))
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "servers")]
 sys.path.append(str(Path(__file__).parent))
 
 from clients import Seen, work
+from entry_point import bare_environment
 from loopback import HOST, STOP_S, free_port, wait_until
 from postgres import Postgres
 
@@ -64,7 +64,7 @@ def server(ledger_url: str, folder: Path) -> Iterator[tuple[str, psutil.Process,
     """The URL of a real server, its process, and what it says on standard error."""
     port, log = free_port(), folder / "server.log"
     environment = {
-        **os.environ,
+        **bare_environment(),
         "MONOSWEEP_HOME": str(folder),
         "MONOSWEEP_LEDGER_URL": ledger_url,
         "MONOSWEEP_LIMITS": LIMITS,

@@ -1,26 +1,30 @@
 """How long the commands take that read a sweep of 10,000 trials, each as a process of its own.
 
 Run by ``make bench-large``, on SQLite and on PostgreSQL. ``resume`` extends the sweep by a cohort,
-and is waited for until that is handed out; the seconds of the others are until they end. Prints
-them, imports included, and writes ``build/bench/large.json``.
+and is waited for until that is handed out; then it is stopped, and told is too the most memory that
+it had until it ended, MLflow and all the rest included. The seconds of the others are until they
+end. Prints them, imports included, and writes ``build/bench/large.json``.
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-sys.path += [str(Path(__file__).parents[1] / name) for name in ("servers", "browser")]
+sys.path += [
+    str(Path(__file__).parents[1] / name) for name in ("integration", "servers", "browser")
+]
 
+from entry_point import bare_environment
 from large_sweep import COHORT_SIZE, large_sweep
 from many_runs import multiply
+from peak_memory import peak_bytes
 from postgres import Postgres
 from results import row, write
 from sqlalchemy import update
@@ -36,6 +40,7 @@ NUM_TRIALS = 10_000
 NUM_TEMPLATES = 8
 # The last one: the others read the sweep as it was drawn.
 RESUME = "resume"
+MIB = 2**20
 COMMANDS = {
     "status": ("status", "large"),
     "best": ("best", "large"),
@@ -47,7 +52,8 @@ COMMANDS = {
 }
 # Until the last process is given up.
 PATIENCE_S = 300.0
-LOOK_S = 0.05
+# How often the ledger is asked for a new cohort: it is the one that is waited for.
+LOOK_S = 0.2
 OUTPUT = Path("build/bench/large.json")
 
 
@@ -99,8 +105,8 @@ def _project(home: Home, num_trials: int) -> None:
 
 def measure(
     folder: Path, ledger_url: str, num_trials: int, commands: Sequence[str]
-) -> Iterator[tuple[str, float]]:
-    """Seconds that each command takes.
+) -> Iterator[tuple[str, float, str]]:
+    """What each command takes: of what, how much, and the unit.
 
     Args:
         folder: Where a sweep is drawn, and what the commands write goes.
@@ -110,12 +116,12 @@ def measure(
     """
     home = drawn(folder, ledger_url, num_trials)
     for name in commands:
-        yield (
-            name,
-            until_handed_out(home, num_trials)
-            if name == RESUME
-            else until_it_ends(home, COMMANDS[name]),
-        )
+        if name == RESUME:
+            seconds, num_bytes = until_handed_out(home, num_trials)
+            yield name, seconds, "s"
+            yield f"{name}, peak memory", num_bytes / MIB, "MiB"
+        else:
+            yield name, until_it_ends(home, COMMANDS[name]), "s"
 
 
 def until_it_ends(home: Home, words: Sequence[str]) -> float:
@@ -128,8 +134,11 @@ def until_it_ends(home: Home, words: Sequence[str]) -> float:
     return time.perf_counter() - began
 
 
-def until_handed_out(home: Home, num_trials: int) -> float:
-    """Seconds until a sweep that is extended by one cohort hands it out."""
+def until_handed_out(home: Home, num_trials: int) -> tuple[float, int]:
+    """Seconds until a sweep that is extended by one cohort hands it out, and the driver's peak.
+
+    The peak is that of its memory, in bytes, until it has ended, whose last moment may be missed.
+    """
     budget = num_trials + COHORT_SIZE
     words = (RESUME, "large", "--num-trials", str(budget), "--accept-changes")
     with closing(Ledger(home.ledger_url)) as ledger:
@@ -142,17 +151,23 @@ def until_handed_out(home: Home, num_trials: int) -> float:
                     raise RuntimeError(f"no cohort was handed out: {process.communicate()[0]}")
                 time.sleep(LOOK_S)
             took = time.perf_counter() - began
+            peak = peak_bytes(process.pid)
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=PATIENCE_S)
-    return took
+            while process.poll() is None:
+                if time.perf_counter() - began > PATIENCE_S:
+                    raise RuntimeError("resume did not end when it was stopped")
+                peak = max(peak, peak_bytes(process.pid))
+                time.sleep(LOOK_S)
+    return took, peak
 
 
-def started(home: Home, words: Sequence[str]) -> "subprocess.Popen[str]":
-    """A command, at work."""
-    return subprocess.Popen(
+@contextmanager
+def started(home: Home, words: Sequence[str]) -> "Iterator[subprocess.Popen[str]]":
+    """A command, at work; killed if it still is in the end."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "service", *words],
         env={
-            **os.environ,
+            **bare_environment(),
             "MONOSWEEP_HOME": str(home.path),
             "MONOSWEEP_LEDGER_URL": home.ledger_url,
         },
@@ -161,6 +176,13 @@ def started(home: Home, words: Sequence[str]) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
+    # Leaving it waits for its end.
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -178,9 +200,9 @@ def main(arguments: Sequence[str]) -> int:
         }
         for database, url in databases.items():
             home = Path(folder) / database
-            for name, took in measure(home, url, options.trials, options.commands):
-                print(f"{options.trials} {database:10} {name:12} {took:6.1f} s", flush=True)
-                rows.append(row(f"{options.trials} {database}: {name}", took))
+            for name, took, unit in measure(home, url, options.trials, options.commands):
+                print(f"{options.trials} {database:10} {name:19} {took:6.1f} {unit}", flush=True)
+                rows.append(row(f"{options.trials} {database}: {name}", took, unit))
     write(OUTPUT, rows, ("optuna", "sqlalchemy", "ray"))
     return 0
 
