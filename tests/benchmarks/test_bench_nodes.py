@@ -1,8 +1,11 @@
 """The benchmark runs, at tiny sizes; nothing here depends on how fast."""
 
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_nodes
-from bench_nodes import Sizes, Timed, efficiency, limits, noop, show, sweep, workers
+from bench_nodes import COHORT, Sizes, Timed, measure, noop, show, sweep, workers
 from noop_cohorts import Settings
 
 from service.ledger import RECORDED, Ledger
@@ -21,10 +24,16 @@ TINY = Sizes(num_steps=64, num_cohorts=2, rounds=1, num_noops=8, workers=2, data
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
+    began = time.time()
     found = sweep(TINY, 2, tmp_path)
-    assert found.num_workers in (1, 2)
-    assert found.start_up_s > 0.0
-    assert found.search_s > 0.0
+    with closing(Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}", create=False)) as ledger:
+        trials = [one for one in ledger.trials("nodes") if one.phase == "search"]
+        search = [one for one in ledger.attempts("nodes") if "search" in one.cohort_id]
+    assert Counter(one.cohort_id for one in trials) == {"search-0": COHORT, "search-1": COHORT}
+    first, last = sorted(one.started_at for one in search)
+    # The baseline comes before.
+    assert 0.0 < found.start_up_s < first - began
+    assert last - first < found.search_s < time.time() - first
 
 
 @pytest.mark.long
@@ -63,12 +72,15 @@ def test_efficiency_is_of_medians_and_set_beside_the_machines(
 
     for name, function in (("sweep", timed), ("bare", bare), ("noop", made_up)):
         monkeypatch.setattr(bench_nodes, name, function)
-    found = efficiency(Sizes(rounds=3))
+    found = measure(replace(TINY, num_cohorts=100, rounds=3))
     # The medians of 100, 90, 500 and of 60, 50, 40.
-    assert found["efficiency"] == pytest.approx(100.0 / (2 * 50.0))
-    assert found["machine_efficiency"] == pytest.approx(0.9)
-    (row,) = limits(TINY, {"1 s": 1.0})
+    assert found["nodes"]["efficiency"] == pytest.approx(100.0 / (2 * 50.0))
+    assert found["nodes"]["machine_efficiency"] == pytest.approx(0.9)
+    (row,) = found["driver"]
     assert row["cohort_ms"] == pytest.approx(50.0)
     assert row["report_ms"] == pytest.approx(5.0)
-    show({"nodes": found, "driver": [row], "wanted": 0.95})
-    assert "the limit at 18 workers, with cohorts of 1 s" in capsys.readouterr().out
+    show(found)
+    said = capsys.readouterr().out
+    # A worker of the driver's seconds: 0.05 / 2 and 0.005; of 100 cohorts in 100 s 0.05 and 0.005.
+    assert "the limit at 33 workers, with cohorts of 2 s" in said
+    assert "the limit at 18 workers, with cohorts of 1.0 s, as here" in said
