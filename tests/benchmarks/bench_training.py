@@ -34,11 +34,13 @@ from trainers import (
 CASES = (Sizes(256, 32, 512, 256), Sizes(512, 64, 1024, 256), Sizes(512, 64, 1024, 2048))
 DENSITY = 1 / 64
 COHORT = 16
+# Between two powers of two, so that no evaluation comes between.
+FIRST_STEP = 2**16 + 2**10
 OUTPUT = Path("build/bench/training.json")
 
 
 def cohort(sizes: Sizes, precision: str, num_members: int) -> CohortState:
-    """A cohort that will meet no evaluation soon: those are at powers of two."""
+    """A cohort at the beginning of a chunk of its data stream, with no evaluation soon."""
     state = begin(
         Task(
             kind="feature_decoder",
@@ -49,8 +51,18 @@ def cohort(sizes: Sizes, precision: str, num_members: int) -> CohortState:
         TrainingSettings(num_steps=2**17, batch_size=sizes.batch_size, precision=precision),
         [Member(seed=0, num_neurons=sizes.num_neurons, learning_rate=0.01)] * num_members,
     )
-    state.step = 2**16 + 2**10
+    state.step = FIRST_STEP // state.chunk_steps * state.chunk_steps
     return state
+
+
+def whole_chunks(state: CohortState, steps: int) -> int:
+    """So many steps, or more to the end of a chunk: a part of one takes the drawing of all of it.
+
+    Args:
+        state: Which is at the beginning of a chunk.
+        steps: How many at least.
+    """
+    return -(-steps // state.chunk_steps) * state.chunk_steps
 
 
 def interleaved(works: Sequence[Callable[[int], object]], steps: int, rounds: int) -> list[float]:
@@ -80,7 +92,9 @@ def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
     """Rows of one size: ours in bfloat16 and in float32 against the plain loop."""
     half, single = (cohort(sizes, precision, 1) for precision in ("bfloat16", "float32"))
     half_s, single_s, plain_s = interleaved(
-        [partial(advance, half), partial(advance, single), plain_steps(sizes)], steps, rounds
+        [partial(advance, half), partial(advance, single), plain_steps(sizes)],
+        whole_chunks(half, steps),
+        rounds,
     )
     return [
         {"case": case, "ours": ours, "other": plain_s, "ratio": plain_s / ours, "unit": "s"}
@@ -92,7 +106,9 @@ def company(sizes: Sizes, steps: int, rounds: int) -> tuple[dict[str, Any], dict
     """A row for one trial's step in a cohort of 16, beside one alone and the plain loop."""
     one, many = (cohort(sizes, "bfloat16", size) for size in (1, COHORT))
     one_s, many_s, plain_s = interleaved(
-        [partial(advance, one), partial(advance, many), plain_steps(sizes)], steps, rounds
+        [partial(advance, one), partial(advance, many), plain_steps(sizes)],
+        whole_chunks(one, steps),
+        rounds,
     )
     ours = many_s / COHORT
     row = {"ours": ours, "other": plain_s, "ratio": plain_s / ours, "unit": "s"}
@@ -106,6 +122,7 @@ def company(sizes: Sizes, steps: int, rounds: int) -> tuple[dict[str, Any], dict
 def breakdown(sizes: Sizes, steps: int) -> dict[str, float]:
     """Where a step's time goes: seconds a step in each torch operation."""
     state = cohort(sizes, "bfloat16", 1)
+    steps = whole_chunks(state, steps)
     advance(state, steps)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         advance(state, steps)

@@ -7,17 +7,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_training import measure
+import bench_training
+from bench_training import cohort, company, compare, interleaved, measure, whole_chunks
 from machine_limit import Sizes
+
+TINY = Sizes(32, 8, 64, 16)
 
 
 def test_everything_is_measured():
-    found = measure([Sizes(32, 8, 64, 16)], steps=2, rounds=1, seconds=0.01)
+    found = measure([TINY], steps=2, rounds=1, seconds=0.01)
     assert [row["case"] for row in found["rows"]] == [
         "32/8/64/16", "32/8/64/16 float32", "32/8/64/16 cohort of 16",
     ]  # fmt: skip
-    for row in found["rows"]:
-        assert row["ratio"] == pytest.approx(row["other"] / row["ours"])
     assert set(found) == {
         "machine", "versions", "rows", "limit", "cohort", "memory", "breakdown", "checkpoint",
     }  # fmt: skip
@@ -25,7 +26,40 @@ def test_everything_is_measured():
     assert found["memory"]["measured"] > 0
 
 
+def test_ratios_are_of_the_plain_loops_time(monkeypatch):
+    # Seconds of a step of ours, of the other of ours, and of the plain loop.
+    monkeypatch.setattr(bench_training, "interleaved", lambda *_: [0.002, 0.004, 0.006])
+    half, single = compare(TINY, steps=2, rounds=1)
+    assert (half["ratio"], single["ratio"]) == pytest.approx((3.0, 1.5))
+    # 16 trials in 4 ms.
+    row, cohorts = company(TINY, steps=2, rounds=1)
+    assert (row["ours"], row["ratio"]) == pytest.approx((0.00025, 24.0))
+    assert cohorts["ratio"] == pytest.approx(8.0)
+
+
+def test_the_first_turn_warms_up_and_the_median_counts(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(bench_training.time, "perf_counter", lambda: now[0])
+    # 10 steps: 100 s to warm up, then 1, 2 and 0.1 s a step.
+    taken = iter([100.0, 10.0, 20.0, 1.0])
+
+    def work(steps):
+        now[0] += next(taken)
+
+    assert interleaved([work], steps=10, rounds=3) == pytest.approx([1.0])
+
+
+def test_turns_are_of_whole_chunks():
+    # 2**21 numbers are 14 steps of 2048 samples of 64 inputs and 8 features there, on average.
+    state = cohort(Sizes(512, 64, 1024, 2048), "bfloat16", 1)
+    assert state.chunk_steps == 14
+    assert state.step % 14 == 0
+    assert [whole_chunks(state, steps) for steps in (1, 14, 32)] == [14, 14, 42]
+    # No evaluation, which are at powers of two, comes within 20 turns of that.
+    assert 2**16 < state.step < state.step + 20 * 42 < 2**17
+
+
 def test_operations_by_hand():
     # Three products of 2 * 16 * 64 * 32 = 65536 and two of 2 * 16 * 64 * 8 = 16384.
-    assert Sizes(32, 8, 64, 16).operations == 229376
-    assert Sizes(32, 8, 64, 16).num_weights == 64 * 41
+    assert TINY.operations == 229376
+    assert TINY.num_weights == 64 * 41
