@@ -8,7 +8,6 @@ is looked at in the end for sweeps that were lost or taken twice.
 """
 
 import argparse
-import json
 import signal
 import statistics
 import subprocess
@@ -18,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,9 +31,9 @@ from clients import Seen, work
 from entry_point import bare_environment
 from loopback import HOST, STOP_S, free_port, wait_until
 from postgres import Postgres
+from results import row, whole, write
 
 from service.ledger import Ledger, queue, tokens
-from service.machine import versions
 
 NUM_CLIENTS = 50
 SECONDS = 120.0
@@ -165,8 +163,8 @@ def show(found: dict[str, Any]) -> None:
         "errors"
     )
     print(f"{'':24} {'p50':>8} {'p95':>8} {'p99':>8}")
-    rows = {**found["latency_s"], "event after a stop": found["event_delay_s"]}
-    for what, shares in rows.items():
+    lines = {**found["latency_s"], "event after a stop": found["event_delay_s"]}
+    for what, shares in lines.items():
         print(f"{what:24} " + " ".join(f"{1000 * share:5.0f} ms" for share in shares.values()))
     for what, unit, scale in (("memory", "MB", 1e6), ("threads", "", 1)):
         before, after = found["before"][what] / scale, found["after"][what] / scale
@@ -185,27 +183,18 @@ def main(arguments: Sequence[str]) -> int:
         found = measure(url, Path(folder), options.clients, options.seconds)
     show(found)
     rows = [
-        {
-            "case": f"{found['num_clients']} clients: {what} {share}",
-            "ours": seconds,
-            "other": None,
-            "ratio": None,
-            "unit": "s",
-        }
+        row(f"{found['num_clients']} clients: {what} {share}", seconds)
         for what, shares in {**found["latency_s"], "event": found["event_delay_s"]}.items()
         for share, seconds in shares.items()
     ]
     told = ("num_sweeps", "num_repeated", "num_broken_off", "lost", "twice", "statuses")
-    written = {
-        "machine": {"processor": versions()["processor"]},
-        "versions": {name: version(name) for name in ("fastapi", "uvicorn", "sqlalchemy")},
-        "rows": rows,
-        "limit": None,
-        "memory": {"before": found["before"], "after": found["after"]},
-        "breakdown": {name: found[name] for name in (*told, "seconds")},
-    }
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(written, indent=2) + "\n")
+    written = whole(
+        rows,
+        ("fastapi", "uvicorn", "sqlalchemy"),
+        memory={"before": found["before"], "after": found["after"]},
+        breakdown={name: found[name] for name in (*told, "seconds")},
+    )
+    write(OUTPUT, written)
     return 1 if found["lost"] or found["twice"] or found["server_errors"] else 0
 
 

@@ -19,7 +19,7 @@ sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "
 
 from bench_nodes import new_ledgers, noop
 from noop_cohorts import Settings
-from results import write
+from results import whole, write
 
 OUTPUT = Path("build/bench/control_plane.json")
 NUM_TRIALS = (100, 1_000, 10_000)
@@ -114,7 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = measure(options.trials, ("sqlite", "postgresql"), profile=options.profile)
     print(summary(rows))
-    write(OUTPUT, rows, ("ray", "optuna", "sqlalchemy"))
+    write(OUTPUT, whole(rows, ("ray", "optuna", "sqlalchemy")))
 
 
 if __name__ == "__main__":

@@ -9,24 +9,24 @@ in MLflow, Ray, and the start of the processes.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "servers")]
 
 import torch
 from bench_training import CASES, cohort
 from machine_limit import Sizes
 from postgres import Postgres
+from results import whole, write
+from shell import Shell
 from timed_sweep import DRIVER
 
 from service.checkpoints import Checkpoints, CheckpointWriter
@@ -97,13 +97,11 @@ def checkpoints(
 
 def sweep(spec: str, ledger_url: str | None, home: Path) -> dict[str, Any]:
     """Where the driver of a whole sweep spent its time, in a process of its own."""
-    elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere)}
     ledger = {} if ledger_url is None else {"MONOSWEEP_LEDGER_URL": ledger_url}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("timed_sweep.py")), spec],
-        # What MLflow is shown at the end comes after all that is measured.
-        env={**kept, **ledger, "MONOSWEEP_HOME": str(home), "MONOSWEEP_SHOWCASE": "off"},
+        # What MLflow is shown at the end, and here is not, comes after all that is measured.
+        env=Shell(home, ledger).environment(),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -142,16 +140,16 @@ def measure(
     }
     found = sweeps(spec)
     worst = max(max(one["share"], one["measured_share"]) for one in cohorts.values())
-    return {
-        "machine": {"cores": os.cpu_count(), "threads": 1},
-        "versions": {name: version(name) for name in ("torch", "sqlalchemy", "optuna", "ray")},
-        "rows": [],
-        "limit": LIMIT,
-        "checkpoint_s": DEFAULT_S,
-        "checkpoints": cohorts,
-        "sweeps": found,
-        "shares": {kind: worst + one["share"] for kind, one in found.items()},
-    }
+    return whole(
+        [],
+        ("torch", "sqlalchemy", "optuna", "ray"),
+        machine={"threads": 1},
+        limit=LIMIT,
+        checkpoint_s=DEFAULT_S,
+        checkpoints=cohorts,
+        sweeps=found,
+        shares={kind: worst + one["share"] for kind, one in found.items()},
+    )
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -182,8 +180,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found = measure(CASES[0], options.spec, interval_s=2.0, rounds=6, round_s=5.0)
     show(found)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

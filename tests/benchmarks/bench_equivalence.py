@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import write
 
 from service.intervals import mean_interval
 from service.machine import versions
@@ -141,7 +142,7 @@ def main() -> None:
             f"{name:26} {one['mean']:+.4f} ({one['low']:+.4f} to {one['high']:+.4f}), "
             f"bounds {one['margin']}: {'equivalent' if one['equivalent'] else 'not shown'}"
         )
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

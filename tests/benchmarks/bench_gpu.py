@@ -8,18 +8,17 @@ Source: Jermyn et al. 2022, table 1.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from machine_limit import Sizes
 from plain_loop import plain_loop
+from results import whole, write
 
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 
@@ -140,15 +139,13 @@ def measure(sizes: Sizes, steps: int, num_steps: int, device: str) -> dict[str, 
     name = torch.cuda.get_device_name() if device == "cuda" else "processor"
     rows = speed(sizes, steps, device)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else None
-    return {
-        "machine": {"device": name},
-        "versions": {one: version(one) for one in ("torch", "numpy", "torch-optimizer")},
-        "rows": rows,
-        "limit": None,
-        "memory": {"peak_bytes": peak},
-        "breakdown": None,
-        "paper": paper(sizes, num_steps, device),
-    }
+    return whole(
+        rows,
+        ("torch", "numpy", "torch-optimizer"),
+        machine={"device": name},
+        memory={"peak_bytes": peak},
+        paper=paper(sizes, num_steps, device),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -174,8 +171,7 @@ def main(arguments: Sequence[str]) -> int:
                 f"{one['monosemantic_per_feature']:.3f}, coverage {one['feature_coverage']:.3f}"
             )
         )
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
     return 0
 
 

@@ -26,7 +26,7 @@ from large_sweep import COHORT_SIZE, large_sweep
 from many_runs import multiply
 from peak_memory import peak_bytes
 from postgres import Postgres
-from results import row, write
+from results import row, whole, write
 from sqlalchemy import update
 
 from service.home import Home
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
             for name, took, unit in measure(home, url, options.trials, options.commands):
                 print(f"{options.trials} {database:10} {name:19} {took:6.1f} {unit}", flush=True)
                 rows.append(row(f"{options.trials} {database}: {name}", took, unit))
-    write(OUTPUT, rows, ("optuna", "sqlalchemy", "ray"))
+    write(OUTPUT, whole(rows, ("optuna", "sqlalchemy", "ray")))
     return 0
 
 

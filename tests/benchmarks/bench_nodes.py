@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,10 +29,10 @@ sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "
 from nodes import Nodes, ending
 from noop_cohorts import Settings
 from postgres import Postgres
+from results import whole, write
 from shell import Shell
 
 from service.ledger import Ledger
-from service.machine import versions
 
 OUTPUT = Path("build/bench/nodes.json")
 WANTED = 0.95
@@ -237,17 +236,14 @@ def measure(sizes: Sizes) -> dict[str, Any]:
     # With as many steps as by default they are of the quick start's task, network and length.
     cohort_s = found["cohort_s"]
     limited = limits(sizes, {f"{SHORT_S:g} s": SHORT_S, f"{cohort_s:.1f} s, as here": cohort_s})
-    return {
-        "machine": {"processor": versions()["processor"], "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("torch", "ray", "optuna", "sqlalchemy")},
-        "rows": [],
-        "limit": found["machine_efficiency"],
-        "memory": None,
-        "breakdown": None,
-        "wanted": WANTED,
-        "nodes": found,
-        "driver": limited,
-    }
+    return whole(
+        [],
+        ("torch", "ray", "optuna", "sqlalchemy"),
+        limit=found["machine_efficiency"],
+        wanted=WANTED,
+        nodes=found,
+        driver=limited,
+    )
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -279,8 +275,7 @@ def main() -> None:
     options = parser.parse_args()
     found = measure(Sizes(options.steps, options.cohorts, options.rounds, options.noops))
     show(found)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

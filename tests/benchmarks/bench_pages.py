@@ -20,7 +20,7 @@ from large_sweep import large_sweep
 from many_runs import multiply
 from mlflow_server import MlflowServer
 from playwright.sync_api import Browser
-from results import row, write
+from results import row, whole, write
 from runs_page import open_list, sort_by
 
 from service.home import Home
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         rows = measure(Path(folder), options.trials, browser)
     for one in rows:
         print(f"{one['case']:45} {one['ours']:6.1f} s")
-    write(OUTPUT, rows, ("mlflow", "matplotlib", "playwright"))
+    write(OUTPUT, whole(rows, ("mlflow", "matplotlib", "playwright")))
     return 0
 
 

@@ -8,7 +8,6 @@ feasible one within 5% of the best that is recorded.
 """
 
 import argparse
-import json
 import math
 import os
 import statistics
@@ -34,6 +33,7 @@ from replay import (
     winner_is_lost,
     worth_of_finalists,
 )
+from results import write
 
 from service.machine import versions
 from service.spec import MIN_STOPPED_COHORT
@@ -211,8 +211,7 @@ def main() -> None:
     workers = int(os.environ.get("WORKERS", str(len(os.sched_getaffinity(0)))))
     found = measure(list(METHODS), options.replays, workers)
     show(found, _recorded().spec.training.num_steps)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

@@ -33,21 +33,19 @@ command is told beside (``command_s``), which for us has a verdict, a report and
 """
 
 import argparse
-import json
 import math
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from machine_limit import Sizes
+from results import whole, write
 from whole_sweeps import Swept, ours, plain, sweep_spec
 
-from service.machine import versions
 from service.spec import Spec
 
 OUTPUT = Path("build/bench/sweep.json")
@@ -183,15 +181,13 @@ def measure(plan: Plan) -> dict[str, Any]:
         if "stopped" in plan.cases:
             stopped = specs(plan.num_steps, plan.num_stopped_trials, early_stopping="{}")
             rows += to_the_same_value(stopped, others)
-    return {
-        "machine": {"processor": versions()["processor"], "cores": CORES},
-        "versions": {name: version(name) for name in ("torch", "ray", "optuna", "mlflow")},
-        "rows": rows,
-        "limit": WANTED,
-        "memory": None,
-        "breakdown": None,
-        "reuse_actors": plan.reuse_actors,
-    }
+    return whole(
+        rows,
+        ("torch", "ray", "optuna", "mlflow"),
+        machine={"cores": CORES},
+        limit=WANTED,
+        reuse_actors=plan.reuse_actors,
+    )
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -262,8 +258,7 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     found = measure(plan)
     show(found)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from large_sweep import large_sweep
 from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from postgres import Postgres
-from results import row, write
+from results import row, whole, write
 
 from service.home import Home
 from service.ledger import Ledger, Writer, held
@@ -217,13 +217,13 @@ def main(arguments: Sequence[str]) -> int:
             f"{one.driver_s / one.num_trials * 1e6:13.1f} us {one.slowest_s * 1e3:6.2f} ms "
             f"{one.grown_mb:5.0f} MB"
         )
-    write(
-        OUTPUT,
+    told = whole(
         rows(found),
         ("mlflow", "sqlalchemy"),
         memory={name: one.grown_mb * 1e6 for name, one in found.items()},
         breakdown={name: {"driver_s": one.driver_s} for name, one in found.items()},
     )
+    write(OUTPUT, told)
     return 0
 
 

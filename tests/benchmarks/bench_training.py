@@ -3,21 +3,19 @@
 Run by ``make bench-training``; prints a table and writes ``build/bench/training.json``.
 """
 
-import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from machine_limit import Sizes, fastest, limit
 from plain_loop import plain_loop
+from results import whole, write
 
 from service.spec.parts import ComputeSpec
 from trainers import (
@@ -164,16 +162,16 @@ def measure(cases: Sequence[Sizes], steps: int, rounds: int, seconds: float) -> 
     limits = {f"{sizes}": limit(sizes, seconds) for sizes in cases}
     for case, found in limits.items():
         found["ours_over_limit"] = ours[case] / found["limit_s"]
-    return {
-        "machine": {"processor": platform.processor() or platform.machine(), "threads": 1},
-        "versions": {name: version(name) for name in ("torch", "numpy", "torch-optimizer")},
-        "rows": rows,
-        "limit": limits,
-        "cohort": cohorts,
-        "memory": memory(cases[0]),
-        "checkpoint": checkpoint(cases[-1]),
-        "breakdown": {f"{sizes}": breakdown(sizes, steps) for sizes in cases},
-    }
+    return whole(
+        rows,
+        ("torch", "numpy", "torch-optimizer"),
+        machine={"threads": 1},
+        limit=limits,
+        memory=memory(cases[0]),
+        breakdown={f"{sizes}": breakdown(sizes, steps) for sizes in cases},
+        cohort=cohorts,
+        checkpoint=checkpoint(cases[-1]),
+    )
 
 
 def main() -> None:
@@ -193,8 +191,7 @@ def main() -> None:
         f"{stall['share']:.2%} of the time between two"
     )
     print(f"peak memory, predicted over measured: {found['memory']['ratio']:.2f}")
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

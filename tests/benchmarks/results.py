@@ -1,4 +1,4 @@
-"""The file that a benchmark of ours alone writes, in the form that all of them have."""
+"""The file that a benchmark writes, in the form that all of them have."""
 
 import json
 import os
@@ -15,30 +15,43 @@ def row(case: str, ours: float, unit: str = "s") -> dict[str, Any]:
     return {"case": case, "ours": ours, "other": None, "ratio": None, "unit": unit}
 
 
-def write(
-    output: Path,
+def whole(
     rows: Sequence[Mapping[str, Any]],
     libraries: Iterable[str],
     *,
-    memory: Mapping[str, float] | None = None,
-    breakdown: Mapping[str, Any] | None = None,
-) -> None:
-    """Write it, its folder included.
+    machine: Mapping[str, Any] | None = None,
+    limit: Any = None,
+    memory: Mapping[str, Any] | None = None,
+    breakdown: Any = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """All that a benchmark found, as it is written.
 
     Args:
-        output: Where to.
         rows: What was measured.
         libraries: Those that it depends on, whose versions are told.
+        machine: What is told of it besides its processor and its cores, or instead.
+        limit: What the figures are to be, or could be at best.
         memory: Bytes, by case.
         breakdown: Where the time goes, by case.
+        more: What this benchmark alone tells.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    found = {
-        "machine": {"processor": versions()["processor"], "cores": os.cpu_count()},
+    return {
+        "machine": {
+            "processor": versions()["processor"],
+            "cores": os.cpu_count(),
+            **(machine or {}),
+        },
         "versions": {name: version(name) for name in libraries},
         "rows": rows,
-        "limit": None,
+        "limit": limit,
         "memory": memory,
         "breakdown": breakdown,
+        **more,
     }
+
+
+def write(output: Path, found: Mapping[str, Any]) -> None:
+    """Write it as JSON, its folder included."""
+    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(found, indent=2) + "\n")
