@@ -5,18 +5,19 @@ processor has them (``torch.autocast``), one draw of random numbers for presence
 of the trained network alone.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
 from machine_limit import Sizes
+from plain_steps import plain_model, plain_steps
 from torch import Tensor
 
 DENSITY = 1 / 64
 LEARNING_RATE = 0.01
-HALF_PERIOD = 512
 HELD_OUT = 8192
 MONOSEMANTIC_ABOVE = 0.999
 # How often the loss is reported on the way: the quarters of a training.
@@ -56,30 +57,17 @@ def train(training: Training, *, half: bool) -> Iterator[dict[str, Any]]:
         half: Whether to multiply in bfloat16.
     """
     sizes, num_steps = training.sizes, training.num_steps
-    torch.manual_seed(training.seed)
-    gaussian = torch.randn(sizes.num_features, sizes.num_inputs)
-    left = torch.linalg.svd(gaussian, full_matrices=False).U
-    projection = left / left.norm(dim=1, keepdim=True)
-    encoder = torch.nn.Linear(sizes.num_inputs, sizes.num_neurons)
-    decoder = torch.nn.Linear(sizes.num_neurons, sizes.num_features, bias=False)
-    model = torch.nn.Sequential(encoder, torch.nn.ReLU(), decoder)
+    projection, model = plain_model(sizes, training.seed)
+    bias = model[0].bias
     with torch.no_grad():
-        encoder.bias += training.initial_bias
+        bias += training.initial_bias
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: (1 + math.cos(math.pi * step / HALF_PERIOD)) / 2
-    )
-    for step in range(1, num_steps + 1):
-        wanted = features(sizes.batch_size, sizes.num_features)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = (model(wanted @ projection) - wanted).square().sum(dim=1).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    draw = partial(features, sizes.batch_size, sizes.num_features)
+    steps = plain_steps(model, projection, optimizer, draw, half=half)
+    for step, loss in enumerate(islice(steps, num_steps), start=1):
         if training.bias_decay and step <= num_steps // 2:
             with torch.no_grad():
-                encoder.bias *= 1 - training.bias_decay * optimizer.param_groups[0]["lr"]
-        schedule.step()
+                bias *= 1 - training.bias_decay * optimizer.param_groups[0]["lr"]
         if step == num_steps:
             yield {"training_loss": loss.item(), **_evaluated(model, projection)}
         elif step % max(num_steps // NUM_REPORTS, 1) == 0:
