@@ -66,9 +66,9 @@ class Sizes:
         databases: Kinds of ledger for these.
     """
 
-    num_steps: int = 8192
+    num_steps: int = 2048
     num_cohorts: int = 16
-    rounds: int = 3
+    rounds: int = 2
     num_noops: int = 200
     workers: int = 8
     databases: tuple[str, ...] = ("sqlite", "postgresql")

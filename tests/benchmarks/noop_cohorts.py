@@ -1,9 +1,9 @@
 """Cohorts that end at once, to find out how many the driver can look after: a program of its own.
 
 ``noop_cohorts.py SETTINGS`` runs the baseline and the search of a sweep and prints JSON. The
-ledger, Optuna's sampler, Ray Tune and the driver's code are the real ones; only what a worker does
-is left out. Workers stand for no processors, so there may be many. Left out is too what a driver
-has besides: MLflow and the progress view. Its memory is told without them.
+ledger, Optuna's sampler, Ray Tune, the driver's code, its progress view (drawn as for a terminal)
+and its tidying are the real ones; only what a worker does is left out, and MLflow, whose thread has
+a benchmark of its own. Workers stand for no processors, so there may be many.
 """
 
 import cProfile
@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 from peak_memory import peak_bytes
 from ray import tune
+from rich.console import Console
 from sqlalchemy import Engine, text
 
 from service import cluster, scheduler
@@ -28,9 +29,12 @@ from service.driver import driving
 from service.ledger import Ledger
 from service.life import Life
 from service.planning import Resolved
+from service.progress import ProgressView
 from service.room import Machine, Room
 from service.search import resolve_sampler
 from service.spec import parse_spec
+from service.storage import Storage
+from service.tidying import Tidying
 from service.trials import Result
 
 SPEC = """\
@@ -189,7 +193,12 @@ def run(settings: Settings) -> dict[str, Any]:
         "CohortTrainable", (NoopCohort,), {"num_reports": settings.num_reports}
     )
     profile = cProfile.Profile()
-    with TemporaryDirectory() as folder, closing(Ledger(settings.ledger_url)) as ledger:
+    with (
+        TemporaryDirectory() as folder,
+        (Path(folder) / "view.txt").open("w") as seen,
+        ProgressView(spec, num_trials, Console(file=seen, force_terminal=True)) as view,
+        closing(Ledger(settings.ledger_url)) as ledger,
+    ):
         ledger.create_sweep(
             spec.name,
             spec_text=spec.text,
@@ -204,10 +213,12 @@ def run(settings: Settings) -> dict[str, Any]:
                 ledger.engine,
                 spec=spec,
                 num_trials=num_trials,
+                trials=(),
                 ledger=ledger,
                 writer=writer,
                 resolved=resolved,
                 storage=folder,
+                watchers=[view, Tidying(Storage(folder), spec.name)],
             )
             if settings.profile:
                 profile.enable()

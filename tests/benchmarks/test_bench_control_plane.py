@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_control_plane
-from bench_control_plane import measure, summary
+from bench_control_plane import as_written, measure, summary
 from noop_cohorts import Settings
 
 NOISE = {"db-0": 1.0, "db-1": 9.0, "db-2": 0.5, "db-3": 0.1, "db-4": 2.0}
@@ -53,10 +53,16 @@ def test_figures_are_of_a_trial_and_set_beside_those_of_few(
     assert (rows[1]["first_bytes"], rows[1]["last_bytes"]) == (1000, 2000)
     assert rows[1]["hot"] == [{"function": "life.py:ended"}]
     assert (
-        "1.0 kB a trial at first, 2.0 at last; driver's memory at most, without MLflow and the "
-        "progress view: 500 MB"
+        "1.0 kB a trial at first, 2.0 at last; driver's memory at most, without MLflow: 500 MB"
     ) in capsys.readouterr().out
     assert summary(rows) == (
         "sqlite: 20.0 ms a trial among 32 by nsga2 (to be 30), 2.00 times that among 16 by tpe (to "
-        "be 1.5); driver's memory at most, without MLflow and the progress view: 0.50 GB (to be 1)"
+        "be 1.5); driver's memory at most, without MLflow: 0.50 GB (to be 1)"
     )
+    written = as_written(rows)
+    assert [(one["case"], one["ours"], one["unit"]) for one in written["rows"]] == [
+        ("16 sqlite", pytest.approx(0.01), "s a trial"),
+        ("32 sqlite", pytest.approx(0.02), "s a trial"),
+    ]
+    assert written["memory"] == {"16 sqlite": 500_000_000, "32 sqlite": 500_000_000}
+    assert written["breakdown"]["32 sqlite"]["sampler"] == "nsga2"
