@@ -148,6 +148,13 @@ def served(serve: Serve, home: Home) -> Iterator[Served]:
         yield found
 
 
+@pytest.fixture
+def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps are deleted everywhere but in MLflow, which takes seconds to be there."""
+    monkeypatch.setattr("service.tracking.check_answers", lambda _uri: None)
+    monkeypatch.setattr("service.tracking.remove", lambda _uri, _name: None)
+
+
 @pytest.fixture(scope="session")
 def new_client() -> Callable[[FastAPI], Any]:
     """``with new_client(app) as client``: asks an app in this process."""

@@ -210,12 +210,6 @@ def _form_of(served: Any, name: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.tracking.check_answers", lambda _uri: None)
-    monkeypatch.setattr("service.tracking.remove", lambda _uri, _name: None)
-
-
 @pytest.mark.usefixtures("without_mlflow")
 @pytest.mark.parametrize("deed", ["delete", "extend", "extend on its page"])
 def test_who_held_a_body_back_does_nothing_to_what_is_anothers_by_then(
