@@ -144,6 +144,8 @@ if __name__ == "__main__":
     # Workers import the training from the folder of this file.
     here = str(Path(__file__).parent)
     ray.init(
+        # Not one that somebody else has here.
+        address="local",
         num_cpus=NUM_CPUS,
         include_dashboard=False,
         log_to_driver=False,
