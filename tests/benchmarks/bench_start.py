@@ -8,8 +8,6 @@ best of several runs counts.
 """
 
 import argparse
-import json
-import os
 import re
 import sqlite3
 import subprocess
@@ -17,7 +15,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +22,8 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1] / "integration"))
 
 from family import Cost, cost_of
-from shell import TINY
+from results import row, whole, write
+from shell import Shell, write_spec
 
 from service.ledger import Ledger
 
@@ -33,11 +31,15 @@ OUTPUT = Path("build/bench/start.json")
 COMMAND = (sys.executable, "-m", "service")
 # Seconds of wall time that each is to take; of a sweep those until a worker begins its first step.
 LIMITS = {"--help": 0.3, "validate quickstart": 1.0, "status": 1.0, "run": 12.0}
-# Of a cohort of 16 trials that train for two seconds in all.
+# What of the tiny sweep is another in that of short cohorts: 16 trials train for about two seconds
+# in all. Of longer cohorts a smaller part is no training, of shorter ones a larger part.
+SHORT = {
+    "num_trials: 4": "num_trials: 80",
+    "cohort_size: 2": "cohort_size: 16",
+    "num_steps: 512": "num_steps: 384",
+}
 LIMIT_OUTSIDE = 0.2
-# Of some cohorts of a second, so that hardly anything is training.
-SWEEP = TINY.replace("SPACE", "bias_and_width")
-SHORT = {"num_trials: 4": "num_trials: 80", "cohort_size: 2": "cohort_size: 16"}
+BETWEEN_S = (1.0, 4.0)
 NUM_HEAVIEST = 10
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +([\w.]+)")
 
@@ -68,18 +70,11 @@ class Milestones:
                     self.found["first step"] = seconds
 
 
-def environment(home: Path) -> dict[str, str]:
-    """A user's, bare of what points elsewhere; MLflow gets numbers alone."""
-    elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere)}
-    return {**kept, "MONOSWEEP_HOME": str(home), "MONOSWEEP_SHOWCASE": "off"}
-
-
 def packages(words: Sequence[str], home: Path) -> dict[str, float]:
     """Seconds that a command's own process spends in importing each package, the heaviest first."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *COMMAND[1:], *words],
-        env=environment(home),
+        env=Shell(home).environment(),
         capture_output=True,
         text=True,
         check=True,
@@ -94,7 +89,8 @@ def packages(words: Sequence[str], home: Path) -> dict[str, float]:
 def sweep(spec: Path, home: Path) -> tuple[Cost, dict[str, float]]:
     """What a whole sweep costs, and its milestones in seconds from the command on."""
     milestones = Milestones(home / "ledger.db")
-    cost = cost_of([*COMMAND, "run", str(spec)], environment(home), milestones.look)
+    command = [*COMMAND, "run", str(spec)]
+    cost = cost_of(command, Shell(home).environment(), milestones.look)
     return cost, milestones.found
 
 
@@ -141,50 +137,39 @@ def measure(num_quick: int, num_sweeps: int, short: Mapping[str, str] = SHORT) -
     """
     with TemporaryDirectory(prefix="monosweep-bench-") as name:
         folder = Path(name)
-        spec = folder / "tiny.yaml"
-        spec.write_text(SWEEP)
+        spec = write_spec(folder, "bias_and_width")
         sweeps = [sweep(spec, folder / f"home-{number}") for number in range(num_sweeps)]
         home = folder / "home-0"
         cases = []
         for words in (["--help"], ["validate", "quickstart"], ["status"]):
-            costs = [cost_of([*COMMAND, *words], environment(home)) for _ in range(num_quick)]
+            command, environment = [*COMMAND, *words], Shell(home).environment()
+            costs = [cost_of(command, environment) for _ in range(num_quick)]
             cases.append(_case(words, costs, packages(words, home)))
         imports = packages(["run", str(spec)], folder / "imports")
         costs = [cost for cost, _ in sweeps]
         milestones = min((found for _, found in sweeps), key=lambda found: found["first step"])
         cases.append({**_case(["run"], costs, imports), "milestones_s": milestones})
-        short_spec = folder / "short.yaml"
-        text = SWEEP
-        for old, new in short.items():
-            text = text.replace(old, new)
-        short_spec.write_text(text)
-        short_cohorts = outside_training(short_spec, folder / "short")
+        (folder / "short").mkdir()
+        short_spec = write_spec(folder / "short", "bias_and_width", **short)
+        short_cohorts = outside_training(short_spec, folder / "short" / "home")
     reached = {case["command"]: case["wall_s"] for case in cases} | {
         "run": milestones["first step"]
     }
-    return {
-        "machine": {"cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("torch", "ray", "optuna", "mlflow")},
-        "rows": [
-            {"case": words, "ours": reached[words], "other": None, "ratio": None, "unit": "s"}
-            for words in LIMITS
-        ],
-        "limit": LIMITS,
-        "short_cohorts": {**short_cohorts, "limit": LIMIT_OUTSIDE},
-        "breakdown": cases,
-    }
+    return whole(
+        [row(words, reached[words]) for words in LIMITS],
+        ("torch", "ray", "optuna", "mlflow"),
+        limit=LIMITS,
+        breakdown=cases,
+        short_cohorts={**short_cohorts, "limit": LIMIT_OUTSIDE},
+    )
 
 
 def show(found: Mapping[str, Any]) -> None:
     """The tables."""
-    for row in found["rows"]:
-        what = "run, to the first step" if row["case"] == "run" else row["case"]
-        print(f"{what:24} {row['ours']:6.2f} s (to be below {found['limit'][row['case']]:g} s)")
-    short = found["short_cohorts"]
-    print(
-        f"short cohorts: {short['outside']:.0%} of {short['wall_s'] / short['cohorts']:.2f} s a "
-        f"cohort is no training (to be below {short['limit']:.0%})"
-    )
+    for one in found["rows"]:
+        what = "run, to the first step" if one["case"] == "run" else one["case"]
+        print(f"{what:24} {one['ours']:6.2f} s (to be below {found['limit'][one['case']]:g} s)")
+    show_short(found["short_cohorts"])
     for case in found["breakdown"]:
         print(
             f"\n{case['command']}: {case['wall_s']:.2f} s, {case['cpu_s']:.2f} s of processor, "
@@ -200,6 +185,21 @@ def show(found: Mapping[str, Any]) -> None:
                 print(f"  {title}: {', '.join(f'{name} {s:.2f}' for name, s in shown)}")
 
 
+def show_short(short: Mapping[str, float]) -> None:
+    """What of short cohorts is no training, and whether they were as short as they should be."""
+    wall_s, training_s = (short[name] / short["cohorts"] for name in ("wall_s", "training_s"))
+    print(
+        f"short cohorts: {training_s:.2f} s of {wall_s:.2f} s a cohort are training, "
+        f"{short['outside']:.0%} are not (to be below {short['limit']:.0%})"
+    )
+    least, most = BETWEEN_S
+    if not least <= training_s <= most:
+        print(
+            f"warning: a cohort should train for {least:g} to {most:g} s, found {training_s:.2f} "
+            "s: of others the limit says nothing. Change num_steps in SHORT."
+        )
+
+
 def main() -> None:
     """Measure, print the tables, write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -207,8 +207,7 @@ def main() -> None:
     options = parser.parse_args()
     found = measure(5, options.sweeps)
     show(found)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(found, indent=2) + "\n")
+    write(OUTPUT, found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_start import LIMITS, measure, show
+from bench_start import LIMITS, measure, show, show_short
 from family import cost_of
 
 HEAVY = {"torch", "ray", "optuna", "mlflow", "sqlalchemy", "pandas", "pyarrow", "scipy", "numpy"}
@@ -17,7 +17,7 @@ HEAVY = {"torch", "ray", "optuna", "mlflow", "sqlalchemy", "pandas", "pyarrow", 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    return measure(1, 1, {"num_steps: 256": "num_steps: 64"})
+    return measure(1, 1, {"num_steps: 512": "num_steps: 64"})
 
 
 def case(found: dict[str, Any], command: str) -> dict[str, Any]:
@@ -42,6 +42,17 @@ def test_a_sweep_is_followed_from_its_command_to_its_end(
     assert 0 < found["short_cohorts"]["training_s"] < found["short_cohorts"]["wall_s"]
     show(found)
     assert "run, to the first step" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("training_s", "is_warned"), [(2.0, False), (0.5, True), (4.5, True)])
+def test_cohorts_too_short_or_too_long_for_the_limit_are_told(
+    capsys: pytest.CaptureFixture[str], training_s: float, is_warned: bool
+) -> None:
+    times = {"wall_s": 20.0, "training_s": 4 * training_s}
+    show_short({"cohorts": 4, **times, "outside": 0.6, "limit": 0.2})
+    said = capsys.readouterr().out
+    assert f"{training_s:.2f} s of 5.00 s a cohort are training, 60% are not" in said
+    assert ("warning: a cohort should train for 1 to 4 s" in said) == is_warned
 
 
 @pytest.mark.long
