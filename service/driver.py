@@ -87,7 +87,7 @@ def train(
     if not ledger.has_begun(record.name):
         check_is_free(storage, home, record.name)
     # Seconds of imports, after the sweep is safely in the ledger.
-    from service import cluster, scheduler  # noqa: PLC0415
+    from service import scheduler  # noqa: PLC0415
     from service.life import Life  # noqa: PLC0415
     from service.tidying import Tidying  # noqa: PLC0415
 
@@ -97,10 +97,7 @@ def train(
     with ExitStack() as stack:
         # Read while Ray starts, which is seconds of waiting.
         trials = stack.enter_context(ThreadPoolExecutor(1)).submit(ledger.trials, record.name)
-        room = cluster.connect(address, Room((Machine.here(),)))
-        stack.callback(cluster.disconnect)
-        check_is_shared(home, len(room.machines))
-        room.check_takes(spec.compute.cpus, spec.compute.gpus)
+        room = stack.enter_context(_connected(address, spec, home))
         resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
@@ -126,6 +123,25 @@ def train(
         writer.check_lease()
         tidying.clear(life.trials)
         return _finished(life, writer, tracking, _showcase(spec.name, home))
+
+
+@contextmanager
+def _connected(address: str | None, spec: Spec, home: Home) -> Iterator[Room]:
+    """What a cluster has for a sweep's cohorts, while this lasts.
+
+    Raises:
+        UserError: If there is no such cluster, or it is no place to train the sweep.
+        InterruptedSweepError: If none of its machines is large enough yet.
+    """
+    from service import cluster  # noqa: PLC0415 - Ray
+
+    room = cluster.connect(address, Room((Machine.here(),)))
+    try:
+        check_is_shared(home, len(room.machines))
+        room.check_takes(spec.compute.cpus, spec.compute.gpus)
+        yield room
+    finally:
+        cluster.disconnect()
 
 
 def _showcase(name: str, home: Home) -> Showcase | None:
