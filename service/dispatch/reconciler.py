@@ -36,7 +36,7 @@ INTERVAL_S = 2.0
 # After so long at work, what went wrong before counts no more, also where cohorts take for ever.
 WORKED_S = 600.0
 # Where it is, and what it said, is told by the log, not by what everybody may read.
-UNANSWERED = "the Ray cluster did not answer when its driver was started."
+NOT_TAKEN = "the Ray cluster did not take its driver. The server's log says why."
 
 logger = logging.getLogger("monosweep")
 
@@ -220,7 +220,7 @@ class Reconciler:
             queue.record_failure(
                 self._engine,
                 seen,
-                UNANSWERED,
+                NOT_TAKEN,
                 SUBMISSION_S,
                 num_refusals=entry.num_refusals,
             )

@@ -14,6 +14,7 @@ import pytest
 from ray_head import CLIENT, RayHead
 from shell import FREE, TINY, Shell, numbers, wait_until
 
+from service.dispatch.reconciler import NOT_TAKEN
 from service.home import Home
 from service.ledger import ABANDONED, Attempt, Ledger, NewSweep, queue
 from service.machine import versions
@@ -164,4 +165,4 @@ def test_without_the_clusters_token_nothing_is_started_and_that_is_told(
     assert "the Ray cluster must let this server in, found it refused: the token is" in said
     assert "another cluster" not in said
     assert entry.num_failures == 0
-    assert "refused" in str(entry.problem)
+    assert entry.problem == NOT_TAKEN

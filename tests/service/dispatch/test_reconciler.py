@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from service.dispatch.jobs import Jobs
-from service.dispatch.reconciler import UNANSWERED, WORKED_S, Reconciler
+from service.dispatch.reconciler import NOT_TAKEN, WORKED_S, Reconciler
 from service.dispatch.stages import stage_of
 from service.errors import LedgerAwayError, ReconcilerError
 from service.ledger import Ledger, NewSweep, Writer, queue, release, take
@@ -361,7 +361,7 @@ def test_of_a_job_that_was_taken_without_an_answer_no_second_one_is_made(
     submit(ledger)
     cluster.takes_jobs = False
     server.reconciler.reconcile()
-    assert entry(ledger).problem == UNANSWERED
+    assert entry(ledger).problem == NOT_TAKEN
     assert entry(ledger).num_failures == 0
     clock.wait(10)
     assert server.stage_after_a_look() == "starting"
