@@ -59,6 +59,7 @@ def test_what_is_swept_is_the_quick_start() -> None:
     assert (settings.num_trials, settings.num_seeds, settings.num_steps) == (20, 4, 8192)
 
 
+@pytest.mark.long
 def test_a_plain_training_learns_and_reports_few_times() -> None:
     torch.manual_seed(1)
     training = Training(Sizes(32, 16, 64, 64), num_steps=400, seed=0, initial_bias=-0.1)

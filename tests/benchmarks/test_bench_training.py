@@ -14,6 +14,7 @@ from machine_limit import Sizes
 TINY = Sizes(32, 8, 64, 16)
 
 
+@pytest.mark.long
 def test_everything_is_measured():
     found = measure([TINY], steps=2, rounds=1, seconds=0.01)
     assert [row["case"] for row in found["rows"]] == [

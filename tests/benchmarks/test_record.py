@@ -67,6 +67,7 @@ def test_the_settings_are_those_of_an_evenly_spread_search():
     assert settings_of(spec, BASELINE)["initial_bias"] == 0.0
 
 
+@pytest.mark.long
 def test_a_curve_is_read_as_it_was_trained(source, tmp_path):
     spec, path = load_spec(source), tmp_path / "recording.parquet"
     record(source, path, workers=1)

@@ -29,10 +29,6 @@ def test_aims_are_of_every_kind_and_let_a_sweep_come_to_each_phase() -> None:
     assert aims[10:20] != aims[20:30]
 
 
-def test_a_sweep_that_is_killed_ends_whole(tmp_path: Path) -> None:
-    assert Chaos(tmp_path, seed=1).kill(["search"]).total() == 1
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_sweep_that_is_killed_again_and_again_ends_whole(tmp_path: Path) -> None:
