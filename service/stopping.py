@@ -21,11 +21,11 @@ from service.errors import InterruptedSweepError
 STOPPING = (
     "Stopping after a checkpoint of what is at work. A second Ctrl-C (or SIGTERM) leaves at once."
 )
-NOT_BEGUN = "Interrupted: no sweep was begun. Give the same command again."
+AGAIN = "Interrupted. Give the same command again."
 
 _asked = threading.Event()
 _sweep = "NAME"
-_parting = NOT_BEGUN
+_parting = AGAIN
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -24,7 +24,7 @@ from service.outages import resumable
 from service.ownership import check_was_moved, lies_here
 from service.recorded import closed_of, spec_of
 from service.remains import refuse_remains
-from service.spec import Spec, differences
+from service.spec import MAX_TRIALS, Spec, differences
 from service.storage import Storage
 from service.verdict import Json
 
@@ -204,12 +204,18 @@ def check_budget(record: SweepRecord, num_trials: int | None) -> None:
     """Make sure that a search may have so many trials.
 
     Raises:
-        UserError: If it has more already, or its grid has fewer points.
+        UserError: If it has more already, more than any may have, or its grid has fewer points.
     """
     if num_trials is not None and num_trials < record.num_trials:
         raise UserError(
             f"--num-trials must be at least the present budget of {record.num_trials}, found "
             f"{num_trials}. A search can be extended, never shortened."
+        )
+    # As in a sweep file: what is a slip of the finger here could not be taken back.
+    if num_trials is not None and num_trials > MAX_TRIALS:
+        raise UserError(
+            f"--num-trials must be at most {MAX_TRIALS}, found {num_trials}. Take fewer: a search "
+            "can be extended again, never shortened."
         )
     _check_grid(record, num_trials)
 

@@ -1,5 +1,6 @@
 """How the ledger's database is opened: checked, made where it is not there, brought up to date."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,7 @@ def connect(
                 _check_is_no_other_programs(engine, shown)
                 _create_tables(engine)
         _check_version(engine)
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, sqlite3.Error, OSError) as error:
         raise LedgerError(_not_opened(error, shown)) from error
     except LedgerAwayError as error:
         raise unanswered(error, shown) from error

@@ -49,6 +49,20 @@ def full(disk: Path) -> Iterator[None]:
     filler.unlink()
 
 
+def test_no_sweep_is_begun_on_a_full_disk(tmp_path: Path, disks: tuple[Path, Path]) -> None:
+    first, _ = disks
+    shell = Shell(first / "home")
+    spec = write_spec(tmp_path)
+    with full(first):
+        said = shell.run("run", str(spec), code=1).stderr
+    assert "the ledger cannot be opened: " in said
+    assert "disk is full" in said
+    # It has left nothing that the next one stumbles over.
+    with full(first):
+        assert "disk is full" in shell.run("run", str(spec), code=1).stderr
+    assert "there must be a ledger to read" in shell.run("status", code=2).stderr
+
+
 @pytest.mark.long
 def test_disks_may_be_full_in_mid_sweep(
     longer: Shell, tmp_path: Path, disks: tuple[Path, Path]

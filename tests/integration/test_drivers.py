@@ -115,7 +115,7 @@ def test_an_early_interrupt_ends_with_75_and_says_how_to_go_on(
     said = " ".join(started.stop(signal.SIGINT).split())
     known = [each["name"] for each in shell.json("status")] if shell.home.exists() else []
     assert ("monosweep resume tiny" in said) == (known == ["tiny"])
-    assert ("no sweep was begun" in said) == (known == [])
+    assert ("Give the same command again" in said) == (known == [])
 
 
 def test_a_signal_to_the_whole_process_group_leaves_checkpoints(tmp_path: Path) -> None:

@@ -619,8 +619,12 @@ def test_a_file_that_is_there_already_is_not_run_again(
     assert len(recorded.ledger.trials("tiny")) == 4
 
 
-def test_a_search_cannot_be_shortened(monosweep: Call, recorded: Writer) -> None:
+def test_a_search_cannot_be_shortened_and_has_no_more_trials_than_a_file_may_ask_for(
+    monosweep: Call, recorded: Writer
+) -> None:
     refused(monosweep("resume", "tiny", "--num-trials", "3"), "at least the present budget of 4")
+    refused(monosweep("resume", "tiny", "--num-trials", "99999999999"), "at most 1000000")
+    assert recorded.ledger.sweep("tiny").num_trials == 4
 
 
 def test_ui_needs_runs_to_show(monosweep: Call, tmp_path: Path) -> None:

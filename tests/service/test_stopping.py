@@ -64,9 +64,9 @@ match sys.argv[1]:
 @pytest.mark.parametrize(
     ("when", "line"),
     [
-        ("before", "Interrupted: no sweep was begun. Give the same command again."),
+        ("before", "Interrupted. Give the same command again."),
         ("after", "Interrupted. See where it stands: monosweep status tiny"),
-        ("at exit", "Interrupted: no sweep was begun. Give the same command again."),
+        ("at exit", "Interrupted. Give the same command again."),
     ],
 )
 def test_where_no_sweep_listens_a_signal_ends_the_process_with_a_line(
