@@ -206,15 +206,12 @@ def _resolved(
     # Ray is here already, and nothing else needs these where the choices are recorded.
     from service import cluster  # noqa: PLC0415
     from service.calibration import step_seconds  # noqa: PLC0415
-    from service.warm_up import warm_up  # noqa: PLC0415
 
     def measure(calibration: Calibration) -> dict[int, float]:
-        cpus, gpus = spec.compute.cpus, spec.compute.gpus
-        # All that will train, the one that measures among them: they read the same files at once.
-        cluster.start_workers(warm_up, calibration.at_a_time, cpus=cpus, gpus=gpus)
+        compute = spec.compute
         try:
             found: dict[int, float] = cluster.on_worker(
-                step_seconds, calibration, cpus=cpus, gpus=gpus
+                step_seconds, calibration, cpus=compute.cpus, gpus=compute.gpus
             )
         except WorkerError as error:
             logger.warning("cohorts could not be measured, and get one trial each: %s", error)

@@ -40,7 +40,6 @@ class Calibration:
         replicates: Networks of a trial.
         sizes: Trials in a cohort, ascending.
         num_threads: Threads that a cohort may use.
-        at_a_time: Cohorts that will be trained at a time.
     """
 
     task: Mapping[str, Any]
@@ -49,7 +48,6 @@ class Calibration:
     replicates: int
     sizes: tuple[int, ...]
     num_threads: int
-    at_a_time: int
 
 
 # Seconds that one trial's step takes in cohorts of each size; sizes may be missing from the end.
@@ -121,7 +119,7 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     step_s: Mapping[int, float] = {}
     cohort_size = sizes[-1]
     if measure is not None and len(sizes) > 1:
-        step_s = measure(_calibration(spec, sizes, precision, device, at_a_time))
+        step_s = measure(_calibration(spec, sizes, precision, device))
         # Where even the smallest could not be measured, it is still the likeliest to train.
         share = partial(share_trained, spec)
         cohort_size = fastest(step_s, spec.training.num_steps, share) if step_s else sizes[0]
@@ -301,9 +299,7 @@ def _trial_s(spec: Spec, precision: str) -> float:
     return network_s * spec.search.replicates
 
 
-def _calibration(
-    spec: Spec, sizes: Sequence[int], precision: str, device: str, at_a_time: int
-) -> Calibration:
+def _calibration(spec: Spec, sizes: Sequence[int], precision: str, device: str) -> Calibration:
     return Calibration(
         task=spec.task.model_dump(),
         training=training_settings(spec, precision, device),
@@ -311,5 +307,4 @@ def _calibration(
         replicates=spec.search.replicates,
         sizes=tuple(sizes),
         num_threads=spec.compute.cpus,
-        at_a_time=at_a_time,
     )
