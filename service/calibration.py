@@ -1,4 +1,4 @@
-"""How fast cohorts of several sizes train on a worker, measured there before the first of them."""
+"""How fast cohorts of several sizes train on a worker with GPUs, measured before the first."""
 
 import time
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ NEARLY = 1.05
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What a worker measures before a sweep's cohort size is settled.
+    """What a worker with GPUs measures before a sweep's cohort size is settled.
 
     Attributes:
         task: Fields of the trainers' ``Task``.
@@ -67,7 +67,7 @@ class Resolved:
         cpus: Processors of a cohort.
         gpus: GPUs of a cohort.
         step_s: Seconds that one trial's step was measured to take in cohorts of each size; empty
-            where there was nothing to choose.
+            on processors, and where there was nothing to choose.
         warm_start: Trials of earlier sweeps that the search starts from, by sweep.
     """
 
@@ -89,13 +89,15 @@ class Resolved:
 def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     """Settle every ``auto`` of a sweep file.
 
-    As many cohorts at a time as processors and memory allow, and cohorts of the size that was
-    measured to end a search soonest; see ``fastest``.
+    As many cohorts at a time as processors and memory allow, and cohorts of the size that ends a
+    search soonest; see ``fastest``. On processors arithmetic knows it, so that one file has the
+    same cohorts wherever as many are trained at a time; on GPUs it is measured.
 
     Args:
         spec: The sweep file.
         room: What there is for cohorts.
-        measure: Measures cohorts on a worker; without it the largest size that may be chosen is.
+        measure: Measures cohorts on a worker with GPUs; without it the largest size that may be
+            chosen is.
 
     Raises:
         UserError: If what the file asks for cannot fit in memory.
@@ -116,13 +118,19 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     if capacity(sizes[0]) < at_a_time and room.num_cohorts(compute.cpus, compute.gpus):
         raise UserError(_too_large(spec, sizes[0], at_a_time, precision, room))
     device = "cuda" if compute.gpus else "cpu"
+    num_steps, share = spec.training.num_steps, partial(share_trained, spec)
     step_s: Mapping[int, float] = {}
-    cohort_size = sizes[-1]
-    if measure is not None and len(sizes) > 1:
+    if device == "cpu":
+        # Networks are trained one after the other there, so a step takes as long in any company.
+        cohort_size = fastest(
+            dict.fromkeys(sizes, _trial_s(spec, precision) / num_steps), num_steps, share
+        )
+    elif measure is None or len(sizes) == 1:
+        cohort_size = sizes[-1]
+    else:
         step_s = measure(_calibration(spec, sizes, precision, device))
         # Where even the smallest could not be measured, it is still the likeliest to train.
-        share = partial(share_trained, spec)
-        cohort_size = fastest(step_s, spec.training.num_steps, share) if step_s else sizes[0]
+        cohort_size = fastest(step_s, num_steps, share) if step_s else sizes[0]
     return Resolved(
         cohort_size=cohort_size,
         max_concurrent=at_a_time if compute.max_concurrent == "auto" else compute.max_concurrent,

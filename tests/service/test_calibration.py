@@ -19,7 +19,7 @@ def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def asked(make_spec: Callable[..., Spec]) -> Calibration:
-    """What a sweep of two replicates asks to be measured."""
+    """What a sweep of two replicates asks to be measured, on a processor in place of its GPU."""
     found: list[Calibration] = []
 
     def keep(one: Calibration) -> dict[int, float]:
@@ -27,12 +27,12 @@ def asked(make_spec: Callable[..., Spec]) -> Calibration:
         return {1: 1.0}
 
     spec = make_spec(
-        ("compute: {cohort_size: 2, max_concurrent: 1}", "compute: {cpus: 1}"),
+        ("compute: {cohort_size: 2, max_concurrent: 1}", "compute: {gpus: 1}"),
         ("num_trials: 4", "num_trials: 16, replicates: 2"),
     )
-    resolve(spec, Room((Machine(1, 2**36),)), keep)
+    resolve(spec, Room((Machine(1, 2**36, num_gpus=1.0),)), keep)
     (one,) = found
-    return one
+    return replace(one, training={**one.training, "device": "cpu", "precision": "float32"})
 
 
 @pytest.mark.usefixtures("has_time")

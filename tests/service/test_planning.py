@@ -31,7 +31,7 @@ PLENTY = 2**36
         ((12, 1, 4), (4, 1)),  # three rounds would do with four workers
         ((13, 1, 1), (1, 4)),  # three rounds of four and one of one
         ((1, 1, 8), (8, 1)),
-        ((4096, 1, 2), (2, 16)),  # no cohort is larger than 16
+        ((4096, 1, 2), (2, 8)),  # one of 16 would train hardly more trials in an hour
         ((16, 2, 4), (2, 2)),  # two processors a cohort: two at a time
         ((16, 4, 2), (1, 1)),  # more than there are: one at a time, refused later by name
     ],
@@ -49,15 +49,43 @@ def test_auto_leaves_each_worker_four_rounds(
     assert resolved.step_s == {}
 
 
-def test_auto_takes_the_size_that_was_measured_to_be_fastest(make_spec: MakeSpec) -> None:
+@pytest.mark.parametrize(
+    ("num_steps", "size"),
+    [
+        (2**5, 16),  # what lies between two cohorts takes longer than their training
+        (2**12, 1),
+    ],
+)
+def test_on_processors_arithmetic_settles_the_size(
+    make_spec: MakeSpec, num_steps: int, size: int
+) -> None:
+    def measure(calibration: Calibration) -> dict[int, float]:
+        raise AssertionError(calibration)
+
+    spec = make_spec(
+        (COMPUTE, "early_stopping: null\ncompute: {cpus: 1}"),
+        ("num_trials: 4", "num_trials: 64"),
+        ("num_steps: 256", f"num_steps: {num_steps}"),
+    )
+    resolved = resolve(spec, Room((Machine(1, PLENTY),)), measure)
+    assert (resolved.cohort_size, resolved.step_s) == (size, {})
+    # A plan that nobody has run says the same.
+    assert resolve(spec, Room((Machine(1, PLENTY),))) == resolved
+
+
+ON_GPUS = "compute: {cpus: 3, gpus: 1}"
+ONE_GPU = Room((Machine(3, PLENTY, num_gpus=1.0),))
+
+
+def test_on_gpus_the_size_that_was_measured_to_be_fastest_is_taken(make_spec: MakeSpec) -> None:
     asked: list[Calibration] = []
 
     def measure(calibration: Calibration) -> dict[int, float]:
         asked.append(calibration)
         return {1: 0.004, 2: 0.002, 4: 0.001, 8: 0.001}
 
-    spec = make_spec((COMPUTE, "compute: {cpus: 3}"), ("num_trials: 4", "num_trials: 64"))
-    resolved = resolve(spec, Room((Machine(3, PLENTY),)), measure)
+    spec = make_spec((COMPUTE, ON_GPUS), ("num_trials: 4", "num_trials: 64"))
+    resolved = resolve(spec, ONE_GPU, measure)
     assert resolved.cohort_size == 4
     assert resolved.step_s == {"1": 0.004, "2": 0.002, "4": 0.001, "8": 0.001}
     (calibration,) = asked
@@ -73,8 +101,9 @@ def test_nothing_is_measured_where_there_is_no_choice(make_spec: MakeSpec, compu
     def measure(calibration: Calibration) -> dict[int, float]:
         raise AssertionError(calibration)
 
-    spec = make_spec((COMPUTE, f"compute: {{{compute}}}"))
-    assert resolve(spec, Room((Machine(64, PLENTY),)), measure).step_s == {}
+    spec = make_spec((COMPUTE, f"compute: {{gpus: 1, {compute}}}"))
+    room = Room((Machine(64, PLENTY, num_gpus=64.0),))
+    assert resolve(spec, room, measure).step_s == {}
 
 
 @pytest.mark.parametrize(
@@ -100,27 +129,22 @@ def test_a_size_that_early_stopping_halves_more_often_is_faster(make_spec: MakeS
         ("num_trials: 4", "num_trials: 64"),
         ("num_steps: 256", "num_steps: 262144"),
     )
-    asked: list[Calibration] = []
-
-    def measure(calibration: Calibration) -> dict[int, float]:
-        asked.append(calibration)
-        return dict.fromkeys(calibration.sizes, 0.001)
-
-    resolved = resolve(spec, Room((Machine(1, PLENTY),)), measure)
-    assert asked[0].sizes == (4, 8, 16)  # of fewer than four the best one is stopped too often
-    assert resolved.cohort_size == 16
+    assert resolve(spec, Room((Machine(1, PLENTY),))).cohort_size == 16
+    # Of fewer than four the best one is stopped too often.
     assert resolve(spec, Room((Machine(64, PLENTY),))).cohort_size == 4
 
 
 def test_auto_never_plans_past_memory(make_spec: MakeSpec) -> None:
     """Whatever the memory, what is planned fits in it, or the file is refused."""
     spec = make_spec(
-        (COMPUTE, "compute: {cpus: 1}"),
+        # The larger a cohort, the earlier most of its trials are stopped: all memory is wanted.
+        (COMPUTE, "early_stopping: {first_step: 32}\ncompute: {cpus: 1}"),
         ("num_trials: 4", "num_trials: 256"),
+        ("num_steps: 256", "num_steps: 262144"),
         ("num_features: 64", "num_features: 4096"),  # so that a network counts
         ("num_neurons: 64", "num_neurons: 2048"),
     )
-    one = cohort_bytes(spec, 1, "float32")
+    one = cohort_bytes(spec, 4, "float32")
     planned = []
     for num_bytes in range(RESERVED_BYTES, RESERVED_BYTES + 16 * one, one // 12):
         try:
@@ -131,9 +155,8 @@ def test_auto_never_plans_past_memory(make_spec: MakeSpec) -> None:
         taken = cohort_bytes(spec, resolved.cohort_size, "float32") * resolved.max_concurrent
         assert taken <= num_bytes - RESERVED_BYTES
         planned.append((resolved.max_concurrent, resolved.cohort_size))
-    assert planned[0] == (1, 1)
-    assert planned[-1][0] == 4
-    assert planned[-1][1] > 1
+    assert planned[0] == (1, 4)
+    assert planned[-1] == (4, 16)
     assert planned == sorted(planned)
 
 
@@ -260,8 +283,8 @@ def test_gpus_bound_the_cohorts_at_a_time(make_spec: MakeSpec, gpus: str, at_a_t
 
 
 def test_what_cannot_be_measured_gets_one_trial_a_cohort(make_spec: MakeSpec) -> None:
-    spec = make_spec((COMPUTE, "compute: {cpus: 1}"), ("num_trials: 4", "num_trials: 64"))
-    assert resolve(spec, Room((Machine(1, PLENTY),)), lambda _: {}).cohort_size == 1
+    spec = make_spec((COMPUTE, ON_GPUS), ("num_trials: 4", "num_trials: 64"))
+    assert resolve(spec, ONE_GPU, lambda _: {}).cohort_size == 1
 
 
 @settings(max_examples=40, deadline=None)
