@@ -89,9 +89,6 @@ def adam_direction_(
 ) -> None:
     """Move the moments on and write ``mean / (root of mean square + epsilon)`` to ``direction``.
 
-    All in one pass over the arrays: torch's fused Adam takes a step of -1 from zero. Seven
-    operations one after the other take twice as long.
-
     Args:
         moments: Moved on.
         gradient: Float32.
@@ -99,18 +96,32 @@ def adam_direction_(
         step: Steps done before this one, for the bias correction.
         epsilon: Added after the root.
     """
-    first, second = moments
+    # A step of rate -1 from zero.
     direction.flat.zero_()
-    steps_done = torch.full((), float(step + 1), device=direction.flat.device)
+    _fused_adam_(moments, direction, gradient, step, rate=-1.0, epsilon=epsilon)
+
+
+def _fused_adam_(
+    moments: Moments,
+    weights: Weights,
+    gradient: Weights,
+    step: int,
+    *,
+    rate: float,
+    epsilon: float,
+) -> None:
+    """A step of torch's own Adam, in one pass: seven operations in turn take twice as long."""
+    first, second = moments
+    steps_done = torch.full((), float(step + 1), device=weights.flat.device)
     # What torch.optim.Adam(fused=True) calls; its wrapper would cost as much again.
     torch._fused_adam_(
-        [direction.flat],
+        [weights.flat],
         [gradient.flat],
         [first.flat],
         [second.flat],
         [],
         [steps_done],
-        lr=-1.0,
+        lr=rate,
         beta1=BETA1,
         beta2=BETA2,
         weight_decay=0.0,
@@ -140,8 +151,14 @@ def adam_update_(
 
     Source: Kingma and Ba 2015, arXiv:1412.6980; betas 0.9 and 0.999, 1e-8 added after the root.
     """
-    adam_direction_(moments, gradient, direction, pace.step, ADAM_EPSILON)
-    weights.flat.addcmul_(direction.flat, pace.rates, value=-1)
+    if pace.rates.device.type == "cpu" and len(pace.rates) == 1:
+        # At once, where one rate is for all, and to read it is not to wait for a GPU: a wide
+        # network's weights are too many for a core's cache.
+        rate = pace.rates.item()
+        _fused_adam_(moments, weights, gradient, pace.step, rate=rate, epsilon=ADAM_EPSILON)
+    else:
+        adam_direction_(moments, gradient, direction, pace.step, ADAM_EPSILON)
+        weights.flat.addcmul_(direction.flat, pace.rates, value=-1)
 
 
 def adamw_update_(

@@ -94,12 +94,12 @@ TORCH_OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
-def test_the_same_as_torch_optim(name):
+@pytest.mark.parametrize("rates", [[0.1], [0.01, 0.1]])
+def test_the_same_as_torch_optim(name, rates):
     # torch.optim in float64, one network and tensor at a time, with its own defaults.
     num_steps, rng = 12, torch.Generator().manual_seed(0)
-    start = split(torch.randn(2, 4 * 8, generator=rng), 4, 2)
-    steps = [torch.randn(2, 4 * 8, generator=rng) for _ in range(num_steps)]
-    rates = [0.01, 0.1]
+    start = split(torch.randn(len(rates), 4 * 8, generator=rng), 4, 2)
+    steps = [torch.randn(len(rates), 4 * 8, generator=rng) for _ in range(num_steps)]
     optimizer = OPTIMIZERS[name]
     trained = split(start.flat.clone(), 4, 2)
     moments, direction = optimizer.init(trained), zeros_like(trained)
