@@ -5,9 +5,10 @@ settings that make most neurons answer to one feature at a loss within the ceili
 runs in ``FOLDER/mlflow.db``. The ceiling is 1.02 times the loss of the baseline on the trials' own
 seed. It is put together as the pages say: ``tune.Tuner`` with a function, a trial an actor, which
 is Tune's default; ``OptunaSearch`` with its own sampler (TPE); ``MLflowLoggerCallback`` on a local
-SQLite database; one processor a trial. What they leave open is chosen for speed: no dashboard, no
-artifacts, no copies of the code, few reports, tables off. Actors that live on from trial to trial
-are a setting (``reuse_actors``).
+SQLite database; one processor a trial. What they leave open is left as it comes, and trials report
+as many metrics as ours have. Or, where ``tuned`` is set, all of it is chosen for speed: actors that
+live on from trial to trial, no dashboard, no table of trials, no artifacts, few reports, and what
+`plain_training` says.
 
 No scheduler (ASHA) stops trials on the way: it needs a score at every report, and on the pages
 there is none for an objective that counts only where a constraint holds, which is known of a
@@ -49,8 +50,8 @@ class Settings:
         bias: Lowest and highest mean of the biases at first.
         decay: Lowest and highest bias decay, even over the logarithm.
         width: Lowest and highest number of neurons, and between two.
+        tuned: Whether speed decides what the pages leave open.
         half: Whether products are bfloat16.
-        reuse_actors: Whether a process trains more than one network.
     """
 
     sizes: tuple[int, int, int, int]
@@ -61,8 +62,8 @@ class Settings:
     bias: tuple[float, float]
     decay: tuple[float, float]
     width: tuple[int, int, int]
+    tuned: bool
     half: bool
-    reuse_actors: bool
 
     def as_json(self) -> str:
         """For the command line."""
@@ -83,7 +84,7 @@ def trial(config: Mapping[str, Any]) -> None:
         config["initial_bias"],
         config["bias_decay"],
     )
-    for report in train(training, half=config["half"]):
+    for report in train(training, tuned=config["tuned"], half=config["half"]):
         if "loss" in report:
             beyond = report["loss"] / config["ceiling"] - 1.0
             report["score"] = report["monosemantic_per_feature"] if beyond <= 0 else -beyond
@@ -95,19 +96,24 @@ def sweep(settings: Settings, folder: Path) -> None:
 
     def tuned(phase: str, space: Mapping[str, Any], config: tune.TuneConfig) -> tune.ResultGrid:
         logger = MLflowLoggerCallback(
-            tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name=phase
+            tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
+            experiment_name=phase,
+            save_artifact=not settings.tuned,
         )
         tuner = tune.Tuner(
             tune.with_resources(trial, {"cpu": 1}),
             param_space={**fixed, **space},
             tune_config=config,
             run_config=tune.RunConfig(
-                name=phase, storage_path=str(folder / "tune"), callbacks=[logger], verbose=0
+                name=phase,
+                storage_path=str(folder / "tune"),
+                callbacks=[logger],
+                **({"verbose": 0} if settings.tuned else {}),
             ),
         )
         return tuner.fit()
 
-    fixed = {name: getattr(settings, name) for name in ("sizes", "num_steps", "half")}
+    fixed = {name: getattr(settings, name) for name in ("sizes", "num_steps", "tuned", "half")}
     baseline = tuned(
         "baseline",
         {
@@ -117,7 +123,7 @@ def sweep(settings: Settings, folder: Path) -> None:
             "num_neurons": settings.sizes[2],
             "ceiling": float("inf"),
         },
-        tune.TuneConfig(reuse_actors=settings.reuse_actors),
+        tune.TuneConfig(reuse_actors=settings.tuned),
     )
     (loss,) = (one.metrics["loss"] for one in baseline if one.config["seed"] == TRIALS_SEED)
     tuned(
@@ -135,20 +141,21 @@ def sweep(settings: Settings, folder: Path) -> None:
             search_alg=OptunaSearch(seed=settings.seed),
             num_samples=settings.num_trials,
             max_concurrent_trials=NUM_CPUS,
-            reuse_actors=settings.reuse_actors,
+            reuse_actors=settings.tuned,
         ),
     )
 
 
 if __name__ == "__main__":
+    wanted = Settings(**json.loads(sys.argv[2]))
+    quick = {"include_dashboard": False, "log_to_driver": False} if wanted.tuned else {}
     # Workers import the training from the folder of this file.
     here = str(Path(__file__).parent)
+    # Not one that somebody else has here.
     ray.init(
-        # Not one that somebody else has here.
         address="local",
         num_cpus=NUM_CPUS,
-        include_dashboard=False,
-        log_to_driver=False,
         runtime_env={"env_vars": {"PYTHONPATH": here}},
+        **quick,
     )
-    sweep(Settings(**json.loads(sys.argv[2])), Path(sys.argv[1]))
+    sweep(wanted, Path(sys.argv[1]))

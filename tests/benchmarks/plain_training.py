@@ -1,8 +1,9 @@
 """One feature decoder, trained as a user of PyTorch would: autograd, Adam, one model at a time.
 
-What may be chosen is chosen for speed: the fused optimiser, products in bfloat16 where the
-processor has them (``torch.autocast``), one draw of random numbers for presence and value, metrics
-of the trained network alone.
+Either as torch's pages have it: the optimiser as it comes, products in float32, and metrics at the
+steps at which ours are taken, so that both sweeps end with the same curves. Or tuned: the fused
+optimiser, products in bfloat16 where the processor has them (``torch.autocast``), metrics of the
+trained network alone. Both draw random numbers once for presence and value.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ DENSITY = 1 / 64
 LEARNING_RATE = 0.01
 HELD_OUT = 8192
 MONOSEMANTIC_ABOVE = 0.999
-# How often the loss is reported on the way: the quarters of a training.
+# How often the loss is reported on the way of a tuned training: its quarters.
 NUM_REPORTS = 4
 
 
@@ -49,11 +50,12 @@ def features(num_samples: int, num_features: int) -> Tensor:
     return torch.where(drawn < DENSITY, drawn / DENSITY, 0.0)
 
 
-def train(training: Training, *, half: bool) -> Iterator[dict[str, Any]]:
+def train(training: Training, *, tuned: bool, half: bool) -> Iterator[dict[str, Any]]:
     """Train a network; each item is what is reported, the last one with the end's metrics.
 
     Args:
         training: What with.
+        tuned: Whether speed decides what the pages leave open.
         half: Whether to multiply in bfloat16.
     """
     sizes, num_steps = training.sizes, training.num_steps
@@ -61,16 +63,17 @@ def train(training: Training, *, half: bool) -> Iterator[dict[str, Any]]:
     bias = model[0].bias
     with torch.no_grad():
         bias += training.initial_bias
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=tuned or None)
     draw = partial(features, sizes.batch_size, sizes.num_features)
     steps = plain_steps(model, projection, optimizer, draw, half=half)
     for step, loss in enumerate(islice(steps, num_steps), start=1):
         if training.bias_decay and step <= num_steps // 2:
             with torch.no_grad():
                 bias *= 1 - training.bias_decay * optimizer.param_groups[0]["lr"]
-        if step == num_steps:
+        is_on_curve = step & (step - 1) == 0 and not tuned
+        if step == num_steps or is_on_curve:
             yield {"training_loss": loss.item(), **_evaluated(model, projection)}
-        elif step % max(num_steps // NUM_REPORTS, 1) == 0:
+        elif tuned and step % max(num_steps // NUM_REPORTS, 1) == 0:
             yield {"training_loss": loss.item()}
 
 

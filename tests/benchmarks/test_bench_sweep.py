@@ -52,7 +52,7 @@ def test_what_is_swept_is_the_quick_start() -> None:
     assert spec.stopping == quick_start.stopping
     # The plain sweep's space, by hand: 8 times the root of the density, and the paper's decays
     # for 2**17 steps, for a sixteenth of them.
-    settings = plain_settings(spec, half=True, reuse_actors=False)
+    settings = plain_settings(spec, tuned=False)
     assert settings.bias == (-1.0, 0.0)
     assert settings.decay == pytest.approx((0.016, 0.48))
     assert settings.width == (256, 1024, 64)
@@ -102,7 +102,7 @@ class Faked:
         self._note("ours", spec)
         return Swept((Ended(1.0, 2.0, 0.25), Ended(2.0, 4.0, 0.75)), command_s=5.0)
 
-    def plain(self, spec: Spec, *, half: bool, reuse_actors: bool) -> Swept:
+    def plain(self, spec: Spec, *, tuned: bool) -> Swept:
         self._note("plain", spec)
         if spec.search.seed:
             return Swept((Ended(4.0, 8.0, 0.25), Ended(8.0, 40.0)), command_s=41.0)
@@ -174,7 +174,7 @@ def test_only_the_cases_that_are_asked_for_are_measured(
 @pytest.mark.timeout(900)
 def test_both_sweeps_train_as_many_networks() -> None:
     spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=2)
-    mine, other = ours(spec), plain(spec, half=True)
+    mine, other = ours(spec), plain(spec, tuned=False)
     # No worker is started anew where a phase ends; a trial an actor, as Tune's own pages have it.
     assert mine.num_workers <= CORES
     assert other.num_workers == 2 + TINY.num_trials
@@ -185,7 +185,7 @@ def test_both_sweeps_train_as_many_networks() -> None:
         assert sum(one.value is not None for one in swept.trials) <= TINY.num_trials
         assert all(one.began_s < one.ended_s for one in swept.trials)
     # More trials than there are at a time, so that some come after others.
-    reused = plain(sweep_spec(TINY.sizes, 64, 4, num_seeds=2), half=True, reuse_actors=True)
+    reused = plain(sweep_spec(TINY.sizes, 64, 4, num_seeds=2), tuned=True)
     assert len(reused.trials) == 6
     assert reused.num_workers < 6
 
@@ -242,7 +242,7 @@ def test_a_plain_sweep_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_
     program.write_text("#!/bin/sh\necho first\nyes said | head -n 1000\necho last\nexit 3\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    settings = plain_settings(sweep_spec(TINY.sizes, 64, 2), half=False, reuse_actors=False)
+    settings = plain_settings(sweep_spec(TINY.sizes, 64, 2), tuned=False)
     with pytest.raises(RuntimeError, match="exit status 3") as failed:
         _run_plain(settings, tmp_path)
     said = str(failed.value).split("It said last:\n")[1]

@@ -136,7 +136,7 @@ def sweep_spec(
     return parse_spec(text, origin="bench_sweep.py")
 
 
-def plain_settings(spec: Spec, *, half: bool, reuse_actors: bool) -> Settings:
+def plain_settings(spec: Spec, *, tuned: bool) -> Settings:
     """The same for the plain sweep: its space is the one that the sweep file stands for."""
 
     def bounds(name: str) -> tuple[float, float]:
@@ -156,8 +156,8 @@ def plain_settings(spec: Spec, *, half: bool, reuse_actors: bool) -> Settings:
         bias=bounds("initial_bias"),
         decay=bounds("bias_decay"),
         width=(int(low), int(high), width.step),
-        half=half and has_bfloat16_products(),
-        reuse_actors=reuse_actors,
+        tuned=tuned,
+        half=tuned and has_bfloat16_products(),
     )
 
 
@@ -194,13 +194,13 @@ def _value(spec: Spec, trial: Trial) -> float | None:
     return value
 
 
-def plain(spec: Spec, *, half: bool, reuse_actors: bool = False) -> Swept:
+def plain(spec: Spec, *, tuned: bool) -> Swept:
     """Run the plain sweep by its command, in a folder of its own; read what its MLflow says.
 
     Raises:
         RuntimeError: If it fails or does not end, or one of its trainings did.
     """
-    settings = plain_settings(spec, half=half, reuse_actors=reuse_actors)
+    settings = plain_settings(spec, tuned=tuned)
     with TemporaryDirectory(prefix="monosweep-bench-") as name:
         began = time.time()
         _run_plain(settings, Path(name))
