@@ -1,6 +1,8 @@
 """The command line. Results go to standard output, progress and messages to standard error."""
 
+import errno
 import logging
+import os
 import shlex
 import sys
 from typing import Annotated
@@ -22,6 +24,9 @@ from service.commands import (
 from service.commands.terminal import err, out
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
+
+# How a disk says that it takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="monosweep",
@@ -92,14 +97,39 @@ app.add_typer(serving.token)
 def main() -> None:
     """Run a command; every error of ours ends with its message and exit code."""
     try:
-        app(prog_name="monosweep")
+        try:
+            app(prog_name="monosweep")
+        finally:
+            # Not at the interpreter's end, which tells of a failure by a traceback.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except MonosweepError as error:
-        style = "yellow" if isinstance(error, InterruptedSweepError) else "red"
         said = without_password(str(error))
         if isinstance(error, AwayError):
             said += f" When it answers: {shlex.join(['monosweep', *sys.argv[1:]])}"
-        err.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
+        _say_last(said, "yellow" if isinstance(error, InterruptedSweepError) else "red")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        # Of what is printed: what is kept of sweeps has errors of its own.
+        _say_last(
+            f"Not all could be written, found: {error}. Make room, then give it again.", "red"
+        )
+        _let_go_of_output()
+        sys.exit(MonosweepError.exit_code)
+
+
+def _say_last(said: str, style: str) -> None:
+    err.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _let_go_of_output() -> None:
+    """Forget what standard output did not take: the interpreter's end would try it once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.home import without_password
-from service.stage_view import is_left, server_lines, stage_in_words
+from service.stage_view import is_left, server_lines, stage_in_words, waiting_in_words
 from service.trials import PHASES, TITLES
 from service.wording import listed
 
@@ -172,6 +172,8 @@ def status_view(status: Json, again: str = "") -> Group:
     stands = f"  {stage_in_words(status)}, phase {status['phase']}"
     lines = [Text.assemble((status["name"], "bold"), stands)]
     lines += [Text(line) for line in server_lines(status)]
+    if waits := waiting_in_words(status):
+        lines.append(Text(waits, style="yellow"))
     for phase in PHASES:
         counts = status["trials"] if phase == "search" else status["phases"][phase]
         known = ", ".join(f"{count} {state}" for state, count in counts.items() if count)

@@ -11,7 +11,7 @@ from service.display import status_view
 from service.errors import LedgerAwayError
 from service.ledger import Ledger
 from service.outages import Outage
-from service.stage_view import stage_in_words, stage_of
+from service.stage_view import stage_in_words, stage_of, waiting_in_words
 from service.status import status
 from service.verdict import Json
 
@@ -91,4 +91,7 @@ def _line(found: Json) -> str:
     best = found["best"]
     so_far = f"; best so far {best['trial']}, loss {best['loss']:.4f}" if best else ""
     stands = "" if stage_of(found) == "running" else f"{stage_in_words(found)}, "
+    if waiting_in_words(found):
+        # Not for how long: it would be told again and again.
+        stands = "waiting for room on the cluster, "
     return f"{stands}{found['phase']}: {known or 'no trials yet'}{so_far}"

@@ -37,6 +37,7 @@ def status(ledger: Ledger, name: str) -> Json:
         "num_trials": record.num_trials,
         "search_ended": closed.sentence if closed else None,
         "resolved": record.resolved,
+        "waiting_since": ledger.waiting_since(name) if record.state == "running" else None,
         "trials": counts,
         "phases": {
             phase: _counts([trial for trial in trials if trial.phase == phase]) for phase in PHASES

@@ -142,6 +142,10 @@ class SweepStatus(SweepSummary):
     failure: str | None
     search_ended: str | None
     resolved: dict[str, Any] | None
+    waiting_since: float | None = Field(
+        description="Since when its cohorts wait for workers, in seconds since 1970; null while "
+        "one is trained."
+    )
     phases: dict[Phase, Counts]
     baseline: dict[str, Any] | None
     objective: str

@@ -132,12 +132,14 @@ class Ledger:
             return [SweepRecord(**checksums.checked(row), is_live=row.name in live) for row in rows]
 
     def num_written(self, name: str) -> tuple[int, ...]:
-        """Results, attempts and ended attempts of a sweep: alike only if no trial went on."""
+        """Results of a sweep, its attempts, those at work and ended: alike if no trial went on."""
         results, attempts = tables.results.c, tables.attempts.c
         with self.engine.connect() as connection:
             num_results = connection.scalar(select(func.count()).where(results.sweep == name))
             row = connection.execute(
-                select(func.count(), func.count(attempts.ended_at)).where(attempts.sweep == name)
+                select(
+                    func.count(), func.count(attempts.worker), func.count(attempts.ended_at)
+                ).where(attempts.sweep == name)
             ).one()
         return (num_results or 0, *row)
 
@@ -160,6 +162,20 @@ class Ledger:
                 select(*columns).where(*mine).order_by(rows.started_at, rows.attempt)
             )
             return [Attempt(**row._asdict()) for row in found]
+
+    def waiting_since(self, name: str) -> float | None:
+        """Since when the cohorts of a sweep that is driven have waited for a worker.
+
+        Returns:
+            Seconds since 1970 by the database's clock; None where one trains, or none is handed
+            out.
+        """
+        rows = tables.attempts.c
+        open_here = rows.sweep == name, rows.ended_at.is_(None)
+        query = select(func.min(rows.started_at), func.count(rows.worker)).where(*open_here)
+        with self.engine.connect() as connection:
+            since, num_training = connection.execute(query).one()
+        return None if num_training else since
 
     def _not_found(self, name: str) -> str:
         names = self.names()

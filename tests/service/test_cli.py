@@ -827,3 +827,25 @@ def test_a_look_at_a_cluster_needs_one_and_mends_nothing(monosweep: Call) -> Non
     refused(monosweep("doctor", *nowhere), "must be a Ray cluster at --address", "127.0.0.1:9")
     refused(monosweep("doctor", "--fix", "--cluster"), "found --fix with --cluster")
     refused(monosweep("doctor", "--address", "127.0.0.1:9"), "--address needs --cluster")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("--version",), ("schema",), ("validate", "quickstart")])
+def test_output_that_cannot_be_written_is_told_in_words(
+    words: tuple[str, ...], unbuffered: str
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *words],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Not all could be written, found: [Errno 28] No space left on device. Make room, then give "
+        "it again."
+    ]

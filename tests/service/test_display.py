@@ -1,4 +1,5 @@
 import io
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -185,6 +186,13 @@ def test_the_status_of_a_sweep_is_a_few_lines() -> None:
         "         initial_bias -0.512, nonlinearity gelu",
         "Go on with it: monosweep resume tiny",
     ]
+
+
+def test_a_sweep_that_finds_no_room_says_so() -> None:
+    resolved = {"cpus": 1, "gpus": 0.0}
+    waits = {**STATUS, "waiting_since": time.time() - 3600.0, "resolved": resolved}
+    said = " ".join(shown(status_view(waits)).split())
+    assert "Nothing of it is trained: for 60 min a cohort has waited for 1 CPU on" in said
 
 
 def test_the_front_of_several_objectives_follows_the_best() -> None:

@@ -1,6 +1,7 @@
 """Following a sweep shows what the ledger says, until nobody is at work on it."""
 
 import io
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from service.errors import LedgerAwayError, SweepDeletingError
 from service.follow import follow, showing
 from service.home import Home
 from service.ledger import Writer, release
+from service.status import status
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]
@@ -44,6 +46,20 @@ def test_each_change_is_a_line_until_its_driver_leaves(
         found = follow(tiny_writer.ledger, "tiny", show, pause=lambda _s: next(happens)())
     assert found["state"] == "interrupted"
     assert said.lines == ["baseline: no trials yet", "baseline: 1 complete"]
+
+
+def test_that_there_is_no_room_is_a_line_of_its_own(tiny_writer: Writer) -> None:
+    found = status(tiny_writer.ledger, "tiny")
+    waits = {"waiting_since": time.time() - 60.0, "resolved": {"cpus": 1, "gpus": 0.0}}
+    said = Plain()
+    with showing(said.console) as show:
+        for one in (found, {**found, **waits}, {**found, **waits}, found):
+            show(one)
+    assert said.lines == [
+        "baseline: no trials yet",
+        "waiting for room on the cluster, baseline: no trials yet",
+        "baseline: no trials yet",
+    ]
 
 
 def test_a_ledger_that_is_away_is_waited_for(

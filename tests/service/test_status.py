@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +30,7 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         "num_trials": 4,
         "search_ended": None,
         "resolved": None,
+        "waiting_since": None,
         "objective": "monosemantic_per_feature",
         "objectives": [{"name": "monosemantic_per_feature", "direction": "maximize"}],
         "limits": [{"name": "loss_ratio", "at_most": 1.5}],
@@ -44,6 +46,27 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         "verdict": None,
     }
     json.dumps(found, allow_nan=False)
+
+
+def test_a_sweep_waits_while_no_worker_trains_any_of_its_cohorts(tiny_writer: Writer) -> None:
+    def waits() -> bool:
+        found = status(tiny_writer.ledger, "tiny")["waiting_since"]
+        assert found is None or found == pytest.approx(time.time(), abs=60.0)
+        return found is not None
+
+    assert not waits()
+    first, second = (tiny_writer.begin_attempt(f"baseline-{n}") for n in range(2))
+    assert waits()
+    tiny_writer.record_begin("baseline-1", second, 0, "here 7")
+    assert not waits()
+    tiny_writer.end_attempt("baseline-1", second, "died")
+    assert waits()
+    tiny_writer.end_attempt("baseline-0", first, "died")
+    assert not waits()
+    tiny_writer.begin_attempt("baseline-0")
+    # Nobody waits where nobody is at work.
+    release(tiny_writer.ledger.engine, tiny_writer._lease)
+    assert not waits()
 
 
 def test_counts_baseline_and_best(

@@ -7,6 +7,7 @@ from typing import Any
 
 from service.objective import in_words
 from service.report.words import UNKNOWN
+from service.stage_view import waiting_in_words
 from service.trials import PHASES, TITLES
 
 Json = Mapping[str, Any]
@@ -36,7 +37,7 @@ def sentence(found: Json) -> str:
             else f"It waits for its turn, after {before} {'other' if before == 1 else 'others'}."
         )
     if stage == "running":
-        return f"It is at work on its {found['phase']}."
+        return waiting_in_words(found) or f"It is at work on its {found['phase']}."
     return _SENTENCES[stage]
 
 

@@ -52,6 +52,19 @@ def test_a_home_without_a_ledger(monosweep: Call, home: Home) -> None:
     assert not home.path.exists()
 
 
+def test_only_an_earlier_page_is_written_over(
+    monosweep: Call, tiny_writer: Writer, home: Home, tmp_path: Path
+) -> None:
+    mine = tmp_path / "sweep.yaml"
+    for content in ("name: tiny\n", ""):
+        mine.write_text(content)
+        code, out, err = monosweep(home, "report", "tiny", "--output", "sweep.yaml")
+        assert (code, out, mine.read_text()) == (2, "", content)
+        assert "found sweep.yaml, which is neither. Name another." in " ".join(err.split())
+    for _ in range(2):
+        assert monosweep(home, "report", "tiny", "--output", "page.html")[0] == 0
+
+
 def test_written_where_told(
     monosweep: Call, tiny_writer: Writer, home: Home, tmp_path: Path
 ) -> None:
