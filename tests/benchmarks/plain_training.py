@@ -1,9 +1,10 @@
 """One feature decoder, trained as a user of PyTorch would: autograd, Adam, one model at a time.
 
-Either as torch's pages have it: the optimiser as it comes, products in float32, and metrics at the
-steps at which ours are taken, so that both sweeps end with the same curves. Or tuned: the fused
-optimiser, products in bfloat16 where the processor has them (``torch.autocast``), metrics of the
-trained network alone. Both draw random numbers once for presence and value.
+Either as torch's pages have it: the optimiser as it comes, products in float32, features drawn as
+the published code of toy models draws them (values, then which of them are there), and metrics at
+the steps at which ours are taken, so that both sweeps end with the same curves. Or tuned: the fused
+optimiser, products in bfloat16 where the processor has them (``torch.autocast``), one draw for
+presence and value, metrics of the trained network alone.
 """
 
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ class Training:
 
 def features(num_samples: int, num_features: int) -> Tensor:
     """Sparse features, each there with its density and then even in (0, 1). ``[B, N]``."""
+    values = torch.rand(num_samples, num_features)
+    return torch.where(torch.rand(num_samples, num_features) < DENSITY, values, 0.0)
+
+
+def features_of_one_draw(num_samples: int, num_features: int) -> Tensor:
+    """The same: what is below the density is even below it."""
     drawn = torch.rand(num_samples, num_features)
     return torch.where(drawn < DENSITY, drawn / DENSITY, 0.0)
 
@@ -64,7 +71,8 @@ def train(training: Training, *, tuned: bool, half: bool) -> Iterator[dict[str, 
     with torch.no_grad():
         bias += training.initial_bias
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=tuned or None)
-    draw = partial(features, sizes.batch_size, sizes.num_features)
+    drawn = features_of_one_draw if tuned else features
+    draw = partial(drawn, sizes.batch_size, sizes.num_features)
     steps = plain_steps(model, projection, optimizer, draw, half=half)
     for step, loss in enumerate(islice(steps, num_steps), start=1):
         if training.bias_decay and step <= num_steps // 2:

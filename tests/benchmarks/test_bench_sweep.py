@@ -3,18 +3,20 @@
 import math
 import sqlite3
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_sweep
 from bench_sweep import CORES, Plan, measure, show
 from machine_limit import Sizes
-from plain_training import Training, train
+from plain_training import Training, features, features_of_one_draw, train
 from whole_sweeps import (
     Ended,
     Swept,
@@ -59,18 +61,35 @@ def test_what_is_swept_is_the_quick_start() -> None:
     assert (settings.num_trials, settings.num_seeds, settings.num_steps) == (20, 4, 8192)
 
 
+LEARNS = Training(Sizes(32, 16, 64, 64), num_steps=400, seed=0, initial_bias=-0.1)
+
+
 @pytest.mark.long
-def test_a_plain_training_learns_and_reports_few_times() -> None:
+@pytest.mark.parametrize(
+    ("tuned", "steps"), [(False, [2**n for n in range(9)] + [400]), (True, [100, 200, 300, 400])]
+)
+def test_a_plain_training_learns(tuned: bool, steps: list[int]) -> None:
     torch.manual_seed(1)
-    training = Training(Sizes(32, 16, 64, 64), num_steps=400, seed=0, initial_bias=-0.1)
-    reports = list(train(training, half=False))
-    assert [sorted(report) for report in reports[:-1]] == [["training_loss"]] * 3
+    reports = list(train(LEARNS, tuned=tuned, half=False))
+    assert len(reports) == len(steps)
     # Saying nothing costs a third of the density for each feature.
     assert reports[-1]["loss"] < 0.8 * 32 / 64 / 3
     # One batch of 64 is not all 8192 samples.
     assert reports[-1]["loss"] == pytest.approx(reports[-1]["training_loss"], rel=0.6)
     assert 0.0 <= reports[-1]["monosemantic_per_feature"] <= 2.0
-    assert list(train(training, half=False)) == reports
+    assert list(train(LEARNS, tuned=tuned, half=False)) == reports
+    # The curves that ours have, or the end alone.
+    assert ["loss" in report for report in reports[:-1]] == [not tuned] * (len(steps) - 1)
+
+
+@pytest.mark.parametrize("draw", [features, features_of_one_draw])
+def test_features_are_sparse_and_even(draw: Callable[[int, int], Tensor]) -> None:
+    torch.manual_seed(2)
+    drawn = draw(4096, 256)
+    there = drawn[drawn > 0]
+    assert len(there) / drawn.numel() == pytest.approx(1 / 64, rel=0.05)
+    quartiles = torch.quantile(there, torch.tensor([0.25, 0.5, 0.75]))
+    assert quartiles.tolist() == pytest.approx([0.25, 0.5, 0.75], abs=0.02)
 
 
 def test_times_are_counted_from_the_command() -> None:
