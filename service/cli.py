@@ -1,8 +1,6 @@
 """The command line. Results go to standard output, progress and messages to standard error."""
 
-import errno
 import logging
-import os
 import shlex
 import sys
 from typing import Annotated
@@ -21,12 +19,10 @@ from service.commands import (
     serving,
     upkeep,
 )
+from service.commands.output import telling_of_a_full_disk
 from service.commands.terminal import err, out
 from service.errors import AwayError, InterruptedSweepError, MonosweepError
 from service.home import without_password
-
-# How a disk says that it takes no more.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="monosweep",
@@ -36,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -97,39 +94,15 @@ app.add_typer(serving.token)
 def main() -> None:
     """Run a command; every error of ours ends with its message and exit code."""
     try:
-        try:
+        with telling_of_a_full_disk():
             app(prog_name="monosweep")
-        finally:
-            # Not at the interpreter's end, which tells of a failure by a traceback.
-            if sys.stdout is not None:
-                sys.stdout.flush()
     except MonosweepError as error:
+        style = "yellow" if isinstance(error, InterruptedSweepError) else "red"
         said = without_password(str(error))
         if isinstance(error, AwayError):
             said += f" When it answers: {shlex.join(['monosweep', *sys.argv[1:]])}"
-        _say_last(said, "yellow" if isinstance(error, InterruptedSweepError) else "red")
+        err.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        # Of what is printed: what is kept of sweeps has errors of its own.
-        _say_last(
-            f"Not all could be written, found: {error}. Make room, then give it again.", "red"
-        )
-        _let_go_of_output()
-        sys.exit(MonosweepError.exit_code)
-
-
-def _say_last(said: str, style: str) -> None:
-    err.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _let_go_of_output() -> None:
-    """Forget what standard output did not take: the interpreter's end would try it once more."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -21,7 +21,9 @@ os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 import psutil
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
+from ray._private.node import Node
+from ray.experimental import internal_kv
 
 from service import stopping
 from service.errors import InterruptedSweepError, UserError, WorkerError
@@ -36,6 +38,8 @@ AWAY_S = 30.0
 SIGNAL_S = 2.0
 WAIT_S = 0.2
 RAY_SERVERS = ("gcs_server", "raylet")
+# Where no dashboard listens.
+NOBODY = "127.0.0.1:9"
 OBJECT_STORE_BYTES = 150 * 1024**2
 # What Tune gives the environment of its workers (``ray.tune.execution.class_cache``), and what it
 # hands on from ours. With a first process in such an environment Ray starts a second one, which a
@@ -111,19 +115,43 @@ class _OwnSession(services.ConsolePopen):  # type: ignore[misc]
 def _init(address: str | None, num_cpus: int) -> None:
     if address is None:
         services.ConsolePopen = _OwnSession
-        ray.init(
-            # A cluster of our own, whatever RAY_ADDRESS says or runs on this machine.
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
+        with _without_dashboard_and_monitors():
+            ray.init(
+                # A cluster of our own, whatever RAY_ADDRESS says or runs on this machine.
+                address="local",
+                num_cpus=num_cpus,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        # Ray's agent asks for it every second until it finds one, and logs each time.
+        internal_kv._internal_kv_put(
+            ray_constants.DASHBOARD_ADDRESS,
+            NOBODY,
+            namespace=ray_constants.KV_NAMESPACE_DASHBOARD,
         )
         _leave_with_ray()
     else:
         join(address)
         _leave_with_cluster()
+
+
+@contextmanager
+def _without_dashboard_and_monitors() -> Iterator[None]:
+    """Have a Ray that starts meanwhile leave out what a sweep here has no use for.
+
+    It has no option for that: its dashboard (``include_dashboard=False`` starts it all the same,
+    and waits for it), and the monitors that ask for more machines and follow logs. They are three
+    processes, and more than a second of every start.
+    """
+    kept = services.start_api_server, Node.start_monitor, Node.start_log_monitor
+    # Its address, and the process.
+    services.start_api_server = lambda *_words, **_options: ("", None)
+    Node.start_monitor = Node.start_log_monitor = lambda _node: None
+    try:
+        yield
+    finally:
+        services.start_api_server, Node.start_monitor, Node.start_log_monitor = kept
 
 
 def join(address: str) -> None:

@@ -28,7 +28,7 @@ def verdict_table(verdict: Json) -> Table:
     """
     # Narrow enough for a terminal of 80 columns.
     table = Table(box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("", overflow="fold")
+    table.add_column("", overflow="fold", min_width=10)
     for column in ("loss", "loss ratio", "monosem.\nper feat."):
         table.add_column(column, no_wrap=True)
     rows = [row for row in [verdict["baseline"], *verdict["finalists"]] if row]
@@ -315,10 +315,10 @@ def _cohort_size(settings: Json, resolved: "Resolved") -> str:
     asked, num_trials = settings["compute"]["cohort_size"], settings["search"]["num_trials"]
     if asked != "auto" and asked > num_trials:
         return f"{num_trials} trials each (compute.cohort_size is {asked}, but there are no more)"
-    if asked != "auto":
-        return f"{resolved.cohort_size} trials each"
     if resolved.cohort_size == 1:
         return "1 trial each"
+    if asked != "auto" or resolved.device == "cpu":
+        return f"{resolved.cohort_size} trials each"
     return f"up to {resolved.cohort_size} trials each (measured when the sweep starts)"
 
 

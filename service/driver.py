@@ -135,7 +135,11 @@ def _connected(address: str | None, spec: Spec, home: Home) -> Iterator[Room]:
     """
     from service import cluster  # noqa: PLC0415 - Ray
 
-    room = cluster.connect(address, Room((Machine.here(),)))
+    here = Room((Machine.here(),))
+    if address is None:
+        # Before Ray is started for nothing; how many GPUs there are is best known to it.
+        here.check_has_processors(spec.compute.cpus)
+    room = cluster.connect(address, here)
     try:
         check_is_shared(home, len(room.machines))
         room.check_takes(spec.compute.cpus, spec.compute.gpus)

@@ -134,6 +134,10 @@ class TrackingAwayError(TrackingError, AwayError):
     part = "MLflow"
 
 
+class OutputError(MonosweepError):
+    """What a command prints cannot be written."""
+
+
 class ServerError(MonosweepError):
     """A server failed at what it was asked for."""
 

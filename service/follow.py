@@ -90,8 +90,14 @@ def _line(found: Json) -> str:
     known = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     best = found["best"]
     so_far = f"; best so far {best['trial']}, loss {best['loss']:.4f}" if best else ""
-    stands = "" if stage_of(found) == "running" else f"{stage_in_words(found)}, "
-    if waiting_in_words(found):
-        # Not for how long: it would be told again and again.
-        stands = "waiting for room on the cluster, "
-    return f"{stands}{found['phase']}: {known or 'no trials yet'}{so_far}"
+    return f"{_stands(found)}{found['phase']}: {known or 'no trials yet'}{so_far}"
+
+
+def _stands(found: Json) -> str:
+    """What is to be told beside the phase; empty of one that is at work."""
+    stage, problem = stage_of(found), found.get("problem")
+    if stage == "running":
+        return "waiting for a worker, " if waiting_in_words(found) else ""
+    if stage == "waiting" and problem:
+        return f"waiting, since its last driver came to nothing ({problem.splitlines()[-1]}), "
+    return f"{stage_in_words(found)}, "

@@ -91,8 +91,12 @@ class Here:
         storage = Storage(self._home.storage)
         return export(self._ledger, spec_of(record), storage, folder, tables)
 
-    def report(self, name: str, output: Path | None) -> Path:
-        """Write its page, by default as ``reports/NAME.html`` in the home."""
+    def page(self, name: str) -> Path:
+        """In the home, as ``reports/NAME.html``."""
+        return self._home.report(name)
+
+    def report(self, name: str, path: Path) -> None:
+        """Write its page."""
         from service.opened import open_sweep  # noqa: PLC0415 - a second, as above
         from service.report import write_report  # noqa: PLC0415
 
@@ -102,7 +106,7 @@ class Here:
         # to look for some again and again takes a third of the time.
         gc.disable()
         try:
-            return write_report(open_sweep(name, self._home), self._home, output)
+            write_report(open_sweep(name, self._home), path)
         finally:
             gc.enable()
 

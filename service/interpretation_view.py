@@ -37,7 +37,7 @@ def interpretation_view(found: Interpreted) -> Group:
 def _parts_table(rows: list[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title_justify="left")
     table.add_column("neurons together")
-    for column in ("number", "effective\nrank", "likeness", "by\nchance", "at\nbest", "spread"):
+    for column in ("number", "effective\nrank", "likeness", "chance,\nmean", "at\nbest", "spread"):
         table.add_column(column, justify="right")
     for row in rows:
         named = ("likeness", "likeness_by_chance", "best_likeness", "spread")

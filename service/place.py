@@ -88,8 +88,11 @@ class Place(Protocol):
             UserError: If the folder cannot be written to.
         """
 
-    def report(self, name: str, output: Path | None) -> Path:
-        """Write its page, to where it is told or where this place has pages; where it is.
+    def page(self, name: str) -> Path:
+        """Where its page is written where nothing else is said."""
+
+    def report(self, name: str, path: Path) -> None:
+        """Write its page.
 
         Raises:
             UserError: If the file cannot be written.

@@ -90,8 +90,8 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     """Settle every ``auto`` of a sweep file.
 
     As many cohorts at a time as processors and memory allow, and cohorts of the size that ends a
-    search soonest; see ``fastest``. On processors arithmetic knows it, so that one file has the
-    same cohorts wherever as many are trained at a time; on GPUs it is measured.
+    search soonest; see ``fastest``. On processors arithmetic knows it, so that a file has the same
+    cohorts on machines of one kind; on GPUs it is measured.
 
     Args:
         spec: The sweep file.
@@ -121,7 +121,8 @@ def resolve(spec: Spec, room: Room, measure: Measure | None = None) -> Resolved:
     num_steps, share = spec.training.num_steps, partial(share_trained, spec)
     step_s: Mapping[int, float] = {}
     if device == "cpu":
-        # Networks are trained one after the other there, so a step takes as long in any company.
+        # Networks are trained one after the other there: in company a step takes hardly less, by
+        # the samples that are drawn once for all.
         cohort_size = fastest(
             dict.fromkeys(sizes, _trial_s(spec, precision) / num_steps), num_steps, share
         )

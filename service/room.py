@@ -59,6 +59,19 @@ class Room:
             for machine in self.machines
         )
 
+    def check_has_processors(self, cpus: int) -> None:
+        """Make sure that one machine has so many.
+
+        Raises:
+            UserError: If none has.
+        """
+        most = max((machine.num_cpus for machine in self.machines), default=0)
+        if most < cpus:
+            raise UserError(
+                f"a cohort needs {cpus} CPUs on one machine, found at most {most}. Run it on a "
+                "cluster (--address), or lower compute.cpus."
+            )
+
     def check_takes(self, cpus: int, gpus: float) -> None:
         """Make sure that a cohort with these resources can ever be placed.
 
@@ -79,4 +92,6 @@ class Room:
                     "if none ever does, lower compute.cpus or compute.gpus in a sweep of another "
                     "name."
                 )
-            raise UserError(f"{found}. Lower compute.cpus or compute.gpus.")
+            raise UserError(
+                f"{found}. Run it on a cluster (--address), or lower compute.cpus or compute.gpus."
+            )

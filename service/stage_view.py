@@ -1,12 +1,9 @@
 """What people are told of where a sweep stands for a server, which may have it wait."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
-# How long a cohort may wait before people hear of it: a worker takes some seconds to start.
-PATIENCE_S = 30.0
 
 
 def stage_of(status: Json) -> str:
@@ -22,19 +19,16 @@ def stage_in_words(status: Json) -> str:
 
 
 def waiting_in_words(status: Json) -> str | None:
-    """That nothing of a sweep is trained, since there is no room for it; None where there is."""
-    since, resolved = status.get("waiting_since"), status.get("resolved")
-    waited_s = 0.0 if since is None else time.time() - since
-    if resolved is None or waited_s < PATIENCE_S:
+    """That nothing of a sweep is trained, and what it waits for; None where something is."""
+    if not status.get("waits_for_worker") or stage_of(status) != "running":
         return None
-    cpus, gpus = resolved["cpus"], resolved["gpus"]
-    needed = f"{cpus:g} CPU{'s' * (cpus != 1)}"
-    if gpus:
-        needed += f" and {gpus:g} GPU{'s' * (gpus > 1)}"
+    resolved = status["resolved"]
+    needed = f"{resolved['cpus']} CPU{'s' * (resolved['cpus'] != 1)}"
+    if resolved["gpus"]:
+        needed += f" and {resolved['gpus']:g} GPU{'s' * (resolved['gpus'] > 1)}"
     return (
-        f"Nothing of it is trained: for {waited_s / 60:.0f} min a cohort has waited for {needed} "
-        "on one machine. "
-        "Others may have them: it goes on when they end."
+        f"Nothing of it is trained: no worker has taken its next cohort ({needed} on one machine, "
+        "which other sweeps may have), or one waits for the storage."
     )
 
 

@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from service.front import front, ranked
-from service.ledger import Ledger
+from service.ledger import Ledger, SweepRecord
 from service.objective import Objective, baseline_losses, baseline_rate, number, objective_of
 from service.recorded import closed_of, spec_of
 from service.trials import PHASES, Trial
 from service.verdict import Json, goals_and_limits
 
+# A worker takes some seconds to start; so long it never takes where there is room for it.
+WORKER_S = 30.0
 STATES = ("complete", "pruned", "failed", "running", "waiting")
 
 
@@ -37,7 +39,7 @@ def status(ledger: Ledger, name: str) -> Json:
         "num_trials": record.num_trials,
         "search_ended": closed.sentence if closed else None,
         "resolved": record.resolved,
-        "waiting_since": ledger.waiting_since(name) if record.state == "running" else None,
+        "waits_for_worker": waits_for_worker(ledger, record),
         "trials": counts,
         "phases": {
             phase: _counts([trial for trial in trials if trial.phase == phase]) for phase in PHASES
@@ -49,6 +51,11 @@ def status(ledger: Ledger, name: str) -> Json:
         "front": [_shown(trial, objective) for trial in front(search, objective)],
         "verdict": record.verdict["sentence"] if record.verdict else None,
     }
+
+
+def waits_for_worker(ledger: Ledger, record: SweepRecord) -> bool:
+    """Whether a sweep is driven, and nothing of it is trained since no worker takes its cohorts."""
+    return record.state == "running" and ledger.waits_for_worker(record.name, WORKER_S)
 
 
 def _counts(trials: Sequence[Trial]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces import grid_size
 from service import warm_start
+from service.bounds import check_num_trials
 from service.driver import driving, fill_in_tracking, tidy, train
 from service.errors import (
     ElsewhereError,
@@ -24,7 +25,7 @@ from service.outages import resumable
 from service.ownership import check_was_moved, lies_here
 from service.recorded import closed_of, spec_of
 from service.remains import refuse_remains
-from service.spec import MAX_TRIALS, Spec, differences
+from service.spec import Spec, differences
 from service.storage import Storage
 from service.verdict import Json
 
@@ -211,12 +212,7 @@ def check_budget(record: SweepRecord, num_trials: int | None) -> None:
             f"--num-trials must be at least the present budget of {record.num_trials}, found "
             f"{num_trials}. A search can be extended, never shortened."
         )
-    # As in a sweep file: what is a slip of the finger here could not be taken back.
-    if num_trials is not None and num_trials > MAX_TRIALS:
-        raise UserError(
-            f"--num-trials must be at most {MAX_TRIALS}, found {num_trials}. Take fewer: a search "
-            "can be extended again, never shortened."
-        )
+    check_num_trials(num_trials)
     _check_grid(record, num_trials)
 
 

@@ -3,10 +3,10 @@
 from service.spec import Spec
 from trainers.sizes import HELD_OUT_BLOCK_SIZE, HELD_OUT_BLOCKS
 
-# Rates of a core, for the estimate only, as measured on a server processor of today: its matrix
-# products; what a step takes beside them, as such and for each weight that it moves; evaluations,
-# by their products (always float32) and the outputs they compare; and samples and projections, by
-# the features that they are of.
+# Rates of a core, for estimates and the size of cohorts, as measured on a server processor of
+# today: its matrix products; what a step takes beside them, as such and for each weight that it
+# moves; evaluations, by their products (always float32) and the outputs they compare; and samples
+# and projections, by the features that they are of.
 GFLOPS = {"float32": 80.0, "bfloat16": 350.0}
 STEP_OVERHEAD_S = 0.0004
 STEP_S_PER_WEIGHT = 1.1e-9

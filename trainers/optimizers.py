@@ -149,6 +149,8 @@ def adam_update_(
 ) -> None:
     """One step of Adam, in place, with bias correction; arguments as for ``lamb_update_``.
 
+    ``direction`` is not used where there is one network on a processor.
+
     Source: Kingma and Ba 2015, arXiv:1412.6980; betas 0.9 and 0.999, 1e-8 added after the root.
     """
     if pace.rates.device.type == "cpu" and len(pace.rates) == 1:

@@ -21,6 +21,7 @@ from service.ledger.queue import Entry
 from service.ledger.tokens import Caller, Role
 from service.simple_word import is_simple_word
 
+_ARTICLES: dict[Role, str] = {"viewer": "a", "submitter": "a", "admin": "an"}
 # Until a caller whose calls are all being worked on may ask for more.
 _RETRY_S = 1.0
 
@@ -67,8 +68,8 @@ class GuardedRoute(APIRoute):
         caller = caller_of(request)
         if not caller.may(self.role):
             raise ForbiddenError(
-                f"this call must be made by a {self.role} or more, found the {caller.role} "
-                f"{caller.name}. Ask an admin for a token of that role."
+                f"this call must be made by {_ARTICLES[self.role]} {self.role} or more, found the "
+                f"{caller.role} {caller.name}. Ask an admin for a token of that role."
             )
         name = request.path_params.get("name")
         if name is None:

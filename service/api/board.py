@@ -205,7 +205,8 @@ class Board:
         if known is None or known[:2] != (counts, record):
             known = (counts, record, status.status(self._ledger, name))
             self._known[name] = known
-        return known[2]
+        # Told by time as well, with nothing written.
+        return {**known[2], "waits_for_worker": status.waits_for_worker(self._ledger, record)}
 
     def _roster(self) -> dict[str, Standing]:
         entries = {entry.sweep: entry for entry in queue.entries(self._ledger.engine)}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.bounds import MOST_PRIORITY
+from service.bounds import MOST_PRIORITY, MOST_TRIALS
 from service.dispatch.stages import Stage
 from service.ledger.tokens import Role
 from service.simple_word import PATTERN
@@ -17,7 +17,7 @@ Name = Annotated[
     str,
     Field(description="A sweep's name.", pattern=PATTERN),
 ]
-NumTrials = Annotated[int, Field(ge=1, le=10**6, strict=True)]
+NumTrials = Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)]
 
 
 class Body(BaseModel):
@@ -142,9 +142,8 @@ class SweepStatus(SweepSummary):
     failure: str | None
     search_ended: str | None
     resolved: dict[str, Any] | None
-    waiting_since: float | None = Field(
-        description="Since when its cohorts wait for workers, in seconds since 1970; null while "
-        "one is trained."
+    waits_for_worker: bool = Field(
+        description="Whether nothing of it is trained, since no worker has taken its cohorts."
     )
     phases: dict[Phase, Counts]
     baseline: dict[str, Any] | None

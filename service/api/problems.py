@@ -29,7 +29,7 @@ class UnauthorizedError(MonosweepError):
     def __init__(self) -> None:
         super().__init__(
             "every call must bear a good token (Authorization: Bearer TOKEN), found none, or one "
-            "that is not known or was revoked. An admin makes one: monosweep token create"
+            "that is not known or was revoked. An admin makes one (monosweep token create)."
         )
 
 

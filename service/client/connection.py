@@ -26,6 +26,7 @@ class Connection:
     """
 
     def __init__(self, access: Access) -> None:
+        self._access = access
         self._url = access.url
         token = access.token
         self._client = httpx.Client(
@@ -156,7 +157,7 @@ class Connection:
 
     def _check(self, response: httpx.Response, origin: str) -> None:
         if not response.is_success:
-            raise refusal(response, self._url, origin)
+            raise refusal(response, self._access, origin)
 
     def _check_is(self, kind: str, response: httpx.Response) -> None:
         if response.headers.get("content-type", "").partition(";")[0].strip() != kind:

@@ -4,11 +4,13 @@ Its errors are problems (RFC 9457), whose ``detail`` is a message of monosweep's
 answer at a URL, a proxy or another program, is told from them.
 """
 
+import re
+from functools import partial
 from typing import Any
 
 import httpx
 
-from service.client.access import SERVER, TOKEN, TOKEN_FILE
+from service.client.access import SERVER, TOKEN, TOKEN_FILE, Access
 from service.errors import (
     MonosweepError,
     Problem,
@@ -24,28 +26,31 @@ from service.spec.yaml_values import printable
 PROBLEM = "application/problem+json"
 _NOT_FOUND = "urn:monosweep:sweep-not-found"
 _NOT_NOW = (429, 503)
+# Calls that its advice names, and the commands that make them.
+_COMMANDS = (
+    (re.compile(r"GET /v1/sweeps(?![/\w])"), "status"),
+    (re.compile(r"POST /v1/sweeps/([\w-]+)/stop\b"), r"stop \1"),
+    (re.compile(r"POST /v1/sweeps/([\w-]+)/extend\b"), r"resume \1 --num-trials N"),
+)
 # What proxies say of a server that is behind them and away.
 _BEHIND = (502, 503, 504)
 
 
-def refusal(response: httpx.Response, url: str, origin: str) -> MonosweepError:
+def refusal(response: httpx.Response, access: Access, origin: str) -> MonosweepError:
     """The error that an answer stands for.
 
     Args:
         response: An answer other than a success, read to its end.
-        url: Where it came from, as the user named it.
+        access: Where it came from.
         origin: What to call the sweep file that was sent, if one was.
     """
-    status = response.status_code
+    status, url = response.status_code, access.url
     problem = _problem(response)
     if problem is None:
         return _by_others(response, url)
-    detail = plain(str(problem["detail"]))
+    detail = _with_commands(plain(str(problem["detail"])), access.again)
     if status == 401:
-        return UserError(
-            f"{detail} Set {TOKEN}, or {TOKEN_FILE} to a file with it; whoever looks after the "
-            "server makes one: monosweep token create"
-        )
+        return UserError(f"{detail} Set {TOKEN} to it, or {TOKEN_FILE} to a file that has it.")
     if problem.get("type") == _NOT_FOUND:
         return SweepNotFoundError(detail)
     if status in _NOT_NOW:
@@ -81,6 +86,22 @@ def unreachable(error: httpx.RequestError, url: str) -> MonosweepError:
 def plain(text: str) -> str:
     """A message from elsewhere, with what a terminal would act on escaped."""
     return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def _with_commands(detail: str, again: str) -> str:
+    """A server's advice, which names calls, for somebody who gives commands.
+
+    Args:
+        detail: What it says.
+        again: What a further command must be told to mean the same server.
+    """
+    for call, command in _COMMANDS:
+        detail = call.sub(partial(_as_command, command, again), detail)
+    return detail
+
+
+def _as_command(command: str, again: str, call: re.Match[str]) -> str:
+    return f"monosweep {call.expand(command)}{again}"
 
 
 def _problem(response: httpx.Response) -> dict[str, Any] | None:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from service.client.access import Access
 from service.client.connection import LONG_S, Connection
-from service.client.files import write_whole
 from service.errors import (
     ServerAwayError,
     ServerSilentError,
@@ -23,6 +22,7 @@ from service.simple_word import SIMPLE_WORD, is_simple_word
 from service.spec import Spec
 from service.spec.yaml_values import clipped
 from service.stage_view import stage_of
+from service.whole_files import write_whole
 
 # How long a server that is away, or has no room, is asked again for a new sweep.
 PATIENCE_S = 60.0
@@ -167,11 +167,14 @@ class Server:
             "folder",
         )
 
-    def report(self, name: str, output: Path | None) -> Path:
-        """Write its page, by default as ``NAME.html`` where the command is given."""
+    def page(self, name: str) -> Path:
+        """``NAME.html`` where the command is given."""
+        return Path(f"{name}.html")
+
+    def report(self, name: str, path: Path) -> None:
+        """Write its page."""
         page = partial(self._connection.download, f"{_place(name)}/report", "text/html")
-        (path,) = write_whole({output or Path(f"{name}.html"): page}, "file")
-        return path
+        write_whole({path: page}, "file")
 
     def extent(self, name: str) -> Extent:
         """What deleting it would take away; how large its files are is not known from here."""

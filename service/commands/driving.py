@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.bounds import check_num_trials
 from service.commands.terminal import (
     AddressOption,
     NameArgument,
@@ -64,6 +65,7 @@ def resume(
 
     A server does so by itself, on its own cluster: the command does not wait for it.
     """
+    check_num_trials(num_trials)
     # Whoever names a cluster drives the sweep from here, whichever server they use otherwise: so
     # does the driver that a server starts.
     source = context.get_parameter_source("server")

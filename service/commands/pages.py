@@ -41,9 +41,9 @@ def ui(
             f"there must be runs to look at, found none ({home.mlflow_db}). "
             "Make some with: monosweep run quickstart"
         )
-    _check_is_free(port)
+    _check_is_free(port, "MLflow's pages")
     if has_ledger and dashboard.is_installed():
-        _check_is_free(port + 1)
+        _check_is_free(port + 1, "Optuna's dashboard, one above --port")
         _open_dashboard(home, port + 1)
         err.print(f"Optuna's dashboard at http://127.0.0.1:{port + 1}, to look at only")
     _become_mlflow(home, port)
@@ -55,11 +55,12 @@ def _has_ledger(home: "Home") -> bool:
     return path == home.ledger_url or os.path.exists(path)  # noqa: PTH110 - a URL, or a path
 
 
-def _check_is_free(port: int) -> None:
+def _check_is_free(port: int, whose: str) -> None:
     with socket.socket() as listener:
         if listener.connect_ex(("127.0.0.1", port)) == 0:
             raise UserError(
-                f"port {port} must be free, found something listening on it. Take another: --port"
+                f"port {port} must be free for {whose}, found something listening on it. Take "
+                "another: --port"
             )
 
 
@@ -90,7 +91,7 @@ def _become_mlflow(home: "Home", port: int) -> None:
     if home.artifacts is not None:
         environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = home.artifacts.as_uri()
     here = f"http://127.0.0.1:{port}"
-    err.print(f"MLflow at {here} (Ctrl-C ends it)")
+    err.print(f"MLflow answers in some seconds at {here} (Ctrl-C ends it)")
     for sweep, place in _entrances(home).items():
         say(f"  {sweep}: {here}/{place}")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]

@@ -182,7 +182,7 @@ def _at_work(sweep: str, held: _Held) -> LeaseHeldError:
     return LeaseHeldError(
         f"the sweep {sweep!r} must have one driver only, found process {held.holder.pid} on "
         f"{held.holder.host} at work, with a lease for another {held.left_s:.0f} s. "
-        f"Follow it with: monosweep status {sweep} (or wait until it has ended)."
+        f"Follow it: monosweep watch {sweep}; have it leave: monosweep stop {sweep}"
     )
 
 

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Any
 
 from optuna.storages import RDBStorage
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import SweepExistsError, SweepNotFoundError
@@ -132,14 +132,12 @@ class Ledger:
             return [SweepRecord(**checksums.checked(row), is_live=row.name in live) for row in rows]
 
     def num_written(self, name: str) -> tuple[int, ...]:
-        """Results of a sweep, its attempts, those at work and ended: alike if no trial went on."""
+        """Results, attempts and ended attempts of a sweep: alike only if no trial went on."""
         results, attempts = tables.results.c, tables.attempts.c
         with self.engine.connect() as connection:
             num_results = connection.scalar(select(func.count()).where(results.sweep == name))
             row = connection.execute(
-                select(
-                    func.count(), func.count(attempts.worker), func.count(attempts.ended_at)
-                ).where(attempts.sweep == name)
+                select(func.count(), func.count(attempts.ended_at)).where(attempts.sweep == name)
             ).one()
         return (num_results or 0, *row)
 
@@ -163,19 +161,25 @@ class Ledger:
             )
             return [Attempt(**row._asdict()) for row in found]
 
-    def waiting_since(self, name: str) -> float | None:
-        """Since when the cohorts of a sweep that is driven have waited for a worker.
+    def waits_for_worker(self, name: str, seconds: float) -> bool:
+        """Whether no cohort of a driven sweep is trained, and none was for so many seconds.
 
-        Returns:
-            Seconds since 1970 by the database's clock; None where one trains, or none is handed
-            out.
+        One at least is handed out, and a worker for it has not begun.
         """
         rows = tables.attempts.c
-        open_here = rows.sweep == name, rows.ended_at.is_(None)
-        query = select(func.min(rows.started_at), func.count(rows.worker)).where(*open_here)
+        is_open = rows.ended_at.is_(None)
+        query = select(
+            # Each is null where there is none.
+            func.min(case((is_open, rows.started_at))),
+            func.count(case((is_open, rows.worker))),
+            func.max(rows.ended_at),
+        ).where(rows.sweep == name)
         with self.engine.connect() as connection:
-            since, num_training = connection.execute(query).one()
-        return None if num_training else since
+            handed_out_at, num_training, ended_at = connection.execute(query).one()
+            now = tables.time_now(connection)
+        if handed_out_at is None or num_training:
+            return False
+        return bool(now - max(handed_out_at, ended_at or 0.0) >= seconds)
 
     def _not_found(self, name: str) -> str:
         names = self.names()

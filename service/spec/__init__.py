@@ -1,7 +1,6 @@
 """The sweep file: read safely, checked strictly, every mistake with its line and what to do."""
 
 from service.spec.automatic import MIN_STOPPED_COHORT
-from service.spec.parts import MAX_TRIALS
 from service.spec.spec import (
     Spec,
     differences,
@@ -12,7 +11,6 @@ from service.spec.spec import (
 )
 
 __all__ = [
-    "MAX_TRIALS",
     "MIN_STOPPED_COHORT",
     "Spec",
     "differences",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from search_spaces import NAMED_SPACES
+from service.bounds import MOST_TRIALS
 from service.simple_word import PATTERN, SIMPLE_WORD
 from service.spec.fields import Must, OneOf, PowerOfTwo, Within, refused
 from service.spec.space import (
@@ -23,7 +24,6 @@ MAX_FEATURES = 2**16
 MAX_SEEDS = 1024
 MAX_STEPS = 2**24
 MAX_BATCH_SIZE = 2**20
-MAX_TRIALS = 10**6
 # A year.
 MAX_HOURS = 8760
 
@@ -171,7 +171,7 @@ class SearchSpec(Part):
         "learn from what came of earlier ones, random and quasi_random (spread evenly) do not, "
         "grid tries every combination once; auto chooses for the sweep.",
     )
-    num_trials: Annotated[int, Within(1, MAX_TRIALS)] = Field(
+    num_trials: Annotated[int, Within(1, MOST_TRIALS)] = Field(
         description="Number of settings to try.", examples=[16]
     )
     max_training_steps: Annotated[int | None, Within(1, 2**53)] = Field(
@@ -184,7 +184,7 @@ class SearchSpec(Part):
         description="The same, once its cohorts have been at work for so many hours, by the clock; "
         "time in which no driver was at work does not count.",
     )
-    patience: Annotated[int | None, Within(1, MAX_TRIALS)] = Field(
+    patience: Annotated[int | None, Within(1, MOST_TRIALS)] = Field(
         default=None,
         description="The same, once so many trials in a row, in the order in which they ended, "
         "have brought nothing better that is feasible.",

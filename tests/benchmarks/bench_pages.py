@@ -67,7 +67,7 @@ def measure(folder: Path, num_trials: int, browser: Browser) -> list[dict[str, A
     multiply(folder / "mlflow.db", num_trials)
     projection.analyze()
     page = home.report("large")
-    found = {"report written": quickest(lambda: write_report(open_sweep("large", home), home))}
+    found = {"report written": quickest(lambda: write_report(open_sweep("large", home), page))}
     with closing(MlflowServer(home.tracking_uri)) as server:
         server.start()
         seen = visit(browser, "about:blank").page

@@ -29,7 +29,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         storage=str(path),
     )
     large_sweep(home, 1000)
-    return write_report(open_sweep("large", home), home)
+    path = home.report("large")
+    write_report(open_sweep("large", home), path)
+    return path
 
 
 @pytest.mark.parametrize("width", WIDTHS)

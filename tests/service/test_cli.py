@@ -846,6 +846,28 @@ def test_output_that_cannot_be_written_is_told_in_words(
         )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "Not all could be written, found: [Errno 28] No space left on device. Make room, then give "
-        "it again."
+        "Standard output must take what is printed, found: No space left on device. Make room, or "
+        "write it elsewhere. Nothing but what was to be printed is lost."
     ]
+
+
+def test_who_stops_reading_hears_nothing_of_it() -> None:
+    reader = subprocess.run(
+        f"{sys.executable} -m service schema | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (reader.stdout, reader.stderr) == ("{\n", "")
+
+
+def test_output_may_be_closed() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m service schema >&-",
+        shell=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""

@@ -1,7 +1,6 @@
 """Following a sweep shows what the ledger says, until nobody is at work on it."""
 
 import io
-import time
 from collections.abc import Callable
 
 import pytest
@@ -48,17 +47,31 @@ def test_each_change_is_a_line_until_its_driver_leaves(
     assert said.lines == ["baseline: no trials yet", "baseline: 1 complete"]
 
 
-def test_that_there_is_no_room_is_a_line_of_its_own(tiny_writer: Writer) -> None:
+def test_that_no_worker_comes_is_a_line_of_its_own(tiny_writer: Writer) -> None:
     found = status(tiny_writer.ledger, "tiny")
-    waits = {"waiting_since": time.time() - 60.0, "resolved": {"cpus": 1, "gpus": 0.0}}
+    waits = {**found, "waits_for_worker": True, "resolved": {"cpus": 1, "gpus": 0.0}}
     said = Plain()
     with showing(said.console) as show:
-        for one in (found, {**found, **waits}, {**found, **waits}, found):
+        for one in (found, waits, waits, found):
             show(one)
     assert said.lines == [
         "baseline: no trials yet",
-        "waiting for room on the cluster, baseline: no trials yet",
+        "waiting for a worker, baseline: no trials yet",
         "baseline: no trials yet",
+    ]
+
+
+def test_what_a_server_waits_after_is_told(tiny_writer: Writer) -> None:
+    found = {
+        **status(tiny_writer.ledger, "tiny"),
+        "stage": "waiting",
+        "problem": "Killed.\nNo memory.",
+    }
+    said = Plain()
+    with showing(said.console) as show:
+        show(found)
+    assert said.lines == [
+        "waiting, since its last driver came to nothing (No memory.), baseline: no trials yet"
     ]
 
 

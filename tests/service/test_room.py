@@ -17,8 +17,14 @@ def test_a_cohort_must_fit_on_one_machine() -> None:
     with pytest.raises(UserError, match=r"5 CPUs and 0 GPUs on one machine, found at most 4 and 1"):
         room.check_takes(5, 0.0)
     # Three processors and a GPU, but not on the same machine.
-    with pytest.raises(UserError, match="Lower compute"):
+    with pytest.raises(UserError, match="or lower compute"):
         Room((Machine(4, GIB), Machine(1, GIB, 1.0))).check_takes(3, 1.0)
+
+
+def test_processors_alone_are_counted_on_one_machine() -> None:
+    Room((SMALL, LARGE)).check_has_processors(4)
+    with pytest.raises(UserError, match=r"5 CPUs on one machine, found at most 4\. Run it on a cl"):
+        Room((SMALL, LARGE)).check_has_processors(5)
 
 
 def test_machines_that_a_cluster_has_not_yet_may_join_it() -> None:

@@ -1,12 +1,10 @@
 """Where a sweep stands for a server, in words."""
 
-import time
 from typing import Any
 
 import pytest
 
 from service.stage_view import (
-    PATIENCE_S,
     is_left,
     server_lines,
     stage_in_words,
@@ -43,21 +41,21 @@ def test_words(status: dict[str, Any], stage: str, words: str, left: bool) -> No
     assert (stage_of(status), stage_in_words(status), is_left(status)) == (stage, words, left)
 
 
-RESOLVED = {"cpus": 2, "gpus": 0.0}
+WAITS = {"state": "running", "waits_for_worker": True, "resolved": {"cpus": 2, "gpus": 0.0}}
 
 
-def test_waiting_for_room_is_told_when_it_takes_long() -> None:
-    def told(waited_s: float, **resolved: float) -> str | None:
-        since = time.time() - waited_s
-        return waiting_in_words({"waiting_since": since, "resolved": {**RESOLVED, **resolved}})
-
-    assert waiting_in_words({"state": "running"}) is None
-    assert waiting_in_words({"waiting_since": None, "resolved": RESOLVED}) is None
-    assert told(PATIENCE_S - 5) is None
-    said = told(180.0)
-    assert said is not None
-    assert "for 3 min a cohort has waited for 2 CPUs on one machine" in said
-    assert "2 CPUs and 0.5 GPU on" in str(told(180.0, gpus=0.5))
+def test_what_a_sweep_waits_for_that_no_worker_takes() -> None:
+    for other in (
+        {"state": "running"},
+        {**WAITS, "waits_for_worker": False},
+        # Its driver is asked to leave, which is to be seen.
+        {**WAITS, "stage": "stopping"},
+    ):
+        assert waiting_in_words(other) is None
+    said = str(waiting_in_words(WAITS))
+    assert said.startswith("Nothing of it is trained: no worker has taken its next cohort (2 CPUs ")
+    half = {**WAITS, "resolved": {"cpus": 1, "gpus": 0.5}}
+    assert "(1 CPU and 0.5 GPU on one machine" in str(waiting_in_words(half))
 
 
 def test_who_submitted_it_and_what_went_wrong() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import SweepNotFoundError
 from service.front import front
-from service.ledger import Writer, release
+from service.ledger import Writer, release, tables
 from service.objective import objective_of
 from service.phases import BaselinePhase
 from service.spec import Spec
@@ -30,7 +30,7 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
         "num_trials": 4,
         "search_ended": None,
         "resolved": None,
-        "waiting_since": None,
+        "waits_for_worker": False,
         "objective": "monosemantic_per_feature",
         "objectives": [{"name": "monosemantic_per_feature", "direction": "maximize"}],
         "limits": [{"name": "loss_ratio", "at_most": 1.5}],
@@ -48,22 +48,35 @@ def test_a_new_sweep_waits_with_its_whole_budget(tiny_writer: Writer) -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_a_sweep_waits_while_no_worker_trains_any_of_its_cohorts(tiny_writer: Writer) -> None:
-    def waits() -> bool:
-        found = status(tiny_writer.ledger, "tiny")["waiting_since"]
-        assert found is None or found == pytest.approx(time.time(), abs=60.0)
-        return found is not None
+def test_a_sweep_waits_while_no_worker_takes_any_of_its_cohorts(
+    tiny_writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(tables, "time_now", lambda _connection: now + later_s)
 
+    def waits() -> bool:
+        return status(tiny_writer.ledger, "tiny")["waits_for_worker"]
+
+    later_s = 100.0
     assert not waits()
     first, second = (tiny_writer.begin_attempt(f"baseline-{n}") for n in range(2))
+    # The database's own clock has set when they were handed out.
+    later_s = 10.0
+    assert not waits()
+    later_s = 60.0
     assert waits()
     tiny_writer.record_begin("baseline-1", second, 0, "here 7")
     assert not waits()
+    # One that ends makes room for the next: it begins to wait only now.
     tiny_writer.end_attempt("baseline-1", second, "died")
+    later_s = 10.0
+    assert not waits()
+    later_s = 60.0
     assert waits()
     tiny_writer.end_attempt("baseline-0", first, "died")
     assert not waits()
     tiny_writer.begin_attempt("baseline-0")
+    assert waits()
     # Nobody waits where nobody is at work.
     release(tiny_writer.ledger.engine, tiny_writer._lease)
     assert not waits()

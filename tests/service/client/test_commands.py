@@ -139,7 +139,7 @@ def test_who_is_not_let_in(
     at_server("vic")
     monkeypatch.delenv("MONOSWEEP_TOKEN")
     for words in (["status"], ["watch", "drawn"], ["export", "drawn", "--output", "x"]):
-        refused(monosweep(*words), "Set MONOSWEEP_TOKEN, or MONOSWEEP_TOKEN_FILE")
+        refused(monosweep(*words), "Set MONOSWEEP_TOKEN to it, or MONOSWEEP_TOKEN_FILE")
     monkeypatch.setenv("MONOSWEEP_TOKEN", "monosweep_0_nobody")
     said = monosweep("status")
     refused(said, "Set MONOSWEEP_TOKEN")

@@ -56,10 +56,11 @@ def test_only_an_earlier_page_is_written_over(
     monosweep: Call, tiny_writer: Writer, home: Home, tmp_path: Path
 ) -> None:
     mine = tmp_path / "sweep.yaml"
-    for content in ("name: tiny\n", ""):
-        mine.write_text(content)
+    page = b'<p class="kicker">monosweep report</p>'
+    for content in (b"name: tiny\n", b"", b"Run monosweep report tiny.\n" + page):
+        mine.write_bytes(content)
         code, out, err = monosweep(home, "report", "tiny", "--output", "sweep.yaml")
-        assert (code, out, mine.read_text()) == (2, "", content)
+        assert (code, out, mine.read_bytes()) == (2, "", content)
         assert "found sweep.yaml, which is neither. Name another." in " ".join(err.split())
     for _ in range(2):
         assert monosweep(home, "report", "tiny", "--output", "page.html")[0] == 0

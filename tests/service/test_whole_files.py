@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 import pytest
 
-from service.client.files import write_whole
 from service.errors import ServerAwayError, UserError
+from service.whole_files import write_whole
 
 
 def said(text: bytes):  # type: ignore[no-untyped-def]

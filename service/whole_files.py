@@ -1,4 +1,4 @@
-"""Files that a server's answers are written to: all of them whole, or none."""
+"""Files for whoever gave a command: all of them whole, or none."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -8,7 +8,7 @@ from typing import BinaryIO
 from service.errors import UserError
 
 
-def write_whole(writers: Mapping[Path, Callable[[BinaryIO], None]], kind: str) -> list[Path]:
+def write_whole(writers: Mapping[Path, Callable[[BinaryIO], object]], kind: str) -> list[Path]:
     """Write files; none of them is there before all are whole.
 
     Args:
