@@ -12,7 +12,7 @@ import psutil
 import pytest
 from shell import PATIENCE_S, Shell, Started, wait_until, write_spec
 
-LONGER = {"num_steps: 512": "num_steps: 8192", "learning_rate: 0.02": "learning_rate: 0.005"}
+LONGER = {"num_steps: 512": "num_steps: 4096", "learning_rate: 0.02": "learning_rate: 0.005"}
 
 
 def everything(home: Path) -> dict[str, list[tuple[object, ...]]]:
