@@ -3,7 +3,10 @@
 Run by ``make bench-nodes``; prints a table and writes ``build/bench/nodes.json``.
 
 - A sweep on real Ray nodes of one processor each, bound to a core of its own, once on one node and
-  once on two, taking turns. Its proposals do not depend on what ended before, so that the cohorts
+  once on two, taking turns. A node gets half of its core's time, as root by control groups: the
+  other halves are for the driver and Ray's head, which with whole cores would have one for
+  themselves beside one node and none beside two. Where that cannot be done, and it says so, nodes
+  have whole cores. The sweep's proposals do not depend on what ended before, so that the cohorts
   are the same; counted is the search, before which all workers have been at work. Beside it the
   same training without Ray, on one core and on two at once: what the machine itself loses.
 - Cohorts that end at once, with the real ledger, sampler and Ray Tune: what a cohort and a report
@@ -18,14 +21,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "servers")]
 
+from cpu_share import can_be_limited, share_of_a_core
 from nodes import Nodes, ending
 from noop_cohorts import Settings
 from postgres import Postgres
@@ -61,14 +65,16 @@ class Sizes:
         num_steps: Steps of each training.
         num_cohorts: Cohorts of the search, an even number.
         rounds: Sweeps on one node, and on two.
+        share: Of a core's time, for each node.
         num_noops: Cohorts that end at once.
         workers: Cohorts at a time of these.
         databases: Kinds of ledger for these.
     """
 
-    num_steps: int = 2048
+    num_steps: int = 1024
     num_cohorts: int = 16
     rounds: int = 2
+    share: float = field(default_factory=lambda: 0.5 if can_be_limited() else 1.0)
     num_noops: int = 200
     workers: int = 8
     databases: tuple[str, ...] = ("sqlite", "postgresql")
@@ -97,8 +103,15 @@ def sweep(sizes: Sizes, num_nodes: int, folder: Path) -> Timed:
         SPEC.format(num_steps=sizes.num_steps, num_trials=num_trials, cohort_size=COHORT)
     )
     shell = Shell(folder / "home", {"MONOSWEEP_STORAGE": str(folder / "storage")})
-    with ending(Nodes(num_nodes)) as nodes:
+    with ExitStack() as stack:
+        nodes = Nodes(num_nodes)
+        # Left last: by then all processes of the nodes are gone.
+        limits = stack.enter_context(ExitStack())
+        stack.enter_context(ending(nodes))
         nodes.bind(sorted(os.sched_getaffinity(0)))
+        if sizes.share < 1.0:
+            for pids in nodes.pids():
+                limits.enter_context(share_of_a_core(pids, sizes.share))
         began = time.time()
         shell.run("run", str(spec), "--address", nodes.address, seconds=3600.0)
     with closing(Ledger(f"sqlite:///{shell.home / 'ledger.db'}", create=False)) as ledger:
@@ -146,6 +159,7 @@ def efficiency(sizes: Sizes) -> dict[str, Any]:
         "machine_efficiency": statistics.median(alone) / statistics.median(both),
         "start_up_s": statistics.median(each.start_up_s for n in (1, 2) for each in timed[n]),
         "cohort_s": one_s / sizes.num_cohorts,
+        "share": sizes.share,
         "num_cohorts": sizes.num_cohorts,
         "each": {str(n): [asdict(each) for each in found] for n, found in timed.items()},
     }
@@ -233,7 +247,7 @@ def workers(each_s: float, report_s: float, cohort_s: float) -> float:
 def measure(sizes: Sizes) -> dict[str, Any]:
     """The whole benchmark, as it is written."""
     found = efficiency(sizes)
-    # With as many steps as by default they are of the quick start's task, network and length.
+    # They are of the quick start's task and network.
     cohort_s = found["cohort_s"]
     limited = limits(sizes, {f"{SHORT_S:g} s": SHORT_S, f"{cohort_s:.1f} s, as here": cohort_s})
     return whole(
@@ -249,7 +263,10 @@ def measure(sizes: Sizes) -> dict[str, Any]:
 def show(found: Mapping[str, Any]) -> None:
     """The tables."""
     nodes = found["nodes"]
-    print(f"{nodes['num_cohorts']} cohorts of {COHORT} trials, {nodes['cohort_s']:.1f} s each")
+    print(
+        f"{nodes['num_cohorts']} cohorts of {COHORT} trials, {nodes['cohort_s']:.1f} s each with "
+        f"{nodes['share']:g} of a core"
+    )
     print(f"{'one node':28} {nodes['one_node_s']:8.1f} s")
     print(f"{'two nodes':28} {nodes['two_nodes_s']:8.1f} s")
     print(f"{'efficiency':28} {nodes['efficiency']:8.1%}  (to be {found['wanted']:.0%})")

@@ -43,6 +43,10 @@ class Nodes:
             for process in _tree(node):
                 process.cpu_affinity([core])
 
+    def pids(self) -> list[list[int]]:
+        """The processes of each node that takes work."""
+        return [[process.pid for process in _tree(node)] for node in self._at_work]
+
     def workers(self) -> list[psutil.Process]:
         """The processes that train cohorts now."""
         return [worker for node in self._at_work for worker in _workers(node)]
