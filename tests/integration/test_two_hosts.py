@@ -30,7 +30,7 @@ pytestmark = pytest.mark.long
 SPEC = {
     "num_steps: 512": "num_steps: 4096",
     "learning_rate: 0.02": "learning_rate: 0.005",
-    "num_trials: 4": "num_trials: 32, sampler: random",
+    "num_trials: 4": "num_trials: 64, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.25",
 }
 WATCH_S = 600.0
