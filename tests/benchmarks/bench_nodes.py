@@ -57,7 +57,7 @@ COHORT = 4
 SHORT_S = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sizes:
     """How much is measured.
 
@@ -290,7 +290,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=Sizes.rounds)
     parser.add_argument("--noops", type=int, default=Sizes.num_noops)
     options = parser.parse_args()
-    found = measure(Sizes(options.steps, options.cohorts, options.rounds, options.noops))
+    sizes = Sizes(
+        num_steps=options.steps,
+        num_cohorts=options.cohorts,
+        rounds=options.rounds,
+        num_noops=options.noops,
+    )
+    found = measure(sizes)
     show(found)
     write(OUTPUT, found)
 
