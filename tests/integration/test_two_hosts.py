@@ -26,11 +26,12 @@ from service.storage import Storage
 pytestmark = pytest.mark.long
 
 # Proposals that do not depend on what ended before: those of any number of workers are the same.
-# Cohorts of some seconds, enough of them that one host is still at work when the other returns.
+# Enough cohorts that one host is still at work when the other returns: that it is gone is noticed
+# after a time that no processor shortens.
 SPEC = {
-    "num_steps: 512": "num_steps: 4096",
+    "num_steps: 512": "num_steps: 8192",
     "learning_rate: 0.02": "learning_rate: 0.005",
-    "num_trials: 4": "num_trials: 64, sampler: random",
+    "num_trials: 4": "num_trials: 40, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.25",
 }
 WATCH_S = 600.0
