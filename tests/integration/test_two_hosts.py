@@ -31,7 +31,7 @@ pytestmark = pytest.mark.long
 SPEC = {
     "num_steps: 512": "num_steps: 8192",
     "learning_rate: 0.02": "learning_rate: 0.005",
-    "num_trials: 4": "num_trials: 40, sampler: random",
+    "num_trials: 4": "num_trials: 32, sampler: random",
     "max_concurrent: 1": "max_concurrent: 2, checkpoint_s: 0.25",
 }
 WATCH_S = 600.0
