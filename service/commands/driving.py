@@ -65,7 +65,6 @@ def resume(
 
     A server does so by itself, on its own cluster: the command does not wait for it.
     """
-    check_num_trials(num_trials)
     # Whoever names a cluster drives the sweep from here, whichever server they use otherwise: so
     # does the driver that a server starts.
     source = context.get_parameter_source("server")
@@ -112,6 +111,8 @@ def _check_is_left_to_the_server(asked: dict[str, Any]) -> None:
 
 
 def _resume_there(there: "Server", name: str, num_trials: int | None) -> None:
+    # A server would say it in the words of its own interface.
+    check_num_trials(num_trials)
     before = there.status(name)
     if before["state"] == "finished" and num_trials in (None, before["num_trials"]):
         say(_FINISHED.format(name))

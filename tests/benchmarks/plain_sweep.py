@@ -94,7 +94,7 @@ def trial(config: Mapping[str, Any]) -> None:
 def sweep(settings: Settings, folder: Path) -> None:
     """The baseline, then the search."""
 
-    def tuned(phase: str, space: Mapping[str, Any], config: tune.TuneConfig) -> tune.ResultGrid:
+    def fitted(phase: str, space: Mapping[str, Any], config: tune.TuneConfig) -> tune.ResultGrid:
         logger = MLflowLoggerCallback(
             tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
             experiment_name=phase,
@@ -114,7 +114,7 @@ def sweep(settings: Settings, folder: Path) -> None:
         return tuner.fit()
 
     fixed = {name: getattr(settings, name) for name in ("sizes", "num_steps", "tuned", "half")}
-    baseline = tuned(
+    baseline = fitted(
         "baseline",
         {
             "seed": tune.grid_search(list(range(settings.num_seeds))),
@@ -126,7 +126,7 @@ def sweep(settings: Settings, folder: Path) -> None:
         tune.TuneConfig(reuse_actors=settings.tuned),
     )
     (loss,) = (one.metrics["loss"] for one in baseline if one.config["seed"] == TRIALS_SEED)
-    tuned(
+    fitted(
         "search",
         {
             "seed": TRIALS_SEED,
@@ -148,7 +148,7 @@ def sweep(settings: Settings, folder: Path) -> None:
 
 if __name__ == "__main__":
     wanted = Settings(**json.loads(sys.argv[2]))
-    quick = {"include_dashboard": False, "log_to_driver": False} if wanted.tuned else {}
+    options = {"include_dashboard": False, "log_to_driver": False} if wanted.tuned else {}
     # Workers import the training from the folder of this file.
     here = str(Path(__file__).parent)
     # Not one that somebody else has here.
@@ -156,6 +156,6 @@ if __name__ == "__main__":
         address="local",
         num_cpus=NUM_CPUS,
         runtime_env={"env_vars": {"PYTHONPATH": here}},
-        **quick,
+        **options,
     )
     sweep(wanted, Path(sys.argv[1]))

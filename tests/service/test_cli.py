@@ -627,6 +627,13 @@ def test_a_search_cannot_be_shortened_and_has_no_more_trials_than_a_file_may_ask
     assert recorded.ledger.sweep("tiny").num_trials == 4
 
 
+def test_a_server_is_not_even_asked_for_more_trials_than_a_file_may_ask_for(
+    monosweep: Call,
+) -> None:
+    nobody = ("--server", "http://127.0.0.1:9")
+    refused(monosweep("resume", "tiny", "--num-trials", "99999999999", *nobody), "at most 1000000")
+
+
 def test_ui_needs_runs_to_show(monosweep: Call, tmp_path: Path) -> None:
     refused(monosweep("ui"), "must be runs to look at", "monosweep run quickstart")
     assert list(tmp_path.iterdir()) == []

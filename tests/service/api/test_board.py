@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
-from service.api.board import Looks
+from service import status
+from service.api.board import Board, Looks
+from service.ledger import Writer
 
 
 def test_all_who_ask_meanwhile_share_one_reading() -> None:
@@ -102,3 +104,19 @@ def test_what_takes_long_is_read_less_often() -> None:
         assert await looks.at("a") == 2
 
     asyncio.run(story())
+
+
+def test_that_a_sweep_waits_is_told_though_nothing_was_written_since(
+    tiny_writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Board(tiny_writer.ledger, None)
+    tiny_writer.begin_attempt("baseline-0")
+
+    def waits() -> bool:
+        board.forget("tiny")
+        return bool(asyncio.run(board.status("tiny"))["waits_for_worker"])
+
+    assert not waits()
+    # As if that long had gone by.
+    monkeypatch.setattr(status, "WORKER_S", 0.0)
+    assert waits()
