@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.ledger.connections import cause
 
 # What MLflow raises while it is away or refuses; also where its database is of a version that its
-# migrations have never heard of.
-MLFLOW_ERRORS = (MlflowException, OSError, SQLAlchemyError, CommandError)
+# migrations have never heard of, or so damaged that SQLite's text cannot be decoded.
+MLFLOW_ERRORS = (MlflowException, OSError, SQLAlchemyError, CommandError, UnicodeDecodeError)
 
 
 def said_by(error: Exception) -> str:

@@ -23,7 +23,7 @@ sys.path += [str(Path(__file__).parents[1] / name) for name in ("integration", "
 
 import torch
 from bench_training import CASES, cohort
-from machine_limit import Sizes
+from machine_limit import Sizes, precisions
 from postgres import Postgres
 from results import whole, write
 from shell import Shell
@@ -70,7 +70,7 @@ def checkpoints(
     sizes: Sizes, num_members: int, interval_s: float, rounds: int, round_s: float
 ) -> dict[str, float]:
     """What a cohort's checkpoints cost: by the clocks, and as training with and without them."""
-    state = cohort(sizes, "bfloat16", num_members)
+    state = cohort(sizes, precisions()[0], num_members)
     with TemporaryDirectory(prefix="monosweep-bench-") as folder:
         kept = TimedCheckpoints(Storage(folder), "bench", "search-0")
         with closing(CheckpointWriter(kept, 1, interval_s, Outage())) as writer:

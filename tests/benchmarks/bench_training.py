@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine_limit import Sizes, fastest, limit
+from machine_limit import Sizes, fastest, limit, precisions
 from plain_loop import plain_loop
 from results import whole, write
 
@@ -87,22 +87,28 @@ def plain_steps(sizes: Sizes) -> Callable[[int], None]:
 
 
 def compare(sizes: Sizes, steps: int, rounds: int) -> list[dict[str, Any]]:
-    """Rows of one size: ours in bfloat16 and in float32 against the plain loop."""
-    half, single = (cohort(sizes, precision, 1) for precision in ("bfloat16", "float32"))
-    half_s, single_s, plain_s = interleaved(
-        [partial(advance, half), partial(advance, single), plain_steps(sizes)],
-        whole_chunks(half, steps),
+    """Rows of one size: ours in each precision of this machine against the plain loop."""
+    states = [cohort(sizes, precision, 1) for precision in precisions()]
+    *ours, plain_s = interleaved(
+        [*(partial(advance, state) for state in states), plain_steps(sizes)],
+        whole_chunks(states[0], steps),
         rounds,
     )
     return [
-        {"case": case, "ours": ours, "other": plain_s, "ratio": plain_s / ours, "unit": "s"}
-        for case, ours in ((f"{sizes}", half_s), (f"{sizes} float32", single_s))
+        {
+            "case": f"{sizes} {precision}",
+            "ours": step_s,
+            "other": plain_s,
+            "ratio": plain_s / step_s,
+            "unit": "s",
+        }
+        for precision, step_s in zip(precisions(), ours, strict=True)
     ]
 
 
 def company(sizes: Sizes, steps: int, rounds: int) -> tuple[dict[str, Any], dict[str, float]]:
     """A row for one trial's step in a cohort of 16, beside one alone and the plain loop."""
-    one, many = (cohort(sizes, "bfloat16", size) for size in (1, COHORT))
+    one, many = (cohort(sizes, precisions()[0], size) for size in (1, COHORT))
     one_s, many_s, plain_s = interleaved(
         [partial(advance, one), partial(advance, many), plain_steps(sizes)],
         whole_chunks(one, steps),
@@ -119,7 +125,7 @@ def company(sizes: Sizes, steps: int, rounds: int) -> tuple[dict[str, Any], dict
 
 def breakdown(sizes: Sizes, steps: int) -> dict[str, float]:
     """Where a step's time goes: seconds a step in each torch operation."""
-    state = cohort(sizes, "bfloat16", 1)
+    state = cohort(sizes, precisions()[0], 1)
     steps = whole_chunks(state, steps)
     advance(state, steps)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
@@ -130,12 +136,12 @@ def breakdown(sizes: Sizes, steps: int) -> dict[str, float]:
 
 def memory(sizes: Sizes) -> dict[str, float]:
     """Peak resident memory of a process that trains a cohort of 16: predicted and measured."""
-    state = cohort(sizes, "bfloat16", COHORT)
+    state = cohort(sizes, precisions()[0], COHORT)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.set_num_threads(1)\n"
-        "from bench_training import COHORT, Sizes, advance, cohort\n"
+        "from bench_training import COHORT, Sizes, advance, cohort, precisions\n"
         "from peak_memory import peak_bytes\n"
-        "advance(cohort(Sizes(*map(int, sys.argv[2:])), 'bfloat16', COHORT), 32)\n"
+        "advance(cohort(Sizes(*map(int, sys.argv[2:])), precisions()[0], COHORT), 32)\n"
         "print(peak_bytes())"
     )
     numbers = [sizes.num_features, sizes.num_inputs, sizes.num_neurons, sizes.batch_size]
@@ -147,7 +153,7 @@ def memory(sizes: Sizes) -> dict[str, float]:
 
 def checkpoint(sizes: Sizes) -> dict[str, float]:
     """How long training stands still for a cohort of 16's checkpoint; it is written meanwhile."""
-    state = advance(cohort(sizes, "bfloat16", COHORT), 1)
+    state = advance(cohort(sizes, precisions()[0], COHORT), 1)
     size = len(to_bytes(state))
     stall_s = fastest(lambda: to_bytes(state), 0.5)
     return {"bytes": size, "stall_s": stall_s, "share": stall_s / ComputeSpec().checkpoint_s}
@@ -161,7 +167,7 @@ def measure(cases: Sequence[Sizes], steps: int, rounds: int, seconds: float) -> 
     ours = {row["case"]: row["ours"] for row in rows}
     limits = {f"{sizes}": limit(sizes, seconds) for sizes in cases}
     for case, found in limits.items():
-        found["ours_over_limit"] = ours[case] / found["limit_s"]
+        found["ours_over_limit"] = ours[f"{case} {precisions()[0]}"] / found["limit_s"]
     return whole(
         rows,
         ("torch", "numpy", "torch-optimizer"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from service.machine import has_bfloat16_products
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -31,6 +33,11 @@ class Sizes:
     def __str__(self) -> str:
         """Such as ``256/32/512/256``."""
         return f"{self.num_features}/{self.num_inputs}/{self.num_neurons}/{self.batch_size}"
+
+
+def precisions() -> tuple[str, ...]:
+    """What this machine multiplies matrices in, the quickest first."""
+    return ("bfloat16", "float32") if has_bfloat16_products() else ("float32",)
 
 
 def fastest(work: Callable[[], object], seconds: float) -> float:
@@ -87,17 +94,13 @@ def memory_pass_s(sizes: Sizes, seconds: float) -> float:
 
 
 def limit(sizes: Sizes, seconds: float) -> dict[str, float]:
-    """Rates of the machine at these sizes, and the least time for a step in bfloat16."""
-    times = {
-        name: products_s(sizes, dtype, seconds)
-        for name, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32))
-    }
-    one_pass = memory_pass_s(sizes, seconds)
+    """Rates of the machine at these sizes, and the least time for a step in its quickest."""
+    times = {name: products_s(sizes, getattr(torch, name), seconds) for name in precisions()}
+    one_pass, quickest = memory_pass_s(sizes, seconds), times[precisions()[0]]
     return {
-        "bfloat16_gflops": sizes.operations / times["bfloat16"] / 1e9,
-        "float32_gflops": sizes.operations / times["float32"] / 1e9,
+        **{f"{name}_gflops": sizes.operations / taken / 1e9 for name, taken in times.items()},
         "memory_gb_s": 2 * 4 * 3 * sizes.num_weights / one_pass / 1e9,
-        "products_s": times["bfloat16"],
+        "products_s": quickest,
         "memory_pass_s": one_pass,
-        "limit_s": times["bfloat16"] + one_pass,
+        "limit_s": quickest + one_pass,
     }

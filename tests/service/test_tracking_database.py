@@ -113,3 +113,12 @@ def test_a_damaged_database_is_named_on_one_line(home: Home) -> None:
     with pytest.raises(TrackingError, match=r"file is not a database.*: monosweep doctor$") as said:
         check_answers(home.tracking_uri)
     assert "\n" not in str(said.value)
+
+
+def test_a_table_whose_name_is_no_text_any_more_is_named(home: Home, empty_mlflow: Path) -> None:
+    """SQLite hands out the bytes that it finds, and they are decoded before any error of its own."""
+    home.path.mkdir()
+    damaged = empty_mlflow.read_bytes().replace(b"tableexperiments", b"table\xd2xperiments")
+    home.mlflow_db.write_bytes(damaged)
+    with pytest.raises(TrackingError, match=r"MLflow must answer, found: .*can't decode"):
+        check_answers(home.tracking_uri)
