@@ -30,10 +30,12 @@ def test_aims_are_of_every_kind_and_let_a_sweep_come_to_each_phase() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_a_sweep_that_is_killed_again_and_again_ends_whole(tmp_path: Path) -> None:
     chaos = Chaos(tmp_path, seed=1)
-    assert chaos.kill(list(AIMED_AT.values())).total() == len(AIMED_AT)
+    # The first checkpoint is the baseline's.
+    aims = [aim for aim in AIMED_AT.values() if aim != "baseline"]
+    assert chaos.kill(aims).total() == len(aims)
     assert unhit(chaos.pursue()) == set()
 
 

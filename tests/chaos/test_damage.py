@@ -11,8 +11,8 @@ from damage import damage
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_damaged_files_are_refused_or_recovered_from(tmp_path: Path) -> None:
-    found = damage(10, seed=1, folder=tmp_path)
-    assert found.total() == 10
+    found = damage(6, seed=1, folder=tmp_path)
+    assert found.total() == 6
     assert {end for _, _, end in found} == {"recovered", "refused"}

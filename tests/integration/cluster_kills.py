@@ -5,26 +5,29 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 from nodes import Nodes, ending
-from shell import Shell, Started, wait_until, write_spec
+from shell import LONGER, Shell, Started, numbers, wait_until, write_spec
 
 from service.ledger import Ledger
 from service.ledger.tables import ABANDONED
 
 # Cohorts of several seconds, one at a time, so that each kill hits the one that is at work.
-SPEC = {
-    "num_steps: 512": "num_steps: 4096",
-    "learning_rate: 0.02": "learning_rate: 0.005",
-    "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 0.25",
-}
-NUMBERS = ("trial_id", "state", "seeds", "loss", "monosemantic_per_feature", "mean_bias")
+SPEC = {**LONGER, "max_concurrent: 1": "max_concurrent: 1, checkpoint_s: 0.25"}
 # Of a cohort's attempt, the step of its newest checkpoint.
 Kept = dict[tuple[str, int], int]
 
 
-def kill_workers_nodes_and_head(folder: Path, num_kills: int, num_nodes: int) -> None:
+def kill_workers_nodes_and_head(
+    folder: Path, undisturbed: Shell, num_kills: int, num_nodes: int
+) -> None:
     """Kill nodes and workers in turn, each time that a cohort got farther, and see it end whole.
 
     The head last: the driver leaves, and the sweep goes on to its end on this machine alone.
+
+    Args:
+        folder: Where it lies.
+        undisturbed: Who has run ``LONGER``, whose numbers it must have.
+        num_kills: Of nodes and workers.
+        num_nodes: Nodes beside the head.
 
     Raises:
         AssertionError: If a trial fails for it, work is lost that was kept, or numbers differ.
@@ -42,18 +45,13 @@ def kill_workers_nodes_and_head(folder: Path, num_kills: int, num_nodes: int) ->
     assert len(re.findall("ended without results, trying again", said)) >= num_kills, said
     rows = shell.trials("tiny")
     assert {row["state"] for row in rows} == {"complete"}, rows
-    assert len([row for row in rows if row["phase"] == "search"]) == 4, rows
+    assert len([row for row in rows if row["phase"] == "search"]) == 6, rows
     cohort_ids = {row["cohort_id"] for row in rows}
     num_attempts = _check_nothing_kept_was_lost(shell, cohort_ids, kept)
     assert num_attempts >= num_kills + len(cohort_ids), f"{num_attempts} attempts"
     # Checkpoints; the networks of confirmation trials are kept elsewhere.
     assert list((storage / "cohorts").rglob("*.safetensors")) == []
-    # The numbers of a sweep that nobody disturbed.
-    alone = Shell(folder / "alone")
-    alone.run("run", spec)
-    assert [{name: row[name] for name in NUMBERS} for row in rows] == [
-        {name: row[name] for name in NUMBERS} for row in alone.trials("tiny")
-    ]
+    assert numbers(rows) == numbers(undisturbed.trials("tiny"))
 
 
 def _kill(nodes: Nodes, driver: Started, storage: Path, num_kills: int) -> Kept:

@@ -116,7 +116,7 @@ def test_a_damaged_database_is_named_on_one_line(home: Home) -> None:
 
 
 def test_a_table_whose_name_is_no_text_any_more_is_named(home: Home, empty_mlflow: Path) -> None:
-    """SQLite hands out the bytes that it finds, and they are decoded before any error of its own."""
+    """SQLite hands out the bytes that it finds, which fail to be decoded outside of its errors."""
     home.path.mkdir()
     damaged = empty_mlflow.read_bytes().replace(b"tableexperiments", b"table\xd2xperiments")
     home.mlflow_db.write_bytes(damaged)
