@@ -92,12 +92,10 @@ def train(
     from service.tidying import Tidying  # noqa: PLC0415
 
     spec = spec_of(record)
-    for watcher in watchers:
-        watcher.workers_starting()
     with ExitStack() as stack:
         # Read while Ray starts, which is seconds of waiting.
         trials = stack.enter_context(ThreadPoolExecutor(1)).submit(ledger.trials, record.name)
-        room = stack.enter_context(_connected(address, spec, home))
+        room = stack.enter_context(_connected(address, spec, home, watchers))
         resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
@@ -126,7 +124,9 @@ def train(
 
 
 @contextmanager
-def _connected(address: str | None, spec: Spec, home: Home) -> Iterator[Room]:
+def _connected(
+    address: str | None, spec: Spec, home: Home, watchers: Sequence["Watcher"]
+) -> Iterator[Room]:
     """What a cluster has for a sweep's cohorts, while this lasts.
 
     Raises:
@@ -139,6 +139,8 @@ def _connected(address: str | None, spec: Spec, home: Home) -> Iterator[Room]:
     if address is None:
         # Before Ray is started for nothing; how many GPUs there are is best known to it.
         here.check_has_processors(spec.compute.cpus)
+    for watcher in watchers:
+        watcher.workers_starting()
     room = cluster.connect(address, here)
     try:
         check_is_shared(home, len(room.machines))

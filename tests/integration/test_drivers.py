@@ -60,8 +60,10 @@ def test_of_two_drivers_that_start_at_once_one_works_and_one_is_refused(tmp_path
 
 def test_a_driver_that_slept_past_its_lease_writes_nothing_more(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
-    sleeper = shell.start("run", str(write_spec(tmp_path, **LONGER)))
+    sleeper = shell.start("run", str(write_spec(tmp_path)))
     sleeper.until("search: 0 of")
+    # Asleep, but not yet for long.
+    sleeper.process.send_signal(signal.SIGSTOP)
     refused = shell.run("resume", "tiny", code=2).stderr
     assert f"process {sleeper.process.pid} on" in refused
     sleep_past_its_lease(shell.home, sleeper)

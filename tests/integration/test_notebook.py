@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from entry_point import bare_environment
 from shell import PATIENCE_S, write_spec
 
 README = Path(__file__).parents[2] / "README.md"
@@ -19,6 +20,7 @@ def test_the_example_runs_a_sweep_and_then_only_opens_it(tmp_path: Path) -> None
         done = subprocess.run(
             [sys.executable, "example.py"],
             cwd=tmp_path,
+            env=bare_environment() | {"MONOSWEEP_SHOWCASE": "off"},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
