@@ -192,21 +192,21 @@ def test_only_the_cases_that_are_asked_for_are_measured(
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_both_sweeps_train_as_many_networks() -> None:
-    spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=1)
+    spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=2)
     mine, other = ours(spec), plain(spec, tuned=False)
     # No worker is started anew where a phase ends; a trial an actor, as Tune's own pages have it.
     assert mine.num_workers <= CORES
-    assert other.num_workers == 1 + TINY.num_trials
+    assert other.num_workers == 2 + TINY.num_trials
     for swept in (mine, other):
-        assert len(swept.trials) == 1 + TINY.num_trials
+        assert len(swept.trials) == 2 + TINY.num_trials
         assert 0.0 < swept.first_s < swept.last_s < swept.command_s
         # Of the baseline none may be best.
         assert sum(one.value is not None for one in swept.trials) <= TINY.num_trials
         assert all(one.began_s < one.ended_s for one in swept.trials)
     # More trials than there are at a time, so that some come after others.
-    reused = plain(sweep_spec(TINY.sizes, 64, CORES + 1, num_seeds=1), tuned=True)
-    assert len(reused.trials) == CORES + 2
-    assert reused.num_workers < CORES + 2
+    reused = plain(sweep_spec(TINY.sizes, 64, CORES + 1, num_seeds=2), tuned=True)
+    assert len(reused.trials) == CORES + 3
+    assert reused.num_workers < CORES + 3
 
 
 @pytest.fixture

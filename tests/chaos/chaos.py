@@ -111,10 +111,12 @@ class Chaos:
     Args:
         folder: Where they lie.
         seed: Where moments come from.
+        specs: Their sweep files, in turn.
     """
 
     folder: Path
     seed: int
+    specs: Sequence[str] = SPECS
     hits: Hits = field(default_factory=Counter)
     num_sweeps: int = 0
     _untouched: dict[str, "Future[Victim]"] = field(default_factory=dict)
@@ -164,7 +166,7 @@ class Chaos:
     def _submit(self, pool: ThreadPoolExecutor, plan: Sequence[str]) -> "Future[Ordeal]":
         number = self.num_sweeps
         self.num_sweeps += 1
-        spec = SPECS[number % len(SPECS)]
+        spec = self.specs[number % len(self.specs)]
         if spec is not TWO_AT_A_TIME and spec not in self._untouched:
             untouched = Victim(self.folder / f"untouched-{number}", spec)
             self._untouched[spec] = pool.submit(_finish, untouched)
