@@ -49,7 +49,7 @@ test: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## all tests but the long ones
 
 test-long: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## the long ones: kills, damage, outages, clusters of two hosts, benchmarks at tiny sizes
 	$(PYTEST) -m alone
-	$(PYTEST) $(SIDE_BY_SIDE) -m 'long and not alone' tests/chaos tests
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'long and not alone'
 
 bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## the benchmarks that need two cores and nothing else
 

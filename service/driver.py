@@ -129,6 +129,12 @@ def _connected(
 ) -> Iterator[Room]:
     """What a cluster has for a sweep's cohorts, while this lasts.
 
+    Args:
+        address: The cluster, or None to start one on this machine.
+        spec: The sweep file.
+        home: Where the sweep's files are written.
+        watchers: Told that workers start, once nothing is known to be against it.
+
     Raises:
         UserError: If there is no such cluster, or it is no place to train the sweep.
         InterruptedSweepError: If none of its machines is large enough yet.

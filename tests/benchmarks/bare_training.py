@@ -9,8 +9,8 @@ import time
 
 import torch
 from bench_training import CASES, cohort
+from machine_limit import precisions
 
-from service.machine import has_bfloat16_products
 from trainers import advance
 
 
@@ -18,8 +18,7 @@ def main(num_trials: int, num_steps: int, core: int) -> None:
     """Train, and print what it took."""
     os.sched_setaffinity(0, {core})
     torch.set_num_threads(1)
-    precision = "bfloat16" if has_bfloat16_products() else "float32"
-    state = cohort(CASES[0], precision, num_trials)
+    state = cohort(CASES[0], precisions()[0], num_trials)
     advance(state, state.chunk_steps)
     began = time.perf_counter()
     advance(state, num_steps)

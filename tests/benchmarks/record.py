@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import torch
+from machine_limit import precisions
 from recording import BASELINE, FILE, SPEC, read, seeds_of, settings_of, table_of
 
-from service.machine import has_bfloat16_products
 from service.planning import training_settings
 from service.spec import Spec, load_spec
 from service.storage import as_parquet
@@ -28,8 +28,7 @@ NUM_KEPT = 8
 def curves(spec: Spec, number: int) -> dict[int, Curve]:
     """Train one number's networks to the end, on one thread; the curve of each seed."""
     torch.set_num_threads(1)
-    precision = "bfloat16" if has_bfloat16_products() else "float32"
-    training = TrainingSettings(**training_settings(spec, precision, "cpu"))
+    training = TrainingSettings(**training_settings(spec, precisions()[0], "cpu"))
     seeds, settings = seeds_of(spec, number), settings_of(spec, number)
     members = [Member(seed=seed, **settings) for seed in seeds]
     state = begin(Task(**spec.task.model_dump()), training, members)

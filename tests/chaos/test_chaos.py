@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
-from aims import AIMS, IN_PHASE, Attack
+from aims import AIMS, CHECKPOINT_WRITE, IN_PHASE, LEDGER_WRITE, Attack
 from chaos import AIMED_AT, STOPPED_EARLY, Chaos, deck, unhit
 from victim import NAME, NOTHING_YET, Victim
 from wholeness import AmissError, check_is_kept, check_is_whole
@@ -27,6 +27,11 @@ def test_aims_are_of_every_kind_and_let_a_sweep_come_to_each_phase() -> None:
     assert Counter(aims) == {**wanted, "baseline": 10, "search": 10, "confirmation": 10}
     assert [aim for aim in aims if aim in PHASES] == list(PHASES) * 10
     assert aims[10:20] != aims[20:30]
+
+
+def test_only_who_has_a_cohort_at_work_is_hit_in_its_phase() -> None:
+    hits = Counter({(CHECKPOINT_WRITE, "baseline"): 1, (LEDGER_WRITE, "search"): 1})
+    assert unhit(hits) == {f"{IN_PHASE}: search", f"{IN_PHASE}: confirmation"}
 
 
 @pytest.mark.long
