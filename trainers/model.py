@@ -32,6 +32,7 @@ class Nonlinearity:
         scale_: ``scale_(grad, pre, hidden)`` multiplies ``grad`` by ``act'(pre)`` in place.
         in_place: Whether ``scale_`` needs no ``pre``, so that ``hidden`` may overwrite it.
         view: How ``apply`` and ``scale_`` want to see the arrays; applied once to each buffer.
+        is_silent_below_zero: Whether ``act`` and its derivative are 0 there.
         dead_below: A neuron whose largest response is at most this is dead. ReLU is silent or it
             is not; the others answer faintly to everything, and 0.001 is a thousandth of a
             feature's largest value.
@@ -41,6 +42,7 @@ class Nonlinearity:
     scale_: Callable[[Tensor, Tensor, Tensor], Tensor]
     in_place: bool = False
     view: Callable[[Tensor], Tensor] = lambda numbers: numbers
+    is_silent_below_zero: bool = False
     dead_below: float = 0.001
 
 
@@ -83,7 +85,9 @@ def _solu_scale_(grad: Tensor, pre: Tensor, hidden: Tensor) -> Tensor:
 
 
 NONLINEARITIES: dict[str, Nonlinearity] = {
-    "relu": Nonlinearity(_relu, _relu_scale_, in_place=True, view=_bits, dead_below=0.0),
+    "relu": Nonlinearity(
+        _relu, _relu_scale_, in_place=True, view=_bits, is_silent_below_zero=True, dead_below=0.0
+    ),
     "gelu": Nonlinearity(_gelu, _gelu_scale_),
     "solu": Nonlinearity(_solu, _solu_scale_),
 }

@@ -19,7 +19,7 @@ from trainers.model import (
     split,
 )
 from trainers.optimizers import Moments, Optimizer
-from trainers.passes import Passes
+from trainers.passes import Passes, passes_of
 from trainers.settings import Member
 from trainers.sizes import num_weights, padded_width
 
@@ -91,14 +91,15 @@ class Workspace:
     """Buffers of one step, shared by the tiles of one shape; they hold nothing between steps.
 
     Attributes:
-        weights: Weights in the products' dtype.
+        weights: Copies of a tile's weights in the products' dtype; None where that is float32: a
+            tile's own are read then.
         gradient: Gradient in the products' dtype.
         gradient32: Gradient in float32; the same memory where the products are in float32.
         direction: What the optimiser makes of it, float32.
         passes: Forward and backward passes in the products' dtype.
     """
 
-    weights: Weights
+    weights: Weights | None
     gradient: Weights
     gradient32: Weights
     direction: Weights
@@ -185,11 +186,12 @@ def workspace(tile: Tile, batch_size: int, dtype: torch.dtype) -> Workspace:
     def buffer(kind: torch.dtype) -> Weights:
         return split(torch.empty_like(tile.weights.flat, dtype=kind), width, num_inputs)
 
-    weights, gradient32 = buffer(dtype), buffer(torch.float32)
+    gradient32 = buffer(torch.float32)
+    weights = None if dtype == torch.float32 else buffer(dtype)
     return Workspace(
         weights=weights,
-        gradient=gradient32 if dtype == torch.float32 else buffer(dtype),
+        gradient=gradient32 if weights is None else buffer(dtype),
         gradient32=gradient32,
         direction=buffer(torch.float32),
-        passes=Passes(weights, tile.nonlinearity, batch_size),
+        passes=passes_of(weights or tile.weights, tile.nonlinearity, batch_size, is_trained=True),
     )

@@ -6,7 +6,7 @@ import torch
 
 from trainers.evaluation import curve, evaluation, held_out_loss, neurons
 from trainers.model import NONLINEARITIES, Weights, split
-from trainers.passes import Passes
+from trainers.passes.dense import DensePasses
 from trainers.samples import Samples, SparseTargets
 from trainers.sizes import num_weights
 
@@ -153,7 +153,7 @@ def test_held_out_loss_is_the_mean_over_all_samples():
             starts=(0, 1, 3),
         ),
     )
-    assert held_out_loss(Passes(weights, RELU, 2), held_out) == pytest.approx(4.25 / 4)
+    assert held_out_loss(DensePasses(weights, RELU, 2), held_out) == pytest.approx(4.25 / 4)
 
 
 def test_curve_has_one_array_for_each_metric():

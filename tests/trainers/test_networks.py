@@ -27,7 +27,7 @@ from trainers.envelope import ForeignError, NewerError, OlderError, TruncatedErr
 from trainers.evaluation import held_out_loss, neurons
 from trainers.names import NONLINEARITIES, TASK_KINDS
 from trainers.networks import NETWORKS
-from trainers.passes import Passes
+from trainers.passes import passes_of
 from trainers.replicates import begin_replicate
 from trainers.sizes import HELD_OUT_BLOCK_SIZE
 from trainers.tasks import TASKS
@@ -68,7 +68,9 @@ def test_its_loss_and_neurons_are_those_that_the_cohort_reported(cohort):
     for network, outcome in zip(trained_networks(cohort), outcomes(cohort), strict=True):
         if network is None:
             continue
-        passes = Passes(network.padded(), network.nonlinearity, HELD_OUT_BLOCK_SIZE)
+        passes = passes_of(
+            network.padded(), network.nonlinearity, HELD_OUT_BLOCK_SIZE, is_trained=False
+        )
         held_out = begin_replicate(network.task, network.member.seed, torch.device("cpu")).held_out
         assert held_out_loss(passes, held_out) == outcome.evaluation.loss
         found = neurons(

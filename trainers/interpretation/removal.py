@@ -11,7 +11,7 @@ from trainers.features import Stream, generator
 from trainers.interpretation.active import active_counts, samples_with_active
 from trainers.interpretation.neurons import NeuronTable
 from trainers.networks import Network
-from trainers.passes import Passes
+from trainers.passes import passes_of
 from trainers.samples import Samples
 
 NUM_DRAWS = 8
@@ -101,6 +101,8 @@ def _choices(seed: int, table: NeuronTable, num_removed: int) -> list[NDArray[np
 def _losses(networks: Sequence[Network], samples: Samples) -> list[float]:
     block_size = samples.inputs.shape[1]
     return [
-        held_out_loss(Passes(one.padded(), one.nonlinearity, block_size), samples)
+        held_out_loss(
+            passes_of(one.padded(), one.nonlinearity, block_size, is_trained=False), samples
+        )
         for one in networks
     ]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.products import products
+from trainers.passes.products import products
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from torch.nn import functional
 from trainers.features import Stream, generator
 from trainers.model import NONLINEARITIES, initial_weights, split
 from trainers.names import FEATURE_DISTRIBUTIONS, TASK_KINDS
-from trainers.passes import Passes
+from trainers.passes.dense import DensePasses
 from trainers.settings import Task
 from trainers.sizes import num_weights
 from trainers.tasks import TASKS, draw_samples, projections
@@ -33,7 +33,7 @@ def test_gradients_are_those_of_autograd(kind, distribution, name, l1):
     flat = torch.randn(num_networks, num_weights(k, m, num_outputs), generator=torch.manual_seed(1))
     weights = split(flat, k, m)
 
-    passes = Passes(weights, NONLINEARITIES[name], batch)
+    passes = DensePasses(weights, NONLINEARITIES[name], batch)
     gradient = split(torch.empty_like(flat), k, m)
     norms = torch.empty(num_networks)
     passes.forward_(block.inputs)
@@ -71,7 +71,7 @@ def test_one_network_in_bfloat16_is_near_float32(name):
     results = []
     for dtype in (torch.float32, torch.bfloat16):
         weights = split(start.flat.to(dtype), 64, 8)
-        passes = Passes(weights, NONLINEARITIES[name], 32)
+        passes = DensePasses(weights, NONLINEARITIES[name], 32)
         gradient = split(torch.empty_like(weights.flat), 64, 8)
         norm = torch.empty(1)
         passes.forward_(inputs.to(dtype))
@@ -88,7 +88,7 @@ def test_one_network_in_bfloat16_is_near_float32(name):
 def test_padded_neurons_get_no_gradient(name):
     weights = initial_weights(0, 50, 8, 16, 0.5)
     inputs = torch.randn(32, 8, generator=torch.Generator().manual_seed(2))
-    passes = Passes(weights, NONLINEARITIES[name], 32)
+    passes = DensePasses(weights, NONLINEARITIES[name], 32)
     gradient = split(torch.full_like(weights.flat, 9.0), 64, 8)
     passes.forward_(inputs)
     passes.gradients_(inputs, gradient, torch.tensor([[[0.05]]]))

@@ -1,0 +1,93 @@
+"""Passes through active neurons beside passes by whole matrices, which autograd has judged."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainers.model import NONLINEARITIES, Weights, initial_weights, split
+from trainers.passes.dense import DensePasses
+from trainers.passes.sparse import SparsePasses
+
+RELU = NONLINEARITIES["relu"]
+
+
+def drawn(num_neurons: int, num_inputs: int, num_outputs: int, bias: float) -> Weights:
+    return initial_weights(0, num_neurons, num_inputs, num_outputs, bias)
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(3))
+
+
+def passed(passes, weights, inputs, targets, half_l1=None):
+    """Outputs, and the gradient of one step, as arrays."""
+    outputs = passes.forward_(inputs).clone()
+    passes.error.sub_(targets)
+    gradient = split(torch.full_like(weights.flat, 9.0), *weights.encoder.shape[1:])
+    passes.gradients_(inputs, gradient, half_l1)
+    return outputs.numpy(), gradient.flat.numpy()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    # Neurons, inputs, outputs.
+    sizes=st.tuples(st.integers(1, 200), st.sampled_from([16, 48]), st.sampled_from([64, 192])),
+    batch_size=st.integers(1, 40),
+    # From all silent, over few active ones, to all active.
+    bias=st.sampled_from([-9.0, -1.0, 0.0, 9.0]),
+    l1=st.sampled_from([None, 0.3]),
+)
+def test_they_pass_as_whole_products_do(sizes, batch_size, bias, l1):
+    _, num_inputs, num_outputs = sizes
+    weights = drawn(*sizes, bias)
+    inputs, targets = numbers(batch_size, num_inputs), numbers(batch_size, num_outputs)
+    half_l1 = None if l1 is None else torch.tensor([[[l1 / 2]]])
+    ours = SparsePasses(weights, batch_size, is_trained=True)
+    theirs = DensePasses(weights, RELU, batch_size)
+    for found, expected in zip(
+        passed(ours, weights, inputs, targets, half_l1),
+        passed(theirs, weights, inputs, targets, half_l1),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_smaller_batch_after_a_larger_one_leaves_nothing_behind():
+    weights = drawn(100, 16, 64, 0.0)
+    inputs, targets = numbers(8, 16), numbers(8, 64)
+    again = SparsePasses(weights, 8, is_trained=True)
+    passed(again, weights, inputs + 1, targets)
+    fresh = SparsePasses(weights, 8, is_trained=True)
+    for found, expected in zip(
+        passed(again, weights, inputs, targets),
+        passed(fresh, weights, inputs, targets),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_other_weights_are_read_in_place():
+    weights, others = drawn(100, 16, 64, 0.0), drawn(100, 16, 64, 0.5)
+    inputs = numbers(8, 16)
+    passes = SparsePasses(weights, 8, is_trained=False)
+    passes.read_(others)
+    found = passes.forward_(inputs).clone()
+    expected = SparsePasses(others, 8, is_trained=False).forward_(inputs)
+    assert torch.equal(found, expected)
+    others.decoder.mul_(2)
+    assert torch.equal(passes.forward_(inputs), 2 * found)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+@pytest.mark.parametrize("tensor", ["encoder", "bias", "decoder"])
+def test_a_number_that_is_none_shows_in_the_loss(wrong, tensor):
+    """A silent neuron would hide it, and the network never be called diverged."""
+    weights = drawn(100, 16, 64, 1.0)
+    getattr(weights, tensor)[0, 7] = wrong
+    passes = SparsePasses(weights, 8, is_trained=False)
+    norm = torch.empty(1)
+    passes.forward_(numbers(8, 16).abs())
+    passes.error_norms_(norm)
+    assert not norm.isfinite()

@@ -1,0 +1,57 @@
+"""Which passes are fastest for which networks."""
+
+import torch
+
+from trainers.model import Nonlinearity, Weights
+from trainers.passes.base import Passes
+from trainers.passes.dense import DensePasses
+
+# Weights of the second layer from which on the kernels are worth the two seconds that it takes to
+# compile them; what is smaller is trained in seconds anyway.
+SPARSE_FROM = 2**15
+# The kernels take so many numbers at a time.
+INPUTS_MULTIPLE = 16
+OUTPUTS_MULTIPLE = 64
+
+
+def passes_of(
+    weights: Weights, nonlinearity: Nonlinearity, batch_size: int, *, is_trained: bool
+) -> Passes:
+    """The fastest passes of some networks on their device.
+
+    The choice depends on them and on ``torch.get_num_threads()`` alone, never on the batch: what
+    trains a network and what evaluates it agree where they use the same numbers.
+
+    Args:
+        weights: The networks, in the dtype of the products.
+        nonlinearity: act.
+        batch_size: Samples in a pass, B.
+        is_trained: Whether gradients will be asked for.
+    """
+    if is_sparse(weights, nonlinearity):
+        # Compiles its kernels, which small networks need not wait for.
+        from trainers.passes.sparse import SparsePasses  # noqa: PLC0415
+
+        return SparsePasses(weights, batch_size, is_trained=is_trained)
+    return DensePasses(weights, nonlinearity, batch_size)
+
+
+def is_sparse(weights: Weights, nonlinearity: Nonlinearity) -> bool:
+    """Whether networks are better passed through by their active neurons alone.
+
+    Args:
+        weights: The networks, in the dtype of the products.
+        nonlinearity: act.
+    """
+    num_networks, _, num_outputs = weights.decoder.shape
+    return (
+        nonlinearity.is_silent_below_zero
+        and weights.flat.device.type == "cpu"
+        and weights.flat.dtype == torch.float32
+        and num_networks == 1
+        and weights.decoder.numel() >= SPARSE_FROM
+        and num_outputs % OUTPUTS_MULTIPLE == 0
+        and weights.encoder.shape[2] % INPUTS_MULTIPLE == 0
+        # Whole products are made by all threads, the kernels run on one.
+        and torch.get_num_threads() == 1
+    )
