@@ -42,11 +42,15 @@ def has_bfloat16_products() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what changes numbers: ours, torch's, numpy's draws, the kind of processor."""
+    """Versions of what changes numbers.
+
+    Ours, torch's, numpy's draws, numba's machine code, the kind of processor.
+    """
     return {
         "monosweep": version("monosweep"),
         "torch": version("torch"),
         "numpy": version("numpy"),
+        "numba": version("numba"),
         "processor": _cpu_info("model name") or platform.processor() or platform.machine(),
     }
 

@@ -9,10 +9,13 @@ from trainers.sizes import (
     chunk_steps,
     num_weights,
     padded_width,
+    suits_sparse_passes,
 )
 
 # A process that has imported torch and trained one small network; measured, CPU build, Linux.
 RUNTIME_BYTES = 250 * 2**20
+# What it takes to compile the passes through active neurons, which also evaluate: numba and LLVM.
+COMPILER_BYTES = 125 * 2**20
 FLOAT32 = 4
 PRODUCT_BYTES = {"float32": 4, "bfloat16": 2}
 NUM_MOMENTS = {"lamb": 2, "adam": 2, "adamw": 2, "sgd": 1}
@@ -46,7 +49,12 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
     judged = 3 * num_weights(widest, task.num_inputs, num_outputs) * FLOAT32
     judged += _evaluation_bytes(task, widest, num_outputs)
     chunk = _chunk_bytes(task, settings, num_outputs)
-    return RUNTIME_BYTES + kept + work + samples + chunk + judged
+    is_compiled = any(
+        nonlinearity == "relu" and suits_sparse_passes(width, task.num_inputs, num_outputs)
+        for width, nonlinearity in shapes
+    )
+    runtime = RUNTIME_BYTES + COMPILER_BYTES * is_compiled
+    return runtime + kept + work + samples + chunk + judged
 
 
 def checkpoint_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
@@ -79,12 +87,14 @@ def _workspace_bytes(
     """Buffers of one step of the networks of one shape."""
     product = PRODUCT_BYTES[settings.precision]
     num_weights_each = num_weights(width, task.num_inputs, num_outputs)
-    in_products = product + (product if settings.precision != "float32" else 0)
+    # In float32 a network's own weights are read, and its gradient is what the products write.
+    in_products = 2 * product if settings.precision != "float32" else 0
     weights = num_weights_each * (in_products + 2 * FLOAT32)
     num_hidden = 2 if nonlinearity == "relu" else 3
     errors = product + (FLOAT32 if settings.precision != "float32" else 0)
     passes = settings.batch_size * (num_hidden * width * product + num_outputs * errors)
-    # oneDNN's float32 products come in an array of their own, and are copied from there.
+    # oneDNN's float32 products come in an array of their own, and are copied from there; passes
+    # through active neurons keep which they are, as much again.
     product_rows = max(settings.batch_size, num_outputs) if settings.precision == "float32" else 0
     return weights + passes + product_rows * width * FLOAT32
 

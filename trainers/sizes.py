@@ -11,6 +11,13 @@ WIDTH_MULTIPLE = 64
 CHUNK_STEPS = 32
 CHUNK_NUMBERS = 2**21
 
+# Weights of the second layer from which on passes through active neurons are worth the two seconds
+# that it takes to compile them; what is smaller is trained in seconds anyway.
+COMPILED_FROM = 2**15
+# They take so many inputs and outputs at a time.
+INPUTS_MULTIPLE = 16
+OUTPUTS_MULTIPLE = 64
+
 HELD_OUT_BLOCKS = 16
 HELD_OUT_BLOCK_SIZE = 512
 
@@ -18,6 +25,18 @@ HELD_OUT_BLOCK_SIZE = 512
 def padded_width(num_neurons: int) -> int:
     """Neurons with padding: the least multiple of ``WIDTH_MULTIPLE`` that holds them."""
     return -(-num_neurons // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
+def suits_sparse_passes(width: int, num_inputs: int, num_outputs: int) -> bool:
+    """Whether a network of this (padded) width can be passed through by its active neurons alone.
+
+    ReLU networks on one thread of a processor are, in float32; see ``passes.choice``.
+    """
+    return (
+        width * num_outputs >= COMPILED_FROM
+        and num_inputs % INPUTS_MULTIPLE == 0
+        and num_outputs % OUTPUTS_MULTIPLE == 0
+    )
 
 
 def num_weights(width: int, num_inputs: int, num_outputs: int) -> int:

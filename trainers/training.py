@@ -79,8 +79,8 @@ def begin(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> 
     """A cohort before its first step.
 
     A member's numbers depend on the task, the settings and itself, never on the others, their
-    order, or where training is interrupted. They do depend on the processor, on torch's version
-    and on ``torch.get_num_threads()``, which is the caller's to fix.
+    order, or where training is interrupted. They do depend on the processor, on the versions of
+    torch and numba, and on ``torch.get_num_threads()``, which is the caller's to fix.
 
     Raises:
         ValueError: If there are no members, or one of the arguments cannot be trained.

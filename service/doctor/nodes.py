@@ -8,7 +8,7 @@ from service.ledger.clock import Reading
 from service.node import Facts
 
 # Numbers are equal bit for bit among machines where these are equal.
-NUMBERS = ("monosweep", "torch", "numpy")
+NUMBERS = ("monosweep", "torch", "numpy", "numba")
 # Ray lets in no worker that differs in these.
 RAYS = ("python", "ray")
 # From when on Ray itself ends workers for memory, and makes no more files.
@@ -56,9 +56,10 @@ def versions(here: Facts, facts: Mapping[Node, Facts]) -> list[Finding]:
     findings = []
     for name in (*NUMBERS, *RAYS):
         others = [
-            f"{label(node)} has {each.versions[name]}"
+            f"{label(node)} has {each.versions.get(name, 'none')}"
             for node, each in facts.items()
-            if each.versions[name] != here.versions[name]
+            # One with an earlier monosweep may not tell of all.
+            if each.versions.get(name) != here.versions[name]
         ]
         if others:
             what = "changes numbers" if name in NUMBERS else "Ray refuses"

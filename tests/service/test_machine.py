@@ -62,7 +62,7 @@ def test_memory_is_no_more_than_the_container_may_have(
 
 def test_versions_are_those_of_what_changes_numbers() -> None:
     found = machine.versions()
-    assert set(found) == {"monosweep", "torch", "numpy", "processor"}
+    assert set(found) == {"monosweep", "torch", "numpy", "numba", "processor"}
     assert found["numpy"] == np.__version__
     assert torch.__version__.startswith(found["torch"])
     assert all(found.values())

@@ -5,13 +5,7 @@ import torch
 from trainers.model import Nonlinearity, Weights
 from trainers.passes.base import Passes
 from trainers.passes.dense import DensePasses
-
-# Weights of the second layer from which on the kernels are worth the two seconds that it takes to
-# compile them; what is smaller is trained in seconds anyway.
-SPARSE_FROM = 2**15
-# The kernels take so many numbers at a time.
-INPUTS_MULTIPLE = 16
-OUTPUTS_MULTIPLE = 64
+from trainers.sizes import suits_sparse_passes
 
 
 def passes_of(
@@ -43,15 +37,13 @@ def is_sparse(weights: Weights, nonlinearity: Nonlinearity) -> bool:
         weights: The networks, in the dtype of the products.
         nonlinearity: act.
     """
-    num_networks, _, num_outputs = weights.decoder.shape
+    num_networks, width, num_outputs = weights.decoder.shape
     return (
         nonlinearity.is_silent_below_zero
         and weights.flat.device.type == "cpu"
         and weights.flat.dtype == torch.float32
         and num_networks == 1
-        and weights.decoder.numel() >= SPARSE_FROM
-        and num_outputs % OUTPUTS_MULTIPLE == 0
-        and weights.encoder.shape[2] % INPUTS_MULTIPLE == 0
+        and suits_sparse_passes(width, weights.encoder.shape[2], num_outputs)
         # Whole products are made by all threads, the kernels run on one.
         and torch.get_num_threads() == 1
     )

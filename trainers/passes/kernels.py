@@ -7,8 +7,8 @@ numbers are added; that order is fixed, so that equal numbers in give equal bits
 
 Compiled when first imported, in two to three seconds, for these types alone.
 
-Dimensions: B samples, N outputs, m inputs, k neurons. N is a multiple of 64, m one of 16. Arrays
-are contiguous, float32 or int32.
+Dimensions: B samples, N outputs, m inputs, k neurons. N and m are multiples as in ``sizes``.
+Arrays are contiguous, float32 or int32.
 """
 
 from numba import boolean, float32, int32, njit, types, void

@@ -31,6 +31,7 @@ VERSIONS = {
     "monosweep": "0.2.0",
     "torch": "2.13.0",
     "numpy": "2.4.6",
+    "numba": "0.68.1",
     "processor": "Xeon",
 }
 FACTS = Facts(
@@ -71,12 +72,18 @@ def test_who_left_is_told_and_is_nobodys_fault() -> None:
 
 
 def test_another_version_of_what_changes_numbers_or_of_rays_is_wrong() -> None:
-    for name in ("monosweep", "torch", "numpy", "python", "ray"):
+    for name in ("monosweep", "torch", "numpy", "numba", "python", "ray"):
         (said,) = wrong(
             nodes.versions(FACTS, {HEAD: FACTS, WORKER: with_versions(**{name: "9.9"})})
         )
         assert said.startswith(f"{name} is {VERSIONS[name]} here, but b (10.0.0.2) has 9.9")
     assert wrong(nodes.versions(FACTS, {HEAD: FACTS, WORKER: FACTS})) == []
+
+
+def test_a_machine_with_an_earlier_monosweep_may_not_tell_of_all() -> None:
+    earlier = replace(FACTS, versions={k: v for k, v in VERSIONS.items() if k != "numba"})
+    (said,) = wrong(nodes.versions(FACTS, {HEAD: FACTS, WORKER: earlier}))
+    assert said.startswith("numba is 0.68.1 here, but b (10.0.0.2) has none")
 
 
 def test_kinds_of_processor_are_a_notice_among_those_that_train() -> None:
