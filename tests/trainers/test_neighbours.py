@@ -1,5 +1,7 @@
 """A member's numbers do not depend on its neighbours, its slot, or interruptions: bit for bit."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,20 +23,50 @@ MEMBERS = (
     Member(seed=0, num_neurons=64, learning_rate=20.0),  # diverges
 )
 
+# Large enough to be passed through by active neurons alone.
+LARGE_TASK = replace(TASK, num_features=64, num_inputs=16)
+LARGE_MEMBERS = tuple(
+    replace(one, num_neurons=one.num_neurons + 512) if one.num_neurons > 1 else one
+    for one in MEMBERS
+)
 
-def train(members, precision, pieces=(NUM_STEPS,)):
-    shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16, precision=precision)
-    state = begin(TASK, shared, members)
+
+@dataclass(frozen=True)
+class Cohort:
+    """What is trained.
+
+    Attributes:
+        members: The networks.
+        precision: Of the products.
+        task: Theirs.
+    """
+
+    members: tuple[Member, ...]
+    precision: str
+    task: Task = TASK
+
+    def begin(self, members=None):
+        shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16, precision=self.precision)
+        return begin(self.task, shared, self.members if members is None else members)
+
+
+COHORTS = {precision: Cohort(MEMBERS, precision) for precision in PRECISIONS}
+COHORTS["active neurons"] = Cohort(LARGE_MEMBERS, "float32", LARGE_TASK)
+
+
+def train(cohort, slots=None, pieces=(NUM_STEPS,)):
+    members = cohort.members if slots is None else [cohort.members[slot] for slot in slots]
+    state = cohort.begin(members)
     for piece in pieces:
         advance(state, piece)
     return outcomes(state)
 
 
-@pytest.fixture(scope="module", params=PRECISIONS)
+@pytest.fixture(scope="module", params=COHORTS)
 def alone(request):
-    """Each member's outcome when trained alone."""
-    precision = request.param
-    return precision, [train([member], precision)[0] for member in MEMBERS]
+    """A cohort, and each member's outcome when trained alone."""
+    cohort = COHORTS[request.param]
+    return cohort, [train(cohort, [slot])[0] for slot in range(len(MEMBERS))]
 
 
 def assert_same(found, expected):
@@ -57,8 +89,8 @@ def test_one_member_diverges_and_the_others_do_not(alone):
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(0, len(MEMBERS) - 1), min_size=1, max_size=8))
 def test_alone_equals_in_company(alone, slots):
-    precision, expected = alone
-    found = train([MEMBERS[slot] for slot in slots], precision)
+    cohort, expected = alone
+    found = train(cohort, slots)
     for slot, outcome in zip(slots, found, strict=True):
         assert_same(outcome, expected[slot])
 
@@ -66,15 +98,15 @@ def test_alone_equals_in_company(alone, slots):
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=8))
 def test_interrupted_equals_uninterrupted(alone, pieces):
-    precision, expected = alone
-    found = train(MEMBERS, precision, [*pieces, NUM_STEPS])
+    cohort, expected = alone
+    found = train(cohort, pieces=[*pieces, NUM_STEPS])
     for outcome, reference in zip(found, expected, strict=True):
         assert_same(outcome, reference)
 
 
 def test_sevens_equal_one_advance(alone):
-    precision, expected = alone
-    for outcome, reference in zip(train(MEMBERS, precision, [7] * 11), expected, strict=True):
+    cohort, expected = alone
+    for outcome, reference in zip(train(cohort, pieces=[7] * 11), expected, strict=True):
         assert_same(outcome, reference)
 
 
@@ -87,9 +119,8 @@ def test_sevens_equal_one_advance(alone):
 )
 def test_dropped_members_leave_the_others_as_they_were(alone, drops):
     """Any set of members, at any steps: the rest end as when each was trained alone."""
-    precision, expected = alone
-    shared = TrainingSettings(num_steps=NUM_STEPS, batch_size=16, precision=precision)
-    state = begin(TASK, shared, MEMBERS)
+    cohort, expected = alone
+    state = cohort.begin()
     dropped_at = {}
     for steps, wanted in drops:
         advance(state, steps)
@@ -129,10 +160,10 @@ def test_who_is_at_the_end_cannot_be_dropped():
 
 def test_wide_tiles_train_the_same_networks(alone, monkeypatch):
     # Tiles of one are the CPU's; wider ones are for other devices and may differ in the last bits.
-    precision, expected = alone
+    cohort, expected = alone
     monkeypatch.setattr("trainers.tiles.tile_size", lambda _: 3)
     # The one that diverges comes first in its tile, so that the others change their rows.
-    found = train(MEMBERS[::-1], precision)[::-1]
+    found = train(cohort, range(len(MEMBERS))[::-1])[::-1]
     for outcome, reference in zip(found, expected, strict=True):
         assert outcome.diverged_at == reference.diverged_at
         np.testing.assert_allclose(outcome.curve.loss, reference.curve.loss, rtol=0.01)
