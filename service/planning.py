@@ -238,9 +238,9 @@ def _widest(spec: Spec) -> int:
 def cohort_bytes(spec: Spec, cohort_size: int, precision: str) -> int:
     """Most memory of a worker that trains a cohort on processors, its checkpoints included.
 
-    The most of three: a search's networks all of the widest kind, or each of a shape of its own
-    with a workspace of its own; or the baseline's and the confirmation's, each on a seed of its
-    own with samples of its own.
+    The most of four: a search's networks all of the widest kind, or each of a shape of its own
+    with a workspace of its own, or one of them ReLU, whose passes are compiled; or the baseline's
+    and the confirmation's, each on a seed of its own with samples of its own.
     """
     cohort_size = min(cohort_size, _most_trials(spec))
     task = Task(**spec.task.model_dump())
@@ -249,10 +249,12 @@ def cohort_bytes(spec: Spec, cohort_size: int, precision: str) -> int:
     shapes = list(islice(_shapes(spec), cohort_size))
     alike = [_member(spec, *shapes[0], seed) for seed in replicates] * cohort_size
     unlike = [_member(spec, *shape, seed) for shape in shapes for seed in replicates]
+    one_relu = next((shape for shape in _shapes(spec) if shape[1] == "relu"), shapes[0])
+    mixed = [*alike[:-1], _member(spec, *one_relu, alike[-1].seed)]
     seeds = [_member(spec, *shapes[0], seed) for seed in range(cohort_size)]
     return max(
         peak_bytes(task, settings, members) + checkpoint_bytes(task, settings, members)
-        for members in (alike, unlike + alike[len(unlike) :], seeds)
+        for members in (alike, unlike + alike[len(unlike) :], mixed, seeds)
     )
 
 

@@ -27,9 +27,25 @@ def everything(home: Path) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+def fall_asleep(home: Path, sleeper: Started) -> None:
+    """Stop a driver that is not within a write of the ledger: SQLite would wait for it."""
+
+    def sleeps_unlocked() -> bool:
+        sleeper.process.send_signal(signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(home / "ledger.db", timeout=1)) as ledger, ledger:
+                ledger.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            sleeper.process.send_signal(signal.SIGCONT)
+            return False
+        return True
+
+    wait_until(sleeps_unlocked)
+
+
 def sleep_past_its_lease(home: Path, sleeper: Started) -> None:
     """As half a minute of sleep would do."""
-    sleeper.process.send_signal(signal.SIGSTOP)
+    fall_asleep(home, sleeper)
     with closing(sqlite3.connect(home / "ledger.db", timeout=30)) as ledger, ledger:
         ledger.execute("UPDATE monosweep_leases SET expires_at = 0")
 
@@ -63,7 +79,7 @@ def test_a_driver_that_slept_past_its_lease_writes_nothing_more(tmp_path: Path) 
     sleeper = shell.start("run", str(write_spec(tmp_path)))
     sleeper.until("search: 0 of")
     # Asleep, but not yet for long.
-    sleeper.process.send_signal(signal.SIGSTOP)
+    fall_asleep(shell.home, sleeper)
     refused = shell.run("resume", "tiny", code=2).stderr
     assert f"process {sleeper.process.pid} on" in refused
     sleep_past_its_lease(shell.home, sleeper)
