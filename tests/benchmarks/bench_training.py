@@ -32,8 +32,8 @@ from trainers import (
 CASES = (Sizes(256, 32, 512, 256), Sizes(512, 64, 1024, 256), Sizes(512, 64, 1024, 2048))
 DENSITY = 1 / 64
 COHORT = 16
-# Half of a network's neurons are active at first, and some tenths of them soon: passes through those
-# alone are as fast as they will be.
+# Half of a network's neurons are active at first, and some tenths of them soon: then passes through
+# those alone are as fast as they will be.
 TRAINED_STEPS = 256
 # Between two powers of two, so that no evaluation comes between.
 FIRST_STEP = 2**16 + 2**10
