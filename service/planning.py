@@ -238,9 +238,10 @@ def _widest(spec: Spec) -> int:
 def cohort_bytes(spec: Spec, cohort_size: int, precision: str) -> int:
     """Most memory of a worker that trains a cohort on processors, its checkpoints included.
 
-    The most of four: a search's networks all of the widest kind, or each of a shape of its own
-    with a workspace of its own, or one of them ReLU, whose passes are compiled; or the baseline's
-    and the confirmation's, each on a seed of its own with samples of its own.
+    The most of three: a search's networks all of the widest kind, or each of a shape of its own
+    with a workspace of its own; or the baseline's and the confirmation's, each on a seed of its
+    own with samples of its own. Each as it is, and with one network ReLU, whose passes are
+    compiled.
     """
     cohort_size = min(cohort_size, _most_trials(spec))
     task = Task(**spec.task.model_dump())
@@ -250,11 +251,11 @@ def cohort_bytes(spec: Spec, cohort_size: int, precision: str) -> int:
     alike = [_member(spec, *shapes[0], seed) for seed in replicates] * cohort_size
     unlike = [_member(spec, *shape, seed) for shape in shapes for seed in replicates]
     one_relu = next((shape for shape in _shapes(spec) if shape[1] == "relu"), shapes[0])
-    mixed = [*alike[:-1], _member(spec, *one_relu, alike[-1].seed)]
     seeds = [_member(spec, *shapes[0], seed) for seed in range(cohort_size)]
     return max(
         peak_bytes(task, settings, members) + checkpoint_bytes(task, settings, members)
-        for members in (alike, unlike + alike[len(unlike) :], mixed, seeds)
+        for most in (alike, unlike + alike[len(unlike) :], seeds)
+        for members in (most, [*most[:-1], _member(spec, *one_relu, most[-1].seed)])
     )
 
 

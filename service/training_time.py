@@ -1,9 +1,11 @@
 """How long a training takes, by arithmetic alone."""
 
 from service.spec import Spec
+from trainers.settings import Task
 from trainers.sizes import (
     HELD_OUT_BLOCK_SIZE,
     HELD_OUT_BLOCKS,
+    num_outputs_of,
     padded_width,
     suits_sparse_passes,
 )
@@ -51,9 +53,10 @@ def training_s(spec: Spec, num_neurons: float, precision: str, cpus: int) -> flo
 
 def _is_sparse(spec: Spec, num_neurons: float, precision: str, cpus: int) -> bool:
     """Whether networks of this width are passed through by their active neurons alone."""
-    task, width = spec.task, padded_width(round(num_neurons))
-    return (precision, cpus, spec.model.nonlinearity) == (
-        "float32",
-        1,
-        "relu",
-    ) and suits_sparse_passes(width, task.num_inputs, task.num_features)
+    task, width = Task(**spec.task.model_dump()), padded_width(round(num_neurons))
+    return (
+        precision == "float32"
+        and cpus == 1
+        and spec.model.nonlinearity == "relu"
+        and suits_sparse_passes(width, task.num_inputs, num_outputs_of(task))
+    )

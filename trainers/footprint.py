@@ -7,6 +7,7 @@ from trainers.sizes import (
     HELD_OUT_BLOCK_SIZE,
     HELD_OUT_BLOCKS,
     chunk_steps,
+    num_outputs_of,
     num_weights,
     padded_width,
     suits_sparse_passes,
@@ -36,7 +37,7 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
         settings: What the members share.
         members: The members.
     """
-    num_outputs = _num_outputs(task)
+    num_outputs = num_outputs_of(task)
     kept = _kept_bytes(task, settings, members)
     # The weights once more: of 16 to 64 networks about so much more was measured with AMX.
     kept += kept // (1 + NUM_MOMENTS[settings.optimizer])
@@ -70,14 +71,10 @@ def checkpoint_bytes(task: Task, settings: TrainingSettings, members: Sequence[M
     return 2 * _kept_bytes(task, settings, members)
 
 
-def _num_outputs(task: Task) -> int:
-    return task.num_inputs if task.kind == "random_reprojector" else task.num_features
-
-
 def _kept_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
     """Weights and moments of all networks."""
     sizes = [padded_width(one.num_neurons) for one in members]
-    numbers = sum(num_weights(width, task.num_inputs, _num_outputs(task)) for width in sizes)
+    numbers = sum(num_weights(width, task.num_inputs, num_outputs_of(task)) for width in sizes)
     return numbers * FLOAT32 * (1 + NUM_MOMENTS[settings.optimizer])
 
 

@@ -193,5 +193,10 @@ def workspace(tile: Tile, batch_size: int, dtype: torch.dtype) -> Workspace:
         gradient=gradient32 if weights is None else buffer(dtype),
         gradient32=gradient32,
         direction=buffer(torch.float32),
-        passes=passes_of(weights or tile.weights, tile.nonlinearity, batch_size, is_trained=True),
+        passes=passes_of(
+            tile.weights if weights is None else weights,
+            tile.nonlinearity,
+            batch_size,
+            is_trained=True,
+        ),
     )

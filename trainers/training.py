@@ -252,7 +252,7 @@ def _is_on_curve(steps_done: int, num_steps: int) -> bool:
 
 
 def _evaluate_(state: CohortState, tile: Tile, steps_done: int) -> None:
-    """Add a point to the curve of each network of a tile whose held-out loss is finite."""
+    """Add a point to the curve of each network of a tile that is finite, its held-out loss too."""
     replicate = state.replicates[tile.seed]
     _, width, num_inputs = tile.weights.encoder.shape
     signs = TASKS[state.task.kind].signs
@@ -261,7 +261,8 @@ def _evaluate_(state: CohortState, tile: Tile, steps_done: int) -> None:
     for row, slot in enumerate(tile.slots):
         weights.flat.copy_(tile.weights.flat[row])
         loss = held_out_loss(passes, replicate.held_out)
-        if not math.isfinite(loss):
+        # Of a silent neuron's weights the loss may say nothing.
+        if not (math.isfinite(loss) and weights.flat.isfinite().all()):
             continue
         probed = (
             weights,

@@ -311,7 +311,7 @@ def test_every_cohort_of_a_sweep_takes_what_is_foreseen_or_less(
         trainers.Member(
             seed=0 if searched else seed,
             num_neurons=width if searched else 2048,
-            nonlinearity=kind if searched else "gelu",
+            nonlinearity=kind,
             learning_rate=0.01,
         )
         for seed, (width, kind) in enumerate(shapes)

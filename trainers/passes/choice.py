@@ -3,8 +3,8 @@
 import torch
 
 from trainers.model import Nonlinearity, Weights
-from trainers.passes.base import Passes
 from trainers.passes.dense import DensePasses
+from trainers.passes.passes import Passes
 from trainers.sizes import suits_sparse_passes
 
 
@@ -13,8 +13,8 @@ def passes_of(
 ) -> Passes:
     """The fastest passes of some networks on their device.
 
-    The choice depends on them and on ``torch.get_num_threads()`` alone, never on the batch: what
-    trains a network and what evaluates it agree where they use the same numbers.
+    The choice depends on the networks, their device and ``torch.get_num_threads()``, never on the
+    batch: what trains a network and what evaluates it agree where they use the same numbers.
 
     Args:
         weights: The networks, in the dtype of the products.

@@ -3,7 +3,8 @@
 A ReLU network with sparse features is mostly silent: soon nine of ten hidden numbers are zero, and
 neither they nor the gradients behind them matter. So what is done here for a sample or a neuron is
 done for the pairs of them in which the neuron is active. It is exact, apart from the order in which
-numbers are added; that order is fixed, so that equal numbers in give equal bits out.
+numbers are added, as long as weights are finite: what a silent neuron would multiply by zero is not
+looked at. That order is fixed, so that equal numbers in give equal bits out.
 
 Compiled when first imported, in two to three seconds, for these types alone.
 
@@ -36,7 +37,7 @@ def forward(  # type: ignore[no-untyped-def]
         pre: Shape ``[B, k]``.
         decoder: Shape ``[k, N]``.
         is_listed: Whether ``samples`` and ``hidden`` are written.
-        found: Scratch. Shape ``[k + 1]``.
+        found: Scratch. Shape ``[NEURONS_AT_A_TIME]``.
         samples: Overwritten: the samples in which each neuron is active come first in its row,
             ascending; a number that is NaN is active. Shape ``[k, B]``.
         hidden: Overwritten: its hidden number there. Shape ``[k, B]``.
@@ -98,12 +99,12 @@ def backward(  # type: ignore[no-untyped-def]
     counts,
     half_l1,
     scale,
-    products,
+    partials,
     d_encoder,
     d_bias,
     d_decoder,
 ):
-    """Gradients of one network, ``scale`` times those of half the squared error.
+    """Gradients of one network, ``scale`` times those of half the squared error and L1 penalty.
 
     Args:
         inputs: Shape ``[B, m]``.
@@ -114,7 +115,7 @@ def backward(  # type: ignore[no-untyped-def]
         counts: How many they are. Shape ``[k]``.
         half_l1: Added to the derivative by each active hidden number.
         scale: What everything is multiplied by.
-        products: Scratch. Shape ``[B, NUM_LANES]``.
+        partials: Scratch. Shape ``[B, NUM_LANES]``.
         d_encoder: Overwritten. Shape ``[k, m]``.
         d_bias: Overwritten. Shape ``[k]``.
         d_decoder: Overwritten. Shape ``[k, N]``.
@@ -124,7 +125,7 @@ def backward(  # type: ignore[no-untyped-def]
     for neuron in range(num_neurons):
         count = counts[neuron]
         for one in range(count):
-            store(products, one, 0, zeros)
+            store(partials, one, 0, zeros)
         for at in range(0, num_outputs, 2 * NUM_LANES):
             at1 = at + NUM_LANES
             weights0, weights1 = load(decoder, neuron, at), load(decoder, neuron, at1)
@@ -135,20 +136,20 @@ def backward(  # type: ignore[no-untyped-def]
                 error0, error1 = load(error, sample, at), load(error, sample, at1)
                 sum0 = add_product(sum0, number, error0)
                 sum1 = add_product(sum1, number, error1)
-                product = add_product(load(products, one, 0), weights0, error0)
-                store(products, one, 0, add_product(product, weights1, error1))
+                product = add_product(load(partials, one, 0), weights0, error0)
+                store(partials, one, 0, add_product(product, weights1, error1))
             store(d_decoder, neuron, at, add_product(zeros, scales, sum0))
             store(d_decoder, neuron, at1, add_product(zeros, scales, sum1))
-        # From here on each product's first lane is the derivative by the neuron's number.
+        # From here on each one's first lane is the derivative by the neuron's number.
         derivatives = ZERO
         for one in range(count):
-            derivative = sum_of(load(products, one, 0)) + half_l1
-            products[one, 0] = derivative
+            derivative = sum_of(load(partials, one, 0)) + half_l1
+            partials[one, 0] = derivative
             derivatives += derivative
         d_bias[neuron] = scale * derivatives
         for at in range(0, inputs.shape[1], NUM_LANES):
             sums = zeros
             for one in range(count):
                 seen = load(inputs, samples[neuron, one], at)
-                sums = add_product(sums, spread(products[one, 0]), seen)
+                sums = add_product(sums, spread(partials[one, 0]), seen)
             store(d_encoder, neuron, at, add_product(zeros, scales, sums))

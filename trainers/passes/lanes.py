@@ -16,7 +16,7 @@ from numba.extending import intrinsic, models, register_model
 NUM_LANES = 16
 _VALUE = ir.VectorType(ir.FloatType(), NUM_LANES)
 
-# A number of the type that numba gives a function, and of the one that it makes code with.
+# A function's signature, and what makes its code.
 Intrinsic = tuple[Any, Callable[..., Any]]
 
 

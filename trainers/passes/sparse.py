@@ -10,8 +10,9 @@ from torch import Tensor
 
 from trainers.model import Weights
 from trainers.passes import kernels
-from trainers.passes.base import Passes
 from trainers.passes.lanes import NUM_LANES
+from trainers.passes.passes import Passes
+from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
 
 
 class SparsePasses(Passes):
@@ -24,24 +25,33 @@ class SparsePasses(Passes):
         weights: The network, T = 1, float32, on a processor.
         batch_size: Samples in a pass, B.
         is_trained: Whether gradients will be asked for.
+
+    Raises:
+        ValueError: If the kernels cannot take so many inputs or outputs.
     """
 
     def __init__(self, weights: Weights, batch_size: int, *, is_trained: bool) -> None:
         super().__init__(weights, batch_size)
-        _, width, _ = weights.decoder.shape
+        _, width, num_outputs = weights.decoder.shape
+        num_inputs = weights.encoder.shape[2]
+        # They write so many at a time, wherever an array ends.
+        if num_inputs % INPUTS_MULTIPLE or num_outputs % OUTPUTS_MULTIPLE:
+            raise ValueError(
+                f"Inputs and outputs must be multiples of {INPUTS_MULTIPLE} and "
+                f"{OUTPUTS_MULTIPLE}, found {num_inputs} and {num_outputs}. Take DensePasses."
+            )
         self._pre = weights.flat.new_empty((batch_size, width))
         self._pre_numbers, self._error = self._pre.numpy(), self.error[0].numpy()
         self._is_listed = is_trained
-        # One place more than there are neurons: a candidate is written before it counts.
-        self._found = np.empty(width + 1, np.int32)
+        self._found = np.empty(kernels.NEURONS_AT_A_TIME, np.int32)
         num_listed = batch_size if is_trained else 0
         self._active = (
             np.empty((width, num_listed), np.int32),
             np.empty((width, num_listed), np.float32),
-            np.empty(width, np.int32),
+            np.zeros(width, np.int32),
         )
         self._scale = np.float32(2 / batch_size)
-        self._products = np.empty((num_listed, NUM_LANES), np.float32)
+        self._partials = np.empty((num_listed, NUM_LANES), np.float32)
         self._gradient: Weights | None = None
         self._gradient_numbers: tuple[NDArray[np.float32], ...] = ()
 
@@ -52,6 +62,7 @@ class SparsePasses(Passes):
 
     def forward_(self, inputs: Tensor) -> Tensor:
         """See ``Passes.forward_``."""
+        assert len(inputs) == len(self._pre)
         torch.addmm(self._bias, inputs, self._encoder_t, out=self._pre)
         kernels.forward(
             self._pre_numbers,
@@ -65,6 +76,7 @@ class SparsePasses(Passes):
 
     def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
         """See ``Passes.gradients_``."""
+        assert self._is_listed
         kernels.backward(
             inputs.numpy(),
             self._error,
@@ -72,7 +84,7 @@ class SparsePasses(Passes):
             *self._active,
             np.float32(0.0 if half_l1 is None else half_l1.item()),
             self._scale,
-            self._products,
+            self._partials,
             *self._numbers_of(gradient),
         )
 

@@ -45,8 +45,9 @@ def test_nonlinearities_that_are_never_silent_are_passed_whole(name):
 
 
 def test_whole_products_use_the_threads_that_there_are():
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         assert not is_sparse(blank(), NONLINEARITIES["relu"])
     finally:
-        torch.set_num_threads(1)
+        torch.set_num_threads(before)

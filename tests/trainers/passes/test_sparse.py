@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 from trainers.model import NONLINEARITIES, Weights, initial_weights, split
 from trainers.passes.dense import DensePasses
 from trainers.passes.sparse import SparsePasses
@@ -54,7 +55,7 @@ def test_they_pass_as_whole_products_do(sizes, batch_size, bias, l1):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_smaller_batch_after_a_larger_one_leaves_nothing_behind():
+def test_fewer_active_neurons_after_more_leave_nothing_behind():
     weights = drawn(100, 16, 64, 0.0)
     inputs, targets = numbers(8, 16), numbers(8, 64)
     again = SparsePasses(weights, 8, is_trained=True)
@@ -91,3 +92,33 @@ def test_a_number_that_is_none_shows_in_the_loss(wrong, tensor):
     passes.forward_(numbers(8, 16).abs())
     passes.error_norms_(norm)
     assert not norm.isfinite()
+
+
+@pytest.mark.parametrize(("num_inputs", "num_outputs"), [(24, 64), (16, 96)])
+def test_what_the_kernels_cannot_take_is_refused(num_inputs, num_outputs):
+    """They would write beyond the ends of arrays."""
+    with pytest.raises(ValueError, match=f"found {num_inputs} and {num_outputs}. Take DensePasses"):
+        SparsePasses(drawn(64, num_inputs, num_outputs, 0.0), 8, is_trained=True)
+
+
+def test_a_silent_neuron_that_is_no_number_ends_its_network():
+    """The loss says nothing of it; a product by zero would."""
+    task = Task(kind="feature_decoder", num_features=64, num_inputs=16, feature_density=0.1)
+    shared = TrainingSettings(num_steps=2, batch_size=8)
+    member = Member(seed=0, num_neurons=512, learning_rate=0.01, initial_bias=-9.0)
+    state = begin(task, shared, [member])
+    state.tiles[0].weights.decoder[0, 7, 3] = float("inf")
+    (outcome,) = outcomes(advance(state, 2))
+    assert outcome.reason == "held-out loss is not finite at step 2"
+
+
+def test_padded_neurons_get_no_gradient_and_another_gradient_is_written():
+    weights = drawn(50, 16, 64, 0.5)
+    inputs, targets = numbers(8, 16), numbers(8, 64)
+    passes = SparsePasses(weights, 8, is_trained=True)
+    _, first = passed(passes, weights, inputs, targets)
+    _, second = passed(passes, weights, inputs, targets)
+    np.testing.assert_array_equal(second, first)
+    for tensor in split(torch.from_numpy(second), 64, 16).tensors:
+        assert not tensor[:, 50:].any()
+        assert tensor[:, :50].any()

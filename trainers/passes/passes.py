@@ -90,8 +90,3 @@ class Passes(ABC):
             gradient: Where the result goes, in the dtype of the weights.
             half_l1: Half of l1 in each network, ``[T, 1, 1]``, or None where all are zero.
         """
-
-
-def matrix(batch: Tensor) -> Tensor:
-    """A batch of one as a matrix, as the products want it; others as they are."""
-    return batch[0] if len(batch) == 1 else batch
