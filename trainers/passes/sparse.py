@@ -62,7 +62,9 @@ class SparsePasses(Passes):
 
     def forward_(self, inputs: Tensor) -> Tensor:
         """See ``Passes.forward_``."""
-        assert len(inputs) == len(self._pre)
+        if len(inputs) != len(self._pre):
+            message = f"A batch must have {len(self._pre)} samples, found {len(inputs)}."
+            raise ValueError(message)
         torch.addmm(self._bias, inputs, self._encoder_t, out=self._pre)
         kernels.forward(
             self._pre_numbers,
@@ -76,7 +78,8 @@ class SparsePasses(Passes):
 
     def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
         """See ``Passes.gradients_``."""
-        assert self._is_listed
+        if not self._is_listed:
+            raise ValueError("Passes must be made with is_trained to give gradients. Say so.")
         kernels.backward(
             inputs.numpy(),
             self._error,

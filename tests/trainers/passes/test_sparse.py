@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 from trainers.model import NONLINEARITIES, Weights, initial_weights, split
 from trainers.passes.dense import DensePasses
+from trainers.passes.lanes import NUM_LANES
 from trainers.passes.sparse import SparsePasses
+from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
 
 RELU = NONLINEARITIES["relu"]
 
@@ -99,6 +101,20 @@ def test_what_the_kernels_cannot_take_is_refused(num_inputs, num_outputs):
     """They would write beyond the ends of arrays."""
     with pytest.raises(ValueError, match=f"found {num_inputs} and {num_outputs}. Take DensePasses"):
         SparsePasses(drawn(64, num_inputs, num_outputs, 0.0), 8, is_trained=True)
+
+
+def test_the_kernels_take_as_many_numbers_at_a_time_as_sizes_says():
+    assert (INPUTS_MULTIPLE, OUTPUTS_MULTIPLE) == (NUM_LANES, 4 * NUM_LANES)
+
+
+def test_another_batch_and_gradients_that_were_not_asked_for_are_refused():
+    """The kernels would read what is not there."""
+    weights = drawn(64, 16, 64, 0.0)
+    passes = SparsePasses(weights, 8, is_trained=False)
+    with pytest.raises(ValueError, match="must have 8 samples, found 7"):
+        passes.forward_(numbers(7, 16))
+    with pytest.raises(ValueError, match="must be made with is_trained"):
+        passes.gradients_(numbers(8, 16), weights, None)
 
 
 def test_a_silent_neuron_that_is_no_number_ends_its_network():
