@@ -554,32 +554,47 @@ def test_an_outage_holds_nothing_up_and_is_filled_in_later(
     assert "monosweep resume" not in caplog.text.split("monosweep resume", 1)[1]
 
 
-class SlowShowcase(Showcase):
-    """Draws for longer than MLflow is waited for, and has no networks.
+class Drawn(Showcase):
+    """A page, and no networks.
 
     Args:
-        drawn: Called when it has drawn.
+        drawing: Called while it draws.
         is_whole: Whether it has all that it should show.
     """
 
-    def __init__(self, drawn: Callable[[], None] = lambda: None, *, is_whole: bool = True) -> None:
-        self._drawn = drawn
+    def __init__(
+        self, drawing: Callable[[], None] = lambda: None, *, is_whole: bool = True
+    ) -> None:
+        self._drawing = drawing
         self.is_whole = is_whole
 
     def write(self, folder: Path) -> None:
-        time.sleep(3 * backlog.PATIENCE_S)
+        self._drawing()
         (folder / "report.html").write_text("a page")
-        self._drawn()
 
     def networks(self) -> Iterator[Any]:
         return iter(())
+
+
+class HandSetClock:
+    """The time as the driver reads it: however slow the machine, it passes only when told."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def pass_by(self, seconds: float) -> None:
+        """Time passes, and the driver has some to see it."""
+        self._now += seconds
+        time.sleep(0.5)
 
 
 def shown(client: MlflowClient, summary: Run) -> set[str]:
     return {file.path for file in client.list_artifacts(summary.info.run_id)}
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_to_draw_uses_up_no_patience(
     *,
@@ -588,12 +603,19 @@ def test_to_draw_uses_up_no_patience(
     watch: Any,
     runs: Any,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     is_whole: bool,
 ) -> None:
-    drawn: list[None] = []
+    clock, drawn = HandSetClock(), []
+    monkeypatch.setattr(backlog, "time", clock)
+
+    def take_long() -> None:
+        clock.pass_by(3 * backlog.PATIENCE_S)
+        drawn.append(clock.monotonic())
+
     for _ in range(2):
         with watch() as watcher:
-            watcher.finished(VERDICT, SlowShowcase(lambda: drawn.append(None), is_whole=is_whole))
+            watcher.finished(VERDICT, Drawn(take_long, is_whole=is_whole))
         assert "report.html" in shown(client, runs()["summary"])
     assert len(drawn) == (1 if is_whole else 2)
     assert "Not every run is in MLflow" not in caplog.text
@@ -632,25 +654,23 @@ def test_once_shown(
 
     monkeypatch.setattr(Projection, "attach_network", lambda *_: is_attached)
     monkeypatch.setattr(Projection, "register", register)
-    monkeypatch.setattr(SlowShowcase, "networks", lambda _: iter([(trial, object())]))
-    monkeypatch.setattr(SlowShowcase, "write", lambda *_: drawn.append(None))
+    monkeypatch.setattr(Drawn, "networks", lambda _: iter([(trial, object())]))
+    monkeypatch.setattr(Drawn, "write", lambda *_: drawn.append(None))
     for _ in range(2):
         with watch() as watcher:
-            watcher.finished({**VERDICT, "winner": winner}, SlowShowcase())
+            watcher.finished({**VERDICT, "winner": winner}, Drawn())
     assert (len(registered), len(drawn)) == expected
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_sweep_that_was_lost_while_it_was_drawn_is_not_shown(
     *, client: MlflowClient, ledger: Ledger, writer: Writer, watch: Any, runs: Any
 ) -> None:
     with watch() as watcher:
-        lost = SlowShowcase(lambda: release(ledger.engine, writer._lease))
+        lost = Drawn(lambda: release(ledger.engine, writer._lease))
         watcher.finished(VERDICT, lost)
     assert "report.html" not in shown(client, runs()["summary"])
 
 
-@pytest.mark.usefixtures("impatient")
 def test_curves_that_are_gone_keep_no_other_trial_from_mlflow(
     ended: list[Trial], watch: Any, runs: Any
 ) -> None:
@@ -664,7 +684,6 @@ def test_curves_that_are_gone_keep_no_other_trial_from_mlflow(
     assert "search/1" in runs()
 
 
-@pytest.mark.usefixtures("impatient")
 def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
     *,
     writer: Writer,
@@ -676,8 +695,8 @@ def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
 ) -> None:
     """A disk of MLflow's that is full takes no runs, but answers what is asked of it."""
     monkeypatch.setattr(backlog, "RETRY_S", 0.01)
-    monkeypatch.setattr(backlog, "PATIENCE_S", 30.0)
-    log_batch, refusals = MlflowClient.log_batch, []
+    log_batch = MlflowClient.log_batch
+    refusals: list[Any] = []
 
     def refuse_for_a_while(self: MlflowClient, *args: Any, **kwargs: Any) -> None:
         if len(refusals) < 2 * backlog.MAX_REFUSALS:
@@ -702,7 +721,6 @@ def test_what_was_refused_for_a_while_is_tried_again_at_the_end(
     ]
 
 
-@pytest.mark.usefixtures("impatient")
 def test_curves_that_are_away_are_waited_for(
     ended: list[Trial],
     watch: Any,
