@@ -15,7 +15,14 @@ from service.room import RESERVED_BYTES, Room
 from service.search import resolve_sampler
 from service.spec import MIN_STOPPED_COHORT, Spec
 from service.training_time import training_s
-from trainers import Member, Task, TrainingSettings, checkpoint_bytes, peak_bytes
+from trainers import (
+    Member,
+    Task,
+    TrainingSettings,
+    arrays_bytes,
+    checkpoint_bytes,
+    peak_bytes,
+)
 from trainers.sizes import WIDTH_MULTIPLE
 
 # Rounds of feedback that a search has at least, if its cohorts are to stay small enough for that.
@@ -214,7 +221,7 @@ def _largest_cause(spec: Spec, precision: str) -> str:
         values = {**task.model_dump(), "num_features": sizes["num_features"]}
         values["num_inputs"] = sizes["num_inputs"]
         settings = training_settings(spec, precision, "cpu") | {"batch_size": sizes["batch_size"]}
-        return peak_bytes(Task(**values), TrainingSettings(**settings), [one])
+        return arrays_bytes(Task(**values), TrainingSettings(**settings), [one])
 
     causes = {
         "num_neurons": ("num_neurons", widest),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trainers.checkpoint import from_bytes, to_bytes
     from trainers.envelope import EnvelopeError, NewerError
     from trainers.evaluation import Curve, Evaluation, Neurons
-    from trainers.footprint import checkpoint_bytes, peak_bytes
+    from trainers.footprint import arrays_bytes, checkpoint_bytes, peak_bytes
     from trainers.networks import (
         Network,
         networks_from_bytes,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trainers.training import CohortState, advance, begin, drop, outcomes
 
 _HOMES = {
+    "arrays_bytes": "trainers.footprint",
     "CohortState": "trainers.training",
     "Curve": "trainers.evaluation",
     "EnvelopeError": "trainers.envelope",
@@ -72,6 +73,7 @@ __all__ = [
     "Task",
     "TrainingSettings",
     "advance",
+    "arrays_bytes",
     "begin",
     "bfloat16_is_native",
     "checkpoint_bytes",

@@ -6,6 +6,7 @@ from trainers.settings import Member, Task, TrainingSettings
 from trainers.sizes import (
     HELD_OUT_BLOCK_SIZE,
     HELD_OUT_BLOCKS,
+    SAMPLES_AT_A_TIME,
     chunk_steps,
     num_outputs_of,
     num_weights,
@@ -38,6 +39,24 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
         members: The members.
     """
     num_outputs = num_outputs_of(task)
+    is_compiled = any(
+        one.nonlinearity == "relu"
+        and suits_sparse_passes(padded_width(one.num_neurons), task.num_inputs, num_outputs)
+        for one in members
+    )
+    runtime = RUNTIME_BYTES + COMPILER_BYTES * is_compiled
+    return runtime + arrays_bytes(task, settings, members)
+
+
+def arrays_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
+    """What of ``peak_bytes`` are arrays: the part that grows with every size.
+
+    Args:
+        task: The task.
+        settings: What the members share.
+        members: The members.
+    """
+    num_outputs = num_outputs_of(task)
     kept = _kept_bytes(task, settings, members)
     # The weights once more: of 16 to 64 networks about so much more was measured with AMX.
     kept += kept // (1 + NUM_MOMENTS[settings.optimizer])
@@ -50,12 +69,7 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
     judged = 3 * num_weights(widest, task.num_inputs, num_outputs) * FLOAT32
     judged += _evaluation_bytes(task, widest, num_outputs)
     chunk = _chunk_bytes(task, settings, num_outputs)
-    is_compiled = any(
-        nonlinearity == "relu" and suits_sparse_passes(width, task.num_inputs, num_outputs)
-        for width, nonlinearity in shapes
-    )
-    runtime = RUNTIME_BYTES + COMPILER_BYTES * is_compiled
-    return runtime + kept + work + samples + chunk + judged
+    return kept + work + samples + chunk + judged
 
 
 def checkpoint_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
@@ -90,9 +104,10 @@ def _workspace_bytes(
     num_hidden = 2 if nonlinearity == "relu" else 3
     errors = product + (FLOAT32 if settings.precision != "float32" else 0)
     passes = settings.batch_size * (num_hidden * width * product + num_outputs * errors)
-    # oneDNN's float32 products come in an array of their own, and are copied from there; passes
-    # through active neurons keep which they are, as much again.
-    product_rows = max(settings.batch_size, num_outputs) if settings.precision == "float32" else 0
+    # oneDNN's float32 products come in an array of their own, and are copied from there. Passes
+    # through active neurons keep which they are by neuron, and of some samples by sample too.
+    rows = max(settings.batch_size, num_outputs, 2 * min(settings.batch_size, SAMPLES_AT_A_TIME))
+    product_rows = rows if settings.precision == "float32" else 0
     return weights + passes + product_rows * width * FLOAT32
 
 

@@ -14,9 +14,10 @@ CHUNK_NUMBERS = 2**21
 # Weights of the second layer from which on passes through active neurons are worth the two seconds
 # that it takes to compile them; what is smaller takes a fraction of a millisecond a step anyway.
 COMPILED_FROM = 2**15
-# They take so many inputs and outputs at a time.
+# They take so many inputs and outputs at a time, and keep the active pairs of so many samples.
 INPUTS_MULTIPLE = 16
 OUTPUTS_MULTIPLE = 64
+SAMPLES_AT_A_TIME = 512
 
 HELD_OUT_BLOCKS = 16
 HELD_OUT_BLOCK_SIZE = 512

@@ -192,6 +192,17 @@ def test_what_takes_most_is_named(
         resolve(spec, Room((Machine(2, 8 * 2**30),)))
 
 
+def test_what_merely_needs_no_compiler_is_not_to_blame(make_spec: MakeSpec) -> None:
+    """With half the inputs passes would be whole products: a good deal less memory, once."""
+    spec = make_spec(
+        (COMPUTE, "compute: {cpus: 1}"),
+        (SPACE, "search_space: {num_neurons: {int: [64, 1024]}}"),
+        ("num_features: 64", "num_features: 128"),
+    )
+    with pytest.raises(UserError, match="What takes most is num_neurons: lower it"):
+        resolve(spec, Room((Machine(2, RESERVED_BYTES + 300 * 2**20),)))
+
+
 def test_a_cohort_larger_than_its_sweep_takes_no_more_memory_than_the_sweep(
     make_spec: MakeSpec,
 ) -> None:

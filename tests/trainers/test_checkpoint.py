@@ -13,6 +13,7 @@ from trainers import METRICS, Member, Task, TrainingSettings, advance, begin, dr
 from trainers.checkpoint import CHECKPOINT, from_bytes, to_bytes, versions
 from trainers.envelope import EnvelopeError, ForeignError, NewerError, OlderError, TruncatedError
 from trainers.names import OPTIMIZERS, TASK_KINDS
+from trainers.passes.choice import is_sparse
 
 NUM_STEPS = 70  # two whole chunks of 32 and a part
 MEMBERS = (
@@ -73,6 +74,18 @@ def test_resumed_from_any_step_equals_uninterrupted(uninterrupted, pieces):
     for piece in pieces:
         state = through_bytes(advance(state, piece))
     assert_same(outcomes(through_bytes(advance(state, NUM_STEPS))), expected)
+
+
+@pytest.mark.parametrize("stop", [0, 7, 20])
+def test_passes_through_active_neurons_go_on_as_if_they_had_never_stopped(stop):
+    task = Task(kind="feature_decoder", num_features=64, num_inputs=16, feature_density=0.1)
+    members = [Member(seed=0, num_neurons=width, learning_rate=0.01) for width in (512, 530)]
+    begun = begin(task, TrainingSettings(num_steps=20, batch_size=16), members)
+    for tile in begun.tiles:
+        assert is_sparse(tile.weights, tile.nonlinearity)
+    expected = outcomes(advance(through_bytes(begun), 20))
+    state = through_bytes(advance(begun, stop))
+    assert_same(outcomes(advance(state, 20 - stop)), expected)
 
 
 def test_who_was_dropped_stays_so():

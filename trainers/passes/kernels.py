@@ -12,13 +12,24 @@ Dimensions: B samples, N outputs, m inputs, k neurons. N and m are multiples as 
 Arrays are contiguous, float32 or int32.
 """
 
-from numba import boolean, float32, int32, njit, types, void
+from numba import boolean, float32, int32, int64, njit, types, void
 
-from trainers.passes.lanes import NUM_LANES, add_product, load, spread, store, sum_of
+from trainers.passes.lanes import (
+    NUM_LANES,
+    above_zero,
+    add_product,
+    get,
+    load,
+    lowest,
+    put,
+    spread,
+    store,
+    sum_of,
+)
 
-# A core keeps what belongs to so many neurons near while it goes through all samples: at some 256
-# outputs their weights take 128 KiB.
-NEURONS_AT_A_TIME = 128
+# So many sums fit into a core's registers, and weights of so many neurons to so many outputs into
+# half of its nearest memory.
+AT_A_TIME = 4 * NUM_LANES
 ZERO = float32(0.0)
 
 _MATRIX = types.Array(float32, 2, "C")
@@ -27,60 +38,138 @@ _PLACES = types.Array(int32, 2, "C")
 _COUNTS = types.Array(int32, 1, "C")
 
 
-@njit(void(_MATRIX, _MATRIX, boolean, _COUNTS, _PLACES, _MATRIX, _COUNTS, _MATRIX), nogil=True)
-def forward(  # type: ignore[no-untyped-def]
-    pre, decoder, is_listed, found, samples, hidden, counts, outputs
+@njit(
+    void(
+        *(_MATRIX, _MATRIX, _VECTOR, int64, boolean, _MATRIX),
+        *(_COUNTS, _VECTOR, _COUNTS, _PLACES, _MATRIX, _COUNTS),
+    ),
+    nogil=True,
+)
+def find_active(  # type: ignore[no-untyped-def]
+    inputs,
+    encoder,
+    bias,
+    first,
+    is_listed,
+    tile,
+    neurons,
+    numbers,
+    ends,
+    samples,
+    hidden,
+    counts,
 ):
-    """``outputs = relu(pre) @ decoder``, and where neurons are active.
+    """Where ``inputs @ encoder.T + bias`` is above zero or NaN: in which pairs.
+
+    A pair is of a sample and a neuron. They come by block of ``AT_A_TIME`` neurons, then sample,
+    then neuron.
 
     Args:
-        pre: Shape ``[B, k]``.
-        decoder: Shape ``[k, N]``.
-        is_listed: Whether ``samples`` and ``hidden`` are written.
-        found: Scratch. Shape ``[NEURONS_AT_A_TIME]``.
-        samples: Overwritten: the samples in which each neuron is active come first in its row,
-            ascending; a number that is NaN is active. Shape ``[k, B]``.
-        hidden: Overwritten: its hidden number there. Shape ``[k, B]``.
-        counts: Overwritten: how many they are. Shape ``[k]``.
-        outputs: Overwritten. Shape ``[B, N]``.
+        inputs: Some of a batch's samples. Shape ``[S, m]``.
+        encoder: Shape ``[k, m]``.
+        bias: Shape ``[k]``.
+        first: Which of the batch's the first of them is; when it is 0 lists begin anew.
+        is_listed: Whether the last three are written.
+        tile: Scratch. Shape ``[m + 2, AT_A_TIME]``.
+        neurons: Overwritten: each pair's neuron. Shape ``[S * k]``.
+        numbers: Overwritten: the number there. Shape ``[S * k]``.
+        ends: Overwritten: where the pairs of each block and sample end. Shape ``[blocks * S]``.
+        samples: The batch's samples in which each neuron is active are put into its row, those of
+            the next call after them. Shape ``[k, B]``.
+        hidden: Its number there. Shape ``[k, B]``.
+        counts: How many they are. Shape ``[k]``.
     """
-    num_samples, num_neurons = pre.shape
-    zeros = spread(ZERO)
-    for neuron in range(num_neurons):
-        counts[neuron] = 0
-    for sample in range(num_samples):
-        for at in range(0, decoder.shape[1], NUM_LANES):
-            store(outputs, sample, at, zeros)
-    for first in range(0, num_neurons, NEURONS_AT_A_TIME):
-        end = min(first + NEURONS_AT_A_TIME, num_neurons)
+    num_neurons, num_inputs = encoder.shape
+    if first == 0:
+        for neuron in range(num_neurons):
+            counts[neuron] = 0
+    flat_inputs, flat_tile = inputs.ravel(), tile.ravel()
+    flat_samples, flat_hidden = samples.ravel(), hidden.ravel()
+    at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
+    found, end = 0, 0
+    for start in range(0, num_neurons, AT_A_TIME):
+        # A row for each input, then the bias; the last is for what comes of them.
+        for lane in range(AT_A_TIME):
+            for one in range(num_inputs):
+                tile[one, lane] = encoder[start + lane, one]
+            tile[num_inputs, lane] = bias[start + lane]
+        for sample in range(len(inputs)):
+            pre0, pre1 = load(tile, num_inputs, 0), load(tile, num_inputs, at1)
+            pre2, pre3 = load(tile, num_inputs, at2), load(tile, num_inputs, at3)
+            for one in range(num_inputs):
+                number = spread(get(flat_inputs, sample * num_inputs + one))
+                pre0 = add_product(pre0, number, load(tile, one, 0))
+                pre1 = add_product(pre1, number, load(tile, one, at1))
+                pre2 = add_product(pre2, number, load(tile, one, at2))
+                pre3 = add_product(pre3, number, load(tile, one, at3))
+            store(tile, num_inputs + 1, 0, pre0)
+            store(tile, num_inputs + 1, at1, pre1)
+            store(tile, num_inputs + 1, at2, pre2)
+            store(tile, num_inputs + 1, at3, pre3)
+            active = above_zero(pre0) | above_zero(pre1) << at1
+            active |= above_zero(pre2) << at2 | above_zero(pre3) << at3
+            while active:
+                lane = lowest(active)
+                active &= active - 1
+                number = get(flat_tile, (num_inputs + 1) * AT_A_TIME + lane)
+                neuron = start + lane
+                put(neurons, found, neuron)
+                put(numbers, found, number)
+                found += 1
+                if is_listed:
+                    count = get(counts, neuron)
+                    place = neuron * samples.shape[1] + count
+                    put(flat_samples, place, first + sample)
+                    put(flat_hidden, place, number)
+                    put(counts, neuron, count + 1)
+            put(ends, end, found)
+            end += 1
+
+
+@njit(void(_COUNTS, _VECTOR, _COUNTS, _MATRIX, _MATRIX, _MATRIX, _MATRIX), nogil=True)
+def add_up(  # type: ignore[no-untyped-def]
+    neurons, numbers, ends, decoder, tile, sums, outputs
+):
+    """Outputs, each the sum over active neurons, ascending.
+
+    Args:
+        neurons: As ``find_active`` left it, like the next two.
+        numbers: See there.
+        ends: See there.
+        decoder: Shape ``[k, N]``.
+        tile: Scratch. Shape ``[k, AT_A_TIME]``.
+        sums: Scratch. Shape ``[S, AT_A_TIME]``, or more.
+        outputs: Overwritten. Shape ``[S, N]``.
+    """
+    num_samples, num_outputs = outputs.shape
+    at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
+    for at in range(0, num_outputs, AT_A_TIME):
+        for neuron in range(len(decoder)):
+            for lane in range(0, AT_A_TIME, NUM_LANES):
+                store(tile, neuron, lane, load(decoder, neuron, at + lane))
+        pair, end = 0, 0
+        for start in range(0, len(decoder), AT_A_TIME):
+            for sample in range(num_samples):
+                if start:
+                    sum0, sum1 = load(sums, sample, 0), load(sums, sample, at1)
+                    sum2, sum3 = load(sums, sample, at2), load(sums, sample, at3)
+                else:
+                    sum0 = sum1 = sum2 = sum3 = spread(ZERO)
+                first, pair = pair, get(ends, end)
+                end += 1
+                for one in range(first, pair):
+                    neuron, number = get(neurons, one), spread(get(numbers, one))
+                    sum0 = add_product(sum0, number, load(tile, neuron, 0))
+                    sum1 = add_product(sum1, number, load(tile, neuron, at1))
+                    sum2 = add_product(sum2, number, load(tile, neuron, at2))
+                    sum3 = add_product(sum3, number, load(tile, neuron, at3))
+                store(sums, sample, 0, sum0)
+                store(sums, sample, at1, sum1)
+                store(sums, sample, at2, sum2)
+                store(sums, sample, at3, sum3)
         for sample in range(num_samples):
-            num_found = 0
-            for neuron in range(first, end):
-                # Without a branch, which would be guessed wrong half of the time.
-                found[num_found] = neuron
-                num_found += not pre[sample, neuron] <= 0
-            for at in range(0, decoder.shape[1], 4 * NUM_LANES):
-                at1, at2, at3 = at + NUM_LANES, at + 2 * NUM_LANES, at + 3 * NUM_LANES
-                sum0, sum1 = load(outputs, sample, at), load(outputs, sample, at1)
-                sum2, sum3 = load(outputs, sample, at2), load(outputs, sample, at3)
-                for one in range(num_found):
-                    neuron = found[one]
-                    number = spread(pre[sample, neuron])
-                    sum0 = add_product(sum0, number, load(decoder, neuron, at))
-                    sum1 = add_product(sum1, number, load(decoder, neuron, at1))
-                    sum2 = add_product(sum2, number, load(decoder, neuron, at2))
-                    sum3 = add_product(sum3, number, load(decoder, neuron, at3))
-                store(outputs, sample, at, sum0)
-                store(outputs, sample, at1, sum1)
-                store(outputs, sample, at2, sum2)
-                store(outputs, sample, at3, sum3)
-            if is_listed:
-                for one in range(num_found):
-                    neuron = found[one]
-                    count = counts[neuron]
-                    samples[neuron, count] = sample
-                    hidden[neuron, count] = pre[sample, neuron]
-                    counts[neuron] = count + 1
+            for lane in range(0, AT_A_TIME, NUM_LANES):
+                store(outputs, sample, at + lane, load(sums, sample, lane))
 
 
 @njit(
@@ -110,7 +199,7 @@ def backward(  # type: ignore[no-untyped-def]
         inputs: Shape ``[B, m]``.
         error: Outputs less targets. Shape ``[B, N]``.
         decoder: Shape ``[k, N]``.
-        samples: In which each neuron is active; see ``forward``. Shape ``[k, B]``.
+        samples: In which each neuron is active; see ``find_active``. Shape ``[k, B]``.
         hidden: Its hidden number there. Shape ``[k, B]``.
         counts: How many they are. Shape ``[k]``.
         half_l1: Added to the derivative by each active hidden number.

@@ -3,6 +3,8 @@
 A loop that adds rows of a matrix is as fast as its sums are near: numba leaves them in memory,
 since it cannot know that nothing else is there. A value of type ``Lanes`` is in registers. LLVM
 makes of it what the processor has, one register of AVX-512 or two of AVX.
+
+No place is checked, nor may it be negative: numba's own indexing asks for that each time.
 """
 
 from collections.abc import Callable, Sequence
@@ -102,6 +104,65 @@ def sum_of(typing: Any, lanes: Any) -> Intrinsic:
         )
 
     return types.float32(lanes), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def above_zero(typing: Any, lanes: Any) -> Intrinsic:
+    """Which of the sixteen numbers are above zero or NaN, as bits, the first one's lowest."""
+    del typing
+
+    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+        del context, signature
+        is_above = builder.fcmp_unordered(">", args[0], ir.Constant(_VALUE, [0.0] * NUM_LANES))
+        return builder.zext(builder.bitcast(is_above, ir.IntType(NUM_LANES)), ir.IntType(64))
+
+    return types.int64(lanes), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lowest(typing: Any, bits: Any) -> Intrinsic:
+    """The place of the lowest bit that is set; one must be."""
+    del typing
+    kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64), ir.IntType(1)])
+
+    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+        del context, signature
+        count = cgutils.get_or_insert_function(builder.module, kind, "llvm.cttz.i64")
+        return builder.call(count, [args[0], ir.Constant(ir.IntType(1), 1)])
+
+    return types.int64(bits), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def get(typing: Any, vector: Any, place: Any) -> Intrinsic:
+    """``vector[place]``."""
+    del typing
+
+    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+        return builder.load(_place_in_vector(context, builder, signature, args))
+
+    return vector.dtype(vector, place), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def put(typing: Any, vector: Any, place: Any, number: Any) -> Intrinsic:
+    """``vector[place] = number``."""
+    del typing
+
+    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+        number = context.cast(builder, args[2], signature.args[2], signature.args[0].dtype)
+        builder.store(number, _place_in_vector(context, builder, signature, args))
+        return context.get_dummy_value()
+
+    return types.void(vector, place, number), code
+
+
+def _place_in_vector(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+    """Where ``vector[place]`` is, the arguments being those two and perhaps more."""
+    kind = signature.args[0]
+    vector = context.make_array(kind)(context, builder, args[0])
+    place = context.cast(builder, args[1], signature.args[1], types.intp)
+    return builder.gep(vector.data, [place])
 
 
 def _place(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:

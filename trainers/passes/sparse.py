@@ -12,14 +12,14 @@ from trainers.model import Weights
 from trainers.passes import kernels
 from trainers.passes.lanes import NUM_LANES
 from trainers.passes.passes import Passes
-from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
+from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE, SAMPLES_AT_A_TIME
 
 
 class SparsePasses(Passes):
     """Passes of one ReLU network, in float32 and on one thread; see ``Passes``.
 
-    Of the five products of a step only the one by the encoder, which has the fewest numbers, is
-    made whole.
+    Of the five products of a step only the one by the encoder, which tells who is active, is made
+    whole.
 
     Args:
         weights: The network, T = 1, float32, on a processor.
@@ -40,10 +40,19 @@ class SparsePasses(Passes):
                 f"Inputs and outputs must be multiples of {INPUTS_MULTIPLE} and "
                 f"{OUTPUTS_MULTIPLE}, found {num_inputs} and {num_outputs}. Take DensePasses."
             )
-        self._pre = weights.flat.new_empty((batch_size, width))
-        self._pre_numbers, self._error = self._pre.numpy(), self.error[0].numpy()
-        self._is_listed = is_trained
-        self._found = np.empty(kernels.NEURONS_AT_A_TIME, np.int32)
+        self._error = self.error[0].numpy()
+        self._batch_size, self._is_listed = batch_size, is_trained
+        num_found = min(batch_size, SAMPLES_AT_A_TIME)
+        self._found = (
+            np.empty(num_found * width, np.int32),
+            np.empty(num_found * width, np.float32),
+            np.empty(num_found * width // kernels.AT_A_TIME, np.int32),
+        )
+        self._encoder_tile = _aligned(num_inputs + 2, kernels.AT_A_TIME)
+        self._decoder_tiles = (
+            _aligned(width, kernels.AT_A_TIME),
+            _aligned(num_found, kernels.AT_A_TIME),
+        )
         num_listed = batch_size if is_trained else 0
         self._active = (
             np.empty((width, num_listed), np.int32),
@@ -51,29 +60,34 @@ class SparsePasses(Passes):
             np.zeros(width, np.int32),
         )
         self._scale = np.float32(2 / batch_size)
-        self._partials = np.empty((num_listed, NUM_LANES), np.float32)
+        self._partials = _aligned(num_listed, NUM_LANES)
         self._gradient: Weights | None = None
         self._gradient_numbers: tuple[NDArray[np.float32], ...] = ()
 
     def read_(self, weights: Weights) -> None:
         """See ``Passes.read_``."""
-        self._encoder_t, self._bias = weights.encoder[0].T, weights.bias
+        self._encoder, self._bias = weights.encoder[0].numpy(), weights.bias[0].numpy()
         self._decoder = weights.decoder[0].numpy()
 
     def forward_(self, inputs: Tensor) -> Tensor:
         """See ``Passes.forward_``."""
-        if len(inputs) != len(self._pre):
-            message = f"A batch must have {len(self._pre)} samples, found {len(inputs)}."
+        if len(inputs) != self._batch_size:
+            message = f"A batch must have {self._batch_size} samples, found {len(inputs)}."
             raise ValueError(message)
-        torch.addmm(self._bias, inputs, self._encoder_t, out=self._pre)
-        kernels.forward(
-            self._pre_numbers,
-            self._decoder,
-            self._is_listed,
-            self._found,
-            *self._active,
-            self._error,
-        )
+        numbers = inputs.numpy()
+        for first in range(0, self._batch_size, SAMPLES_AT_A_TIME):
+            some = slice(first, first + SAMPLES_AT_A_TIME)
+            kernels.find_active(
+                numbers[some],
+                self._encoder,
+                self._bias,
+                first,
+                self._is_listed,
+                self._encoder_tile,
+                *self._found,
+                *self._active,
+            )
+            kernels.add_up(*self._found, self._decoder, *self._decoder_tiles, self._error[some])
         return self.error
 
     def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
@@ -97,3 +111,9 @@ class SparsePasses(Passes):
             self._gradient = gradient
             self._gradient_numbers = tuple(tensor[0].numpy() for tensor in gradient.tensors)
         return self._gradient_numbers
+
+
+def _aligned(*shape: int) -> NDArray[np.float32]:
+    """An array that begins where a cache line does, as torch's do and numpy's do not."""
+    array: NDArray[np.float32] = torch.empty(shape).numpy()
+    return array

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 from trainers.model import NONLINEARITIES, Weights, initial_weights, split
+from trainers.passes import kernels
 from trainers.passes.dense import DensePasses
 from trainers.passes.lanes import NUM_LANES
 from trainers.passes.sparse import SparsePasses
-from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
+from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE, WIDTH_MULTIPLE
 
 RELU = NONLINEARITIES["relu"]
 
@@ -37,7 +38,8 @@ def passed(passes, weights, inputs, targets, half_l1=None):
 @given(
     # Neurons, inputs, outputs.
     sizes=st.tuples(st.integers(1, 200), st.sampled_from([16, 48]), st.sampled_from([64, 192])),
-    batch_size=st.integers(1, 40),
+    # The last is more than are passed at a time.
+    batch_size=st.integers(1, 40) | st.just(600),
     # From all silent, over few active ones, to all active.
     bias=st.sampled_from([-9.0, -1.0, 0.0, 9.0]),
     l1=st.sampled_from([None, 0.3]),
@@ -104,7 +106,8 @@ def test_what_the_kernels_cannot_take_is_refused(num_inputs, num_outputs):
 
 
 def test_the_kernels_take_as_many_numbers_at_a_time_as_sizes_says():
-    assert (INPUTS_MULTIPLE, OUTPUTS_MULTIPLE) == (NUM_LANES, 4 * NUM_LANES)
+    assert (INPUTS_MULTIPLE, OUTPUTS_MULTIPLE) == (NUM_LANES, kernels.AT_A_TIME)
+    assert WIDTH_MULTIPLE % kernels.AT_A_TIME == 0
 
 
 def test_another_batch_and_gradients_that_were_not_asked_for_are_refused():

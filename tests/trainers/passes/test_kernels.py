@@ -1,0 +1,106 @@
+"""What the kernels keep between the two passes; what comes out, ``test_sparse`` compares."""
+
+import numpy as np
+import pytest
+
+from trainers.passes import kernels
+from trainers.passes.lanes import NUM_LANES
+
+NUM_OUTPUTS = 2 * kernels.AT_A_TIME
+
+
+def forward(pre, *, is_listed=True, at_a_time=None):
+    """Samples, hidden numbers and counts of each neuron, and the outputs.
+
+    The one input that is not zero picks a sample's row of the encoder, which ``pre`` is.
+    """
+    num_samples, num_neurons = pre.shape
+    at_a_time = at_a_time or num_samples
+    inputs = np.eye(num_samples, NUM_LANES, dtype=np.float32)
+    encoder = np.zeros((num_neurons, NUM_LANES), np.float32)
+    encoder[:, :num_samples] = pre.T
+    found = (
+        np.empty(at_a_time * num_neurons, np.int32),
+        np.empty(at_a_time * num_neurons, np.float32),
+        np.empty(at_a_time * num_neurons // kernels.AT_A_TIME, np.int32),
+    )
+    active = (
+        np.full((num_neurons, num_samples), -1, np.int32),
+        np.full((num_neurons, num_samples), np.nan, np.float32),
+        np.full(num_neurons, -1, np.int32),
+    )
+    encoder_tile, *decoder_tiles = (
+        np.empty((rows, kernels.AT_A_TIME), np.float32)
+        for rows in (NUM_LANES + 2, num_neurons, num_samples)
+    )
+    bias, decoder = np.zeros(num_neurons, np.float32), np.ones((num_neurons, NUM_OUTPUTS), "f4")
+    outputs = np.full((num_samples, NUM_OUTPUTS), np.nan, np.float32)
+    for first in range(0, num_samples, at_a_time):
+        some = slice(first, first + at_a_time)
+        kernels.find_active(
+            *(inputs[some], encoder, bias, first, is_listed, encoder_tile, *found, *active)
+        )
+        kernels.add_up(*found, decoder, *decoder_tiles, outputs[some])
+    return *active, outputs
+
+
+@pytest.fixture
+def pre():
+    """More neurons than are looked at at a time."""
+    shape = 7, 3 * kernels.AT_A_TIME
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("at_a_time", [7, 3])
+def test_each_neuron_lists_where_it_is_active_in_order(pre, at_a_time):
+    samples, hidden, counts, outputs = forward(pre, at_a_time=at_a_time)
+    for neuron, column in enumerate(pre.T):
+        (active,) = np.nonzero(column > 0)
+        np.testing.assert_array_equal(samples[neuron, : counts[neuron]], active)
+        np.testing.assert_array_equal(hidden[neuron, : counts[neuron]], column[active])
+    expected = np.maximum(pre, 0).sum(axis=1)
+    np.testing.assert_allclose(outputs, np.tile(expected[:, None], NUM_OUTPUTS), rtol=1e-5)
+
+
+def test_without_gradients_nothing_is_listed(pre):
+    samples, _, counts, _ = forward(pre, is_listed=False)
+    assert not counts.any()
+    assert (samples == -1).all()
+
+
+def test_zero_is_silent_and_what_is_no_number_is_not(pre):
+    pre[:, 0], pre[4, 1] = 0.0, np.nan
+    samples, _, counts, outputs = forward(pre)
+    assert counts[0] == 0
+    assert 4 in samples[1, : counts[1]]
+    assert np.isnan(outputs).all(axis=1)[4]
+
+
+def test_a_neuron_that_is_never_active_has_no_gradient():
+    """Wherever its place in the lists, which holds what was there before."""
+    num_neurons = kernels.AT_A_TIME
+    pre = np.full((2, num_neurons), -1, np.float32)
+    pre[:, 1] = 1
+    samples, hidden, counts, _ = forward(pre)
+    shapes = (num_neurons, NUM_LANES), num_neurons, (num_neurons, NUM_OUTPUTS)
+    gradient = [np.full(shape, 9, np.float32) for shape in shapes]
+    kernels.backward(
+        np.ones((2, NUM_LANES), np.float32),
+        np.ones((2, NUM_OUTPUTS), np.float32),
+        np.ones((num_neurons, NUM_OUTPUTS), np.float32),
+        samples,
+        hidden,
+        counts,
+        np.float32(0.5),
+        np.float32(2.0),
+        np.empty((2, NUM_LANES), np.float32),
+        *gradient,
+    )
+    for found, expected in zip(
+        gradient,
+        # Two samples: errors of one through 128 weights of one, half of l1 on top, twice all of it.
+        (2 * 2 * (NUM_OUTPUTS + 0.5), 2 * 2 * (NUM_OUTPUTS + 0.5), 2 * 2 * 1.0),
+        strict=True,
+    ):
+        assert not found[0].any()
+        np.testing.assert_allclose(found[1], expected)
