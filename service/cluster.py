@@ -22,6 +22,7 @@ os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 import psutil
 import ray
 from ray._private import ray_constants, services
+from ray._private import utils as ray_utils
 from ray._private.node import Node
 from ray.experimental import internal_kv
 
@@ -142,16 +143,24 @@ def _without_dashboard_and_monitors() -> Iterator[None]:
 
     It has no option for that: its dashboard (``include_dashboard=False`` starts it all the same,
     and waits for it), and the monitors that ask for more machines and follow logs. They are three
-    processes, and more than a second of every start.
+    processes, and more than a second of every start. Ray's agent is told that what the dashboard is
+    made of is missing: else it is imported, and for half a second here as well, to see if it is.
     """
-    kept = services.start_api_server, Node.start_monitor, Node.start_log_monitor
-    # Its address, and the process.
-    services.start_api_server = lambda *_words, **_options: ("", None)
-    Node.start_monitor = Node.start_log_monitor = lambda _node: None
+    replaced: list[tuple[Any, str, Callable[..., Any]]] = [
+        # Its address, and the process.
+        (services, "start_api_server", lambda *_words, **_options: ("", None)),
+        (Node, "start_monitor", lambda _node: None),
+        (Node, "start_log_monitor", lambda _node: None),
+        (ray_utils, "get_dashboard_dependency_error", lambda: ImportError("left out")),
+    ]
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    for owner, name, other in replaced:
+        setattr(owner, name, other)
     try:
         yield
     finally:
-        services.start_api_server, Node.start_monitor, Node.start_log_monitor = kept
+        for owner, name, its_own in kept:
+            setattr(owner, name, its_own)
 
 
 def join(address: str) -> None:

@@ -41,7 +41,7 @@ _COUNTS = types.Array(int32, 1, "C")
 @njit(
     void(
         *(_MATRIX, _MATRIX, _VECTOR, int64, boolean, _MATRIX),
-        *(_COUNTS, _VECTOR, _COUNTS, _PLACES, _MATRIX, _COUNTS),
+        *(_COUNTS, _VECTOR, _COUNTS, _COUNTS, _VECTOR, _COUNTS),
     ),
     nogil=True,
 )
@@ -75,16 +75,15 @@ def find_active(  # type: ignore[no-untyped-def]
         numbers: Overwritten: the number there. Shape ``[S * k]``.
         ends: Overwritten: where the pairs of each block and sample end. Shape ``[blocks * S]``.
         samples: The batch's samples in which each neuron is active are put into its row, those of
-            the next call after them. Shape ``[k, B]``.
-        hidden: Its number there. Shape ``[k, B]``.
+            the next call after them. Shape ``[k * B]``, rows one after the other.
+        hidden: Its number there. Shape ``[k * B]``.
         counts: How many they are. Shape ``[k]``.
     """
     num_neurons, num_inputs = encoder.shape
     if first == 0:
         for neuron in range(num_neurons):
             counts[neuron] = 0
-    flat_inputs, flat_tile = inputs.ravel(), tile.ravel()
-    flat_samples, flat_hidden = samples.ravel(), hidden.ravel()
+    batch_size = len(samples) // num_neurons
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
     found, end = 0, 0
     for start in range(0, num_neurons, AT_A_TIME):
@@ -97,7 +96,7 @@ def find_active(  # type: ignore[no-untyped-def]
             pre0, pre1 = load(tile, num_inputs, 0), load(tile, num_inputs, at1)
             pre2, pre3 = load(tile, num_inputs, at2), load(tile, num_inputs, at3)
             for one in range(num_inputs):
-                number = spread(get(flat_inputs, sample * num_inputs + one))
+                number = spread(inputs[sample, one])
                 pre0 = add_product(pre0, number, load(tile, one, 0))
                 pre1 = add_product(pre1, number, load(tile, one, at1))
                 pre2 = add_product(pre2, number, load(tile, one, at2))
@@ -111,16 +110,15 @@ def find_active(  # type: ignore[no-untyped-def]
             while active:
                 lane = lowest(active)
                 active &= active - 1
-                number = get(flat_tile, (num_inputs + 1) * AT_A_TIME + lane)
+                number = tile[num_inputs + 1, lane]
                 neuron = start + lane
                 put(neurons, found, neuron)
                 put(numbers, found, number)
                 found += 1
                 if is_listed:
                     count = get(counts, neuron)
-                    place = neuron * samples.shape[1] + count
-                    put(flat_samples, place, first + sample)
-                    put(flat_hidden, place, number)
+                    put(samples, neuron * batch_size + count, first + sample)
+                    put(hidden, neuron * batch_size + count, number)
                     put(counts, neuron, count + 1)
             put(ends, end, found)
             end += 1

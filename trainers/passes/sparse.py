@@ -59,6 +59,7 @@ class SparsePasses(Passes):
             np.empty((width, num_listed), np.float32),
             np.zeros(width, np.int32),
         )
+        self._flat_active = tuple(array.reshape(-1) for array in self._active)
         self._scale = np.float32(2 / batch_size)
         self._partials = _aligned(num_listed, NUM_LANES)
         self._gradient: Weights | None = None
@@ -85,7 +86,7 @@ class SparsePasses(Passes):
                 self._is_listed,
                 self._encoder_tile,
                 *self._found,
-                *self._active,
+                *self._flat_active,
             )
             kernels.add_up(*self._found, self._decoder, *self._decoder_tiles, self._error[some])
         return self.error

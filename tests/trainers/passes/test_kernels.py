@@ -38,7 +38,8 @@ def forward(pre, *, is_listed=True, at_a_time=None):
     for first in range(0, num_samples, at_a_time):
         some = slice(first, first + at_a_time)
         kernels.find_active(
-            *(inputs[some], encoder, bias, first, is_listed, encoder_tile, *found, *active)
+            *(inputs[some], encoder, bias, first, is_listed, encoder_tile, *found),
+            *(array.reshape(-1) for array in active),
         )
         kernels.add_up(*found, decoder, *decoder_tiles, outputs[some])
     return *active, outputs
