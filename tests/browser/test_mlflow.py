@@ -178,6 +178,8 @@ def test_the_experiment_opens_with_links_to_its_views(visit: Any, shown: Shown) 
 
 def test_a_filter_leaves_what_is_asked_for(visit: Any, shown: Shown) -> None:
     seen = visit(shown.view("search", "TABLE"))
+    # Not before the page has its rows: with them it fills the box itself.
+    seen.page.get_by_text(f"{NUM_SEARCHED} matching runs").wait_for()
     box = seen.page.get_by_placeholder("metrics.rmse")
     box.fill("metrics.loss_ratio < 0.85 and tags.phase = 'search'")
     box.press("Enter")
