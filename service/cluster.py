@@ -143,8 +143,9 @@ def _without_dashboard_and_monitors() -> Iterator[None]:
 
     It has no option for that: its dashboard (``include_dashboard=False`` starts it all the same,
     and waits for it), and the monitors that ask for more machines and follow logs. They are three
-    processes, and more than a second of every start. Ray's agent is told that what the dashboard is
-    made of is missing: else it is imported, and for half a second here as well, to see if it is.
+    processes, and more than a second of every start. That what the dashboard is made of is missing
+    is said because Ray imports all of it here to find out, for half a second; its agent then leaves
+    its own servers out.
     """
     replaced: list[tuple[Any, str, Callable[..., Any]]] = [
         # Its address, and the process.

@@ -40,8 +40,7 @@ def peak_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]
     """
     num_outputs = num_outputs_of(task)
     is_compiled = any(
-        one.nonlinearity == "relu"
-        and suits_sparse_passes(padded_width(one.num_neurons), task.num_inputs, num_outputs)
+        _is_sparse(task, padded_width(one.num_neurons), one.nonlinearity, num_outputs)
         for one in members
     )
     runtime = RUNTIME_BYTES + COMPILER_BYTES * is_compiled
@@ -85,6 +84,11 @@ def checkpoint_bytes(task: Task, settings: TrainingSettings, members: Sequence[M
     return 2 * _kept_bytes(task, settings, members)
 
 
+def _is_sparse(task: Task, width: int, nonlinearity: str, num_outputs: int) -> bool:
+    """Whether networks of a shape are passed through by their active neurons, in float32."""
+    return nonlinearity == "relu" and suits_sparse_passes(width, task.num_inputs, num_outputs)
+
+
 def _kept_bytes(task: Task, settings: TrainingSettings, members: Sequence[Member]) -> int:
     """Weights and moments of all networks."""
     sizes = [padded_width(one.num_neurons) for one in members]
@@ -106,7 +110,9 @@ def _workspace_bytes(
     passes = settings.batch_size * (num_hidden * width * product + num_outputs * errors)
     # oneDNN's float32 products come in an array of their own, and are copied from there. Passes
     # through active neurons keep which they are by neuron, and of some samples by sample too.
-    rows = max(settings.batch_size, num_outputs, 2 * min(settings.batch_size, SAMPLES_AT_A_TIME))
+    rows = max(settings.batch_size, num_outputs)
+    if _is_sparse(task, width, nonlinearity, num_outputs):
+        rows = max(rows, 2 * min(settings.batch_size, SAMPLES_AT_A_TIME))
     product_rows = rows if settings.precision == "float32" else 0
     return weights + passes + product_rows * width * FLOAT32
 

@@ -1,15 +1,16 @@
 """Passes of one network through its active neurons alone, compiled to machine code by numba.
 
 A ReLU network with sparse features is mostly silent: soon nine of ten hidden numbers are zero, and
-neither they nor the gradients behind them matter. So what is done here for a sample or a neuron is
-done for the pairs of them in which the neuron is active. It is exact, apart from the order in which
-numbers are added, as long as weights are finite: what a silent neuron would multiply by zero is not
-looked at. That order is fixed, so that equal numbers in give equal bits out.
+neither they nor the gradients behind them matter. So all that comes after the encoder's product is
+done for the pairs of a sample and a neuron in which the neuron is active. It is exact, apart from
+the order in which numbers are added, as long as weights are finite: what a silent neuron would
+multiply by zero is not looked at. That order is fixed, so that equal numbers in give equal bits
+out.
 
 Compiled when first imported, in two to three seconds, for these types alone.
 
-Dimensions: B samples, N outputs, m inputs, k neurons. N and m are multiples as in ``sizes``.
-Arrays are contiguous, float32 or int32.
+Dimensions: B samples, S of them at a time, N outputs, m inputs, k neurons. N, m and k are multiples
+as in ``sizes``: no kernel asks where an array ends. Arrays are contiguous, float32 or int32.
 """
 
 from numba import boolean, float32, int32, int64, njit, types, void
@@ -68,7 +69,7 @@ def find_active(  # type: ignore[no-untyped-def]
         inputs: Some of a batch's samples. Shape ``[S, m]``.
         encoder: Shape ``[k, m]``.
         bias: Shape ``[k]``.
-        first: Which of the batch's the first of them is; when it is 0 lists begin anew.
+        first: Which of the batch's the first of them is.
         is_listed: Whether the last three are written.
         tile: Scratch. Shape ``[m + 2, AT_A_TIME]``.
         neurons: Overwritten: each pair's neuron. Shape ``[S * k]``.
@@ -77,12 +78,9 @@ def find_active(  # type: ignore[no-untyped-def]
         samples: The batch's samples in which each neuron is active are put into its row, those of
             the next call after them. Shape ``[k * B]``, rows one after the other.
         hidden: Its number there. Shape ``[k * B]``.
-        counts: How many they are. Shape ``[k]``.
+        counts: How many they are; zero before a batch's first call. Shape ``[k]``.
     """
     num_neurons, num_inputs = encoder.shape
-    if first == 0:
-        for neuron in range(num_neurons):
-            counts[neuron] = 0
     batch_size = len(samples) // num_neurons
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
     found, end = 0, 0
@@ -109,7 +107,7 @@ def find_active(  # type: ignore[no-untyped-def]
             active |= above_zero(pre2) << at2 | above_zero(pre3) << at3
             while active:
                 lane = lowest(active)
-                active &= active - 1
+                active ^= 1 << lane
                 number = tile[num_inputs + 1, lane]
                 neuron = start + lane
                 put(neurons, found, neuron)

@@ -12,7 +12,12 @@ from trainers.model import Weights
 from trainers.passes import kernels
 from trainers.passes.lanes import NUM_LANES
 from trainers.passes.passes import Passes
-from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE, SAMPLES_AT_A_TIME
+from trainers.sizes import (
+    INPUTS_MULTIPLE,
+    OUTPUTS_MULTIPLE,
+    SAMPLES_AT_A_TIME,
+    WIDTH_MULTIPLE,
+)
 
 
 class SparsePasses(Passes):
@@ -27,7 +32,7 @@ class SparsePasses(Passes):
         is_trained: Whether gradients will be asked for.
 
     Raises:
-        ValueError: If the kernels cannot take so many inputs or outputs.
+        ValueError: If the kernels cannot take so many neurons, inputs or outputs.
     """
 
     def __init__(self, weights: Weights, batch_size: int, *, is_trained: bool) -> None:
@@ -35,23 +40,25 @@ class SparsePasses(Passes):
         _, width, num_outputs = weights.decoder.shape
         num_inputs = weights.encoder.shape[2]
         # They write so many at a time, wherever an array ends.
-        if num_inputs % INPUTS_MULTIPLE or num_outputs % OUTPUTS_MULTIPLE:
+        multiples = WIDTH_MULTIPLE, INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
+        sizes = width, num_inputs, num_outputs
+        if any(size % multiple for size, multiple in zip(sizes, multiples, strict=True)):
             raise ValueError(
-                f"Inputs and outputs must be multiples of {INPUTS_MULTIPLE} and "
-                f"{OUTPUTS_MULTIPLE}, found {num_inputs} and {num_outputs}. Take DensePasses."
+                f"Neurons, inputs and outputs must be multiples of {multiples}, found {sizes}. "
+                "Take DensePasses."
             )
         self._error = self.error[0].numpy()
         self._batch_size, self._is_listed = batch_size, is_trained
-        num_found = min(batch_size, SAMPLES_AT_A_TIME)
+        at_a_time = min(batch_size, SAMPLES_AT_A_TIME)
         self._found = (
-            np.empty(num_found * width, np.int32),
-            np.empty(num_found * width, np.float32),
-            np.empty(num_found * width // kernels.AT_A_TIME, np.int32),
+            np.empty(at_a_time * width, np.int32),
+            np.empty(at_a_time * width, np.float32),
+            np.empty(at_a_time * width // kernels.AT_A_TIME, np.int32),
         )
         self._encoder_tile = _aligned(num_inputs + 2, kernels.AT_A_TIME)
         self._decoder_tiles = (
             _aligned(width, kernels.AT_A_TIME),
-            _aligned(num_found, kernels.AT_A_TIME),
+            _aligned(at_a_time, kernels.AT_A_TIME),
         )
         num_listed = batch_size if is_trained else 0
         self._active = (
@@ -76,6 +83,7 @@ class SparsePasses(Passes):
             message = f"A batch must have {self._batch_size} samples, found {len(inputs)}."
             raise ValueError(message)
         numbers = inputs.numpy()
+        self._flat_active[2].fill(0)
         for first in range(0, self._batch_size, SAMPLES_AT_A_TIME):
             some = slice(first, first + SAMPLES_AT_A_TIME)
             kernels.find_active(

@@ -89,7 +89,7 @@ def test_bits_tell_which_are_above_zero_or_no_number(numbers):
     assert bits < 2**NUM_LANES
 
 
-@pytest.mark.parametrize("bits", [1, 2, 0b1010_0000, 2**15])
+@pytest.mark.parametrize("bits", [1, 2, 0b1010_0000, 2**16, 2**62, -(2**63)])
 def test_the_lowest_bit_has_a_place(bits):
     assert lowest_of(bits) == (bits & -bits).bit_length() - 1
 

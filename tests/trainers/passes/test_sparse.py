@@ -1,5 +1,7 @@
 """Passes through active neurons beside passes by whole matrices, which autograd has judged."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -98,11 +100,13 @@ def test_a_number_that_is_none_shows_in_the_loss(wrong, tensor):
     assert not norm.isfinite()
 
 
-@pytest.mark.parametrize(("num_inputs", "num_outputs"), [(24, 64), (16, 96)])
-def test_what_the_kernels_cannot_take_is_refused(num_inputs, num_outputs):
+@pytest.mark.parametrize("sizes", [(64, 24, 64), (64, 16, 96), (96, 16, 64)])
+def test_what_the_kernels_cannot_take_is_refused(sizes):
     """They would write beyond the ends of arrays."""
-    with pytest.raises(ValueError, match=f"found {num_inputs} and {num_outputs}. Take DensePasses"):
-        SparsePasses(drawn(64, num_inputs, num_outputs, 0.0), 8, is_trained=True)
+    width, num_inputs, num_outputs = sizes
+    weights = split(torch.zeros(1, width * (num_inputs + 1 + num_outputs)), width, num_inputs)
+    with pytest.raises(ValueError, match=re.escape(f"found {sizes}. Take DensePasses")):
+        SparsePasses(weights, 8, is_trained=True)
 
 
 def test_the_kernels_take_as_many_numbers_at_a_time_as_sizes_says():
