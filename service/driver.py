@@ -86,16 +86,17 @@ def train(
     record = ledger.sweep(writer.sweep)
     if not ledger.has_begun(record.name):
         check_is_free(storage, home, record.name)
-    # Seconds of imports, after the sweep is safely in the ledger.
-    from service import scheduler  # noqa: PLC0415
-    from service.life import Life  # noqa: PLC0415
-    from service.tidying import Tidying  # noqa: PLC0415
-
     spec = spec_of(record)
     with ExitStack() as stack:
-        # Read while Ray starts, which is seconds of waiting.
-        trials = stack.enter_context(ThreadPoolExecutor(1)).submit(ledger.trials, record.name)
+        # While Ray starts, which is seconds of waiting for its processes.
+        meanwhile = stack.enter_context(ThreadPoolExecutor(1))
+        trials = meanwhile.submit(ledger.trials, record.name)
+        meanwhile.submit(_import_what_trains)
         room = stack.enter_context(_connected(address, spec, home, watchers))
+        from service import scheduler  # noqa: PLC0415 - there by now
+        from service.life import Life  # noqa: PLC0415
+        from service.tidying import Tidying  # noqa: PLC0415
+
         resolved = _resolved(ledger, record, spec, writer, room)
         for watcher in watchers:
             watcher.planned(resolved)
@@ -121,6 +122,11 @@ def train(
         writer.check_lease()
         tidying.clear(life.trials)
         return _finished(life, writer, tracking, _showcase(spec.name, home))
+
+
+def _import_what_trains() -> None:
+    """Import what takes seconds; the cluster first, which says what Ray is to leave out."""
+    from service import cluster, life, scheduler, tidying  # noqa: F401, PLC0415
 
 
 @contextmanager
