@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from search_spaces import Parameter, Space, Value, grid_of, grid_size
+from search_spaces import Space, Value, grid_of, grid_size
 
 # Where a point that repeats an earlier one is looked for instead: beyond all that searches reach.
 RETRY_STRIDE = 2**20
@@ -34,13 +34,14 @@ def grid_order(space: Space, sweep_seed: int) -> Iterator[dict[str, Value]]:
     """
     size = grid_size(space)
     assert size is not None  # the sweep file was checked
+    grids = {name: parameter.grid or () for name, parameter in space.varied.items()}
     seen = set()
     for first in range(0, min(2 * size, MAX_SPREAD), _BLOCK):
         for shares in _points(space, sweep_seed, first, _BLOCK) if space.varied else ():
             values = space.there(
                 {
-                    name: _step(parameter, share)
-                    for (name, parameter), share in zip(space.varied.items(), shares, strict=True)
+                    name: grid[int(share * len(grid))]
+                    for (name, grid), share in zip(grids.items(), shares, strict=True)
                 }
             )
             if _key(values) not in seen:
@@ -62,12 +63,6 @@ def _points(space: Space, sweep_seed: int, first: int, count: int) -> np.ndarray
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of numbers that are no powers of two
         return np.asarray(sequence.random(count))
-
-
-def _step(parameter: Parameter, share: float) -> Value:
-    """The value of a grid so far along its values."""
-    values = parameter.grid or ()
-    return values[int(share * len(values))]
 
 
 def _key(values: dict[str, Value]) -> tuple[tuple[str, Value], ...]:
