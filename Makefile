@@ -12,7 +12,7 @@ SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-control-plane bench-gpu bench-equivalence record chaos damage outages soak check format clean
+.PHONY: help sweep test test-faults test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-control-plane bench-gpu bench-equivalence record chaos damage outages soak check format clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -41,15 +41,19 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 	else $(BIN)/monosweep run quickstart; fi
 
 PYTEST := MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
+# The files of most tests first.
+SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile
+
 # In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
-SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
-
 test: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## all tests but the long ones
-	$(PYTEST) $(SIDE_BY_SIDE) -m 'not long'
+	$(PYTEST) $(SIDE_BY_SIDE) --no-loadscope-reorder
 
-test-long: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## the long ones: kills, damage, outages, clusters of two hosts, benchmarks at tiny sizes
+test-faults: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## long ones that every change must pass: kills, damage, outages, a host that is cut off
+	$(PYTEST) $(SIDE_BY_SIDE) -m long
+
+test-long: test-faults  ## these and all other long ones: benchmarks at tiny sizes, a full disk, calls that nobody has seen before
 	$(PYTEST) -m alone
-	$(PYTEST) $(SIDE_BY_SIDE) -m 'long and not alone'
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'occasional and not alone'
 
 bench: bench-training bench-sweep bench-durability bench-search bench-tracking bench-large bench-control-plane bench-start  ## the benchmarks that need two cores and nothing else
 

@@ -17,7 +17,7 @@ def found(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return bench_clients.measure(postgres.new_database(), tmp_path_factory.mktemp("home"), 10, 5.0)
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_no_sweep_is_lost_or_taken_twice_whatever_breaks_off(found: dict[str, Any]) -> None:
     assert found["num_sweeps"] >= 10
     assert found["num_broken_off"] + found["num_repeated"] > 0

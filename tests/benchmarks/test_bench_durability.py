@@ -39,7 +39,7 @@ def test_shares_are_of_the_time_between_two_checkpoints_and_of_the_sweeps_traini
     assert whole["shares"] == pytest.approx({"sqlite": 0.014})
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_everything_is_measured(
     tmp_path: Path, tiny_text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

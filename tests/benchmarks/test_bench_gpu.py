@@ -12,7 +12,7 @@ import bench_gpu
 from machine_limit import Sizes
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_everything_is_measured():
     found = bench_gpu.measure(Sizes(32, 8, 64, 16), steps=2, num_steps=8, device="cpu")
     assert [row["case"] for row in found["rows"]] == [

@@ -16,7 +16,7 @@ from service.home import Home
 from service.ledger import Ledger
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_each_command_reads_the_sweep_and_resume_extends_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     export, resume, memory = bench_large.measure(tmp_path, url, 40, ["export", bench_large.RESUME])

@@ -21,7 +21,7 @@ from service.ledger import RECORDED, Ledger
 TINY = Sizes(num_steps=64, num_cohorts=2, rounds=1, num_noops=8, workers=2, databases=("sqlite",))
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.timeout(900)
 def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
     began = time.time()
@@ -36,7 +36,7 @@ def test_a_sweep_is_timed_on_two_nodes(tmp_path: Path) -> None:
     assert last - first < found.search_s < time.time() - first
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.timeout(900)
 def test_what_cohorts_cost_the_driver_is_measured(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"

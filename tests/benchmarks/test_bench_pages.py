@@ -13,7 +13,7 @@ pytest.importorskip("playwright", reason="no playwright: make test installs it")
 import bench_pages
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_each_page_is_waited_for(tmp_path: Path, browser: Any) -> None:
     rows = bench_pages.measure(tmp_path, 40, browser)
     assert [row["case"] for row in rows] == [

@@ -125,7 +125,7 @@ def test_what_is_proposed_is_the_nearest_that_was_not_trained_yet():
     assert sorted(moments[-1].complete) == [0, 1, 2, 3]
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_all_that_is_compared_is_measured_on_real_trainings(capsys):
     names = [RANDOM, OPTUNAS, DEFAULT]
     found = measure(names, 1, 1)

@@ -25,7 +25,7 @@ def case(found: dict[str, Any], command: str) -> dict[str, Any]:
     return one
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_a_sweep_is_followed_from_its_command_to_its_end(
     found: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,7 +55,7 @@ def test_cohorts_too_short_or_too_long_for_the_limit_are_told(
     assert ("warning: a cohort should train for 1 to 4 s" in said) == is_warned
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_commands_that_are_to_be_quick_import_nothing_heavy(found: dict[str, Any]) -> None:
     assert not HEAVY & case(found, "--help")["packages_s"].keys()
     assert not HEAVY & case(found, "validate quickstart")["packages_s"].keys()

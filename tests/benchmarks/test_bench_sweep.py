@@ -64,7 +64,7 @@ def test_what_is_swept_is_the_quick_start() -> None:
 LEARNS = Training(Sizes(32, 16, 64, 64), num_steps=400, seed=0, initial_bias=-0.1)
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.parametrize(
     ("tuned", "steps"), [(False, [2**n for n in range(9)] + [400]), (True, [100, 200, 300, 400])]
 )
@@ -189,7 +189,7 @@ def test_only_the_cases_that_are_asked_for_are_measured(
     assert [row["case"] for row in found["rows"]] == measured
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.timeout(900)
 def test_both_sweeps_train_as_many_networks() -> None:
     spec = sweep_spec(TINY.sizes, TINY.num_steps, TINY.num_trials, num_seeds=2)

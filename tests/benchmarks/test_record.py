@@ -28,7 +28,7 @@ def source(tmp_path, tiny_text):
     return path
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_numbers_that_are_there_are_not_trained_again(source, tmp_path):
     path = tmp_path / "recording.parquet"
     table = record(source, path, workers=1)
@@ -67,7 +67,7 @@ def test_the_settings_are_those_of_an_evenly_spread_search():
     assert settings_of(spec, BASELINE)["initial_bias"] == 0.0
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_a_curve_is_read_as_it_was_trained(source, tmp_path):
     spec, path = load_spec(source), tmp_path / "recording.parquet"
     record(source, path, workers=1)

@@ -48,7 +48,7 @@ def experiment(
         yield f"{server.uri}/#/experiments/{projection.experiment_id}/runs"
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_the_list_opens_and_sorts(visit: Any, experiment: str) -> None:
     seen = visit("about:blank")
     open_list(seen.page, experiment)

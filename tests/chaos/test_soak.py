@@ -66,7 +66,7 @@ def test_what_is_at_work_is_told_from_what_stays() -> None:
             process.wait()
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.timeout(900)
 def test_nothing_is_left_of_a_sweep_on_a_server(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -63,7 +63,7 @@ def test_no_sweep_is_begun_on_a_full_disk(tmp_path: Path, disks: tuple[Path, Pat
     assert "there must be a ledger to read" in shell.run("status", code=2).stderr
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_disks_may_be_full_in_mid_sweep(
     longer: Shell, tmp_path: Path, disks: tuple[Path, Path]
 ) -> None:

@@ -35,7 +35,7 @@ def little_memory() -> dict[str, str]:
 
 
 # What others give back of the machine's memory meanwhile the wide trial would have.
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.alone
 def test_a_trial_that_exhausts_its_workers_memory_fails_alone(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home", little_memory())

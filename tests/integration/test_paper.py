@@ -93,7 +93,7 @@ def test_its_numbers_for_programs(shell: Shell, rows: list[dict[str, Any]]) -> N
     assert len(found["claim"]["evidence"]) == 2
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_each_density_is_a_sweep_and_together_they_are_the_batch(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
     done = subprocess.run(

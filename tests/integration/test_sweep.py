@@ -165,7 +165,7 @@ STOPPING = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 def test_early_stopping_ends_the_same_whenever_the_sweep_is_stopped(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "{initial_bias: {float: [-1.0, 0.0]}}", **STOPPING)
     untouched, shell = Shell(tmp_path / "untouched"), Shell(tmp_path / "home")

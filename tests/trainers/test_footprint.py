@@ -62,8 +62,10 @@ def test_peak_is_predicted_within_a_fifth(kind, sizes, settings, num_members):
     settings = {"num_steps": 2, **dict(zip(names, settings, strict=True))}
     member = {"seed": 0, "num_neurons": num_neurons, "learning_rate": 0.01}
     argument = json.dumps([task, settings, [member] * num_members, 2])
-    # The smaller of two: the kernel may back memory with huge pages of which little is used.
-    predicted, peak = min(measured(argument) for _ in range(2))
+    predicted, peak = measured(argument)
+    if peak > 1.2 * predicted:
+        # The kernel may have backed memory with huge pages of which little is used.
+        predicted, peak = measured(argument)
     assert predicted == pytest.approx(peak, rel=0.2)
 
 

@@ -123,7 +123,7 @@ def test_no_server_error_and_no_answer_that_is_not_described(
     assert sum(_ask(each, names, headers, NUM_QUICK) for each in operations) > 60
 
 
-@pytest.mark.long
+@pytest.mark.occasional
 @pytest.mark.usefixtures("without_mlflow")
 def test_the_same_holds_of_calls_that_nobody_has_seen_before(
     serve: Any, home: Home, listening: Any, tiny_text: str
