@@ -41,12 +41,11 @@ sweep: $(VENV)/.installed  ## run the packaged quick start to its verdict (again
 	else $(BIN)/monosweep run quickstart; fi
 
 PYTEST := MONOSWEEP_SWIFT_VENV=$(SWIFT_VENV) $(BIN)/python -m pytest
-# The files of most tests first.
-SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile
-
 # In the order of their folders: those of whole sweeps come first, so that none is left alone at the end.
+SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## all tests but the long ones
-	$(PYTEST) $(SIDE_BY_SIDE) --no-loadscope-reorder
+	$(PYTEST) $(SIDE_BY_SIDE)
 
 test-faults: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## long ones that every change must pass: kills, damage, outages, a host that is cut off
 	$(PYTEST) $(SIDE_BY_SIDE) -m long
