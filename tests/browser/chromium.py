@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 WIDTHS = (1280, 1920)
 HEIGHT = 1000
 SHOTS = Path(__file__).parents[2] / "build" / "browser"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
