@@ -47,7 +47,7 @@ SIDE_BY_SIDE := -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## all tests but the long ones
 	$(PYTEST) $(SIDE_BY_SIDE)
 
-test-faults: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## long ones that every change must pass: kills, damage, outages, a host that is cut off
+test-faults: $(VENV)/.dev $(SWIFT_VENV)/.installed  ## long ones that every change must pass: kills, damage, outages, a host that is cut off, a server in a browser
 	$(PYTEST) $(SIDE_BY_SIDE) -m long
 
 test-long: test-faults  ## these and all other long ones: benchmarks at tiny sizes, a full disk, calls that nobody has seen before

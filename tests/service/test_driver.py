@@ -1,8 +1,12 @@
 """What the driver makes sure of before anything is trained; whole sweeps are in ``integration``."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from entry_point import bare_environment
 
 from service import cluster
 from service.driver import _connected
@@ -10,6 +14,32 @@ from service.errors import UserError
 from service.home import Home
 from service.spec import Spec
 from service.watching import Watcher
+
+# Where the main thread waits for Ray, it waits here until another one has imported the scheduler.
+WAITING = """
+import sys, threading
+from importlib.abc import MetaPathFinder
+from service import cluster
+from service.__main__ import main
+from service.errors import UserError
+
+importer, found = [], threading.Event()
+
+class Watch(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "service.scheduler":
+            importer.append(threading.current_thread())
+            found.set()
+
+def connect(address, here):
+    found.wait(60)
+    raise UserError(f"by the main thread: {importer == [threading.main_thread()]}")
+
+cluster.connect = connect
+sys.meta_path.insert(0, Watch())
+sys.argv = ["monosweep", "run", "tiny.yaml"]
+main()
+"""
 
 
 def test_too_many_processors_are_refused_before_ray_is_started(
@@ -29,3 +59,17 @@ def test_too_many_processors_are_refused_before_ray_is_started(
         _connected(None, spec, home, [NothingToTell()]),
     ):
         pass
+
+
+def test_what_trains_is_imported_while_ray_starts(tmp_path: Path, tiny_text: str) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_text)
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING],
+        cwd=tmp_path,
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "by the main thread: False" in done.stderr

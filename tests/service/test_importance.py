@@ -130,7 +130,7 @@ def test_ties_at_the_edge_are_all_among_the_best(
 
 
 def test_noise_is_hardly_ever_beyond_chance() -> None:
-    """By construction in one case of a hundred; here of 60."""
+    """By construction in one case of a hundred; here of 120."""
     space = Space(
         {
             "initial_bias": Float(-1.0, 0.0),
@@ -139,7 +139,7 @@ def test_noise_is_hardly_ever_beyond_chance() -> None:
         }
     )
     found = 0
-    for seed in range(20):
+    for seed in range(40):
         noise, settings = drawn(15, seed)
         trials = [
             Trial(
@@ -155,8 +155,8 @@ def test_noise_is_hardly_ever_beyond_chance() -> None:
         shares = importances(space, trials, noise.tolist(), 1 / 3)
         assert sum(share for share, _ in shares.values()) == pytest.approx(1.0)
         found += sum(beyond for _, beyond in shares.values())
-    # More than 3 where 0.6 are expected happens three times in a thousand.
-    assert found <= 3
+    # More than 5 where 1.2 are expected happens once in a thousand times.
+    assert found <= 5
 
 
 def test_every_objective_has_an_answer(

@@ -64,6 +64,29 @@ def test_the_first_points_are_spread_over_the_grid() -> None:
     assert len(blocks) == 16
 
 
+SQUARE = Space({name: Float(0.0, 1.0, points=64) for name in "ab"})
+
+
 def test_a_grid_too_large_to_list_is_begun_at_once() -> None:
     huge = Space({name: Float(0.0, 1.0, points=65536) for name in "abcd"})
     assert len(list(islice(grid_order(huge, 0), 100))) == 100
+
+
+def test_a_grids_values_are_listed_as_often_for_many_points_as_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = []
+    grid = Float.grid
+    assert isinstance(grid, property)
+
+    def counted(parameter: Float) -> object:
+        listed.append(parameter)
+        return grid.__get__(parameter)
+
+    monkeypatch.setattr(Float, "grid", property(counted))
+    times = []
+    for num_points in (1, 100):
+        listed.clear()
+        list(islice(grid_order(SQUARE, 0), num_points))
+        times.append(len(listed))
+    assert times[0] == times[1] > 0
