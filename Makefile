@@ -11,6 +11,9 @@ BIN         := $(VENV)/bin
 SWIFT_VENV  ?= .venv-swift
 TEST_JOBS   ?= 3
 
+# What is compiled is kept: Python's own, and the kernels' machine code.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help sweep test test-faults test-long bench bench-training bench-sweep bench-durability bench-search bench-pages bench-tracking bench-large bench-nodes bench-clients bench-start bench-control-plane bench-gpu bench-equivalence record chaos damage outages soak check format clean
 

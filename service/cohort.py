@@ -10,6 +10,7 @@ from service.checkpoints import Checkpoints, CheckpointWriter
 from service.cohort_results import written_results
 from service.early_stopping import EarlyStopping
 from service.errors import CohortRefusedError, StorageAwayError
+from service.kept_code import kept_or_compiled
 from service.outages import Outage
 from service.storage import Storage
 from service.trials import Phase, Result, Trial
@@ -160,6 +161,7 @@ class CohortTraining:
         import trainers  # noqa: PLC0415
 
         _check_precision(self._training)
+        trainers.obtain_machine_code_by(kept_or_compiled)
         self._state = self._adopted() or trainers.begin(self._task, self._training, self._members)
         self.first_step = self._state.step
 

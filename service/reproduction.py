@@ -7,6 +7,7 @@ import pyarrow as pa
 import torch
 
 from service.errors import UserError
+from service.kept_code import kept_or_compiled
 from service.machine import has_bfloat16_products, versions
 from service.opened import OpenSweep
 from service.planning import Resolved, training_settings
@@ -19,6 +20,7 @@ from trainers import (
     TrainingSettings,
     advance,
     begin,
+    obtain_machine_code_by,
     trained_networks,
 )
 from trainers.names import METRICS
@@ -93,6 +95,7 @@ def reproduce(sweep: OpenSweep, trial_id: str, on_step: OnStep = lambda _: None)
     resolved = Resolved(**sweep.record.resolved)
     _check_can_train(resolved)
     torch.set_num_threads(resolved.cpus)
+    obtain_machine_code_by(kept_or_compiled)
     spec = sweep.spec
     state = begin(
         Task(**spec.task.model_dump()),

@@ -2,7 +2,8 @@
 
 ``begin`` makes a cohort, ``advance`` trains it, ``drop`` takes members out, ``outcomes`` says what
 came of each, ``trained_networks`` which weights it ended with; ``to_bytes`` and ``from_bytes``
-carry a cohort over an interruption.
+carry a cohort over an interruption. ``obtain_machine_code_by`` saves a process from compiling what
+another one compiled.
 Nothing here imports torch until it is asked for, so that ``trainers.names`` stays cheap.
 
 Source: A. S. Jermyn, N. Schiefer, E. Hubinger, *Engineering Monosemanticity in Toy Models*,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         trained_networks,
     )
     from trainers.outcome import Outcome, Record
+    from trainers.passes.machine_code import obtain_machine_code_by
     from trainers.precision import bfloat16_is_native
     from trainers.settings import Member, Task, TrainingSettings
     from trainers.training import CohortState, advance, begin, drop, outcomes
@@ -52,6 +54,7 @@ _HOMES = {
     "bfloat16_is_native": "trainers.precision",
     "networks_from_bytes": "trainers.networks",
     "networks_to_bytes": "trainers.networks",
+    "obtain_machine_code_by": "trainers.passes.machine_code",
     "outcomes": "trainers.training",
     "peak_bytes": "trainers.footprint",
     "to_bytes": "trainers.checkpoint",
@@ -81,6 +84,7 @@ __all__ = [
     "from_bytes",
     "networks_from_bytes",
     "networks_to_bytes",
+    "obtain_machine_code_by",
     "outcomes",
     "peak_bytes",
     "to_bytes",

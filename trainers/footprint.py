@@ -17,6 +17,7 @@ from trainers.sizes import (
 # A process that has imported torch and trained one small network; measured, CPU build, Linux.
 RUNTIME_BYTES = 250 * 2**20
 # What it takes to compile the passes through active neurons, which also evaluate: numba and LLVM.
+# It is reckoned with where they were compiled before, too: that may have been on another machine.
 COMPILER_BYTES = 125 * 2**20
 FLOAT32 = 4
 PRODUCT_BYTES = {"float32": 4, "bfloat16": 2}

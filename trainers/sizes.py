@@ -12,7 +12,8 @@ CHUNK_STEPS = 32
 CHUNK_NUMBERS = 2**21
 
 # Weights of the second layer from which on passes through active neurons are worth the two to three
-# seconds that it takes to compile them; what is smaller takes a fraction of a millisecond a step.
+# seconds that it takes to compile them where that was not done before; what is smaller takes a
+# fraction of a millisecond a step.
 COMPILED_FROM = 2**15
 # They take so many inputs and outputs at a time, and keep the active pairs of so many samples.
 INPUTS_MULTIPLE = 16

@@ -62,6 +62,6 @@ def called(*words: str, environment: Mapping[str, str]) -> Said:
 
 
 def bare_environment() -> dict[str, str]:
-    """This process's, bare of what a developer's own shell may point elsewhere."""
-    elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_", "AWS_")
+    """This process's, bare of what a developer's own shell may point elsewhere or switch off."""
+    elsewhere = ("MONOSWEEP_", "MLFLOW_", "RAY_", "AWS_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(elsewhere)}

@@ -23,7 +23,7 @@ def passes_of(
         is_trained: Whether gradients will be asked for.
     """
     if is_sparse(weights, nonlinearity):
-        # Compiles its kernels, which small networks need not wait for.
+        # Its kernels may have to be compiled, which small networks need not wait for.
         from trainers.passes.sparse import SparsePasses  # noqa: PLC0415
 
         return SparsePasses(weights, batch_size, is_trained=is_trained)

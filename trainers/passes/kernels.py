@@ -7,25 +7,26 @@ the order in which numbers are added, as long as weights are finite: what a sile
 multiply by zero is not looked at. That order is fixed, so that equal numbers in give equal bits
 out.
 
-Compiled when first imported, in two to three seconds, for these types alone.
+Only ``machine_code`` imports this module, where they must be compiled: in two to three seconds.
 
 Dimensions: B samples, S of them at a time, N outputs, m inputs, k neurons. N, m and k are multiples
-as in ``sizes``: no kernel asks where an array ends. Arrays are contiguous, float32 or int32.
+as in ``sizes``: no kernel asks where an array ends. Arrays are pointers to where they begin,
+float32 or int32, their rows one after the other.
 """
 
-from numba import boolean, float32, int32, int64, njit, types, void
+from numba import cfunc, float32, int32, int64, types, void
 
 from trainers.passes.lanes import (
     NUM_LANES,
+    NUM_SUMS,
     above_zero,
     add_product,
-    get,
+    add_products,
     load,
     lowest,
-    put,
     spread,
     store,
-    sum_of,
+    sum_at,
 )
 
 # So many sums fit into a core's registers, and weights of so many neurons to so many outputs into
@@ -33,25 +34,26 @@ from trainers.passes.lanes import (
 AT_A_TIME = 4 * NUM_LANES
 ZERO = float32(0.0)
 
-_MATRIX = types.Array(float32, 2, "C")
-_VECTOR = types.Array(float32, 1, "C")
-_PLACES = types.Array(int32, 2, "C")
-_COUNTS = types.Array(int32, 1, "C")
+_NUMBERS = types.CPointer(float32)
+_PLACES = types.CPointer(int32)
 
 
-@njit(
+@cfunc(
     void(
-        *(_MATRIX, _MATRIX, _VECTOR, int64, boolean, _MATRIX),
-        *(_COUNTS, _VECTOR, _COUNTS, _COUNTS, _VECTOR, _COUNTS),
-    ),
-    nogil=True,
+        *(int64, int64, int64, int64, int64, int64, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS),
+        *(_PLACES, _NUMBERS, _PLACES, _PLACES, _NUMBERS, _PLACES),
+    )
 )
 def find_active(  # type: ignore[no-untyped-def]
+    num_samples,
+    num_inputs,
+    num_neurons,
+    batch_size,
+    first_sample,
+    is_listed,
     inputs,
     encoder,
     bias,
-    first,
-    is_listed,
     tile,
     neurons,
     numbers,
@@ -66,69 +68,81 @@ def find_active(  # type: ignore[no-untyped-def]
     then neuron.
 
     Args:
+        num_samples: S.
+        num_inputs: m.
+        num_neurons: k.
+        batch_size: B.
+        first_sample: Which of the batch's the first of them is.
+        is_listed: Whether the last three are written; 0 or 1.
         inputs: Some of a batch's samples. Shape ``[S, m]``.
         encoder: Shape ``[k, m]``.
         bias: Shape ``[k]``.
-        first: Which of the batch's the first of them is.
-        is_listed: Whether the last three are written.
         tile: Scratch. Shape ``[m + 2, AT_A_TIME]``.
         neurons: Overwritten: each pair's neuron. Shape ``[S * k]``.
         numbers: Overwritten: the number there. Shape ``[S * k]``.
         ends: Overwritten: where the pairs of each block and sample end. Shape ``[blocks * S]``.
         samples: The batch's samples in which each neuron is active are put into its row, those of
-            the next call after them. Shape ``[k * B]``, rows one after the other.
-        hidden: Its number there. Shape ``[k * B]``.
+            the next call after them. Shape ``[k, B]``.
+        hidden: Its number there. Shape ``[k, B]``.
         counts: How many they are; zero before a batch's first call. Shape ``[k]``.
     """
-    num_neurons, num_inputs = encoder.shape
-    batch_size = len(samples) // num_neurons
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
+    # A row for each input, then the bias; the last is for what comes of them.
+    biases, result = num_inputs * AT_A_TIME, (num_inputs + 1) * AT_A_TIME
     found, end = 0, 0
     for start in range(0, num_neurons, AT_A_TIME):
-        # A row for each input, then the bias; the last is for what comes of them.
         for lane in range(AT_A_TIME):
             for one in range(num_inputs):
-                tile[one, lane] = encoder[start + lane, one]
-            tile[num_inputs, lane] = bias[start + lane]
-        for sample in range(len(inputs)):
-            pre0, pre1 = load(tile, num_inputs, 0), load(tile, num_inputs, at1)
-            pre2, pre3 = load(tile, num_inputs, at2), load(tile, num_inputs, at3)
+                tile[one * AT_A_TIME + lane] = encoder[(start + lane) * num_inputs + one]
+            tile[biases + lane] = bias[start + lane]
+        for sample in range(num_samples):
+            pre0, pre1 = load(tile, biases), load(tile, biases + at1)
+            pre2, pre3 = load(tile, biases + at2), load(tile, biases + at3)
             for one in range(num_inputs):
-                number = spread(inputs[sample, one])
-                pre0 = add_product(pre0, number, load(tile, one, 0))
-                pre1 = add_product(pre1, number, load(tile, one, at1))
-                pre2 = add_product(pre2, number, load(tile, one, at2))
-                pre3 = add_product(pre3, number, load(tile, one, at3))
-            store(tile, num_inputs + 1, 0, pre0)
-            store(tile, num_inputs + 1, at1, pre1)
-            store(tile, num_inputs + 1, at2, pre2)
-            store(tile, num_inputs + 1, at3, pre3)
+                number = spread(inputs[sample * num_inputs + one])
+                row = one * AT_A_TIME
+                pre0 = add_product(pre0, number, load(tile, row))
+                pre1 = add_product(pre1, number, load(tile, row + at1))
+                pre2 = add_product(pre2, number, load(tile, row + at2))
+                pre3 = add_product(pre3, number, load(tile, row + at3))
+            store(tile, result, pre0)
+            store(tile, result + at1, pre1)
+            store(tile, result + at2, pre2)
+            store(tile, result + at3, pre3)
             active = above_zero(pre0) | above_zero(pre1) << at1
             active |= above_zero(pre2) << at2 | above_zero(pre3) << at3
             while active:
                 lane = lowest(active)
                 active ^= 1 << lane
-                number = tile[num_inputs + 1, lane]
+                number = tile[result + lane]
                 neuron = start + lane
-                put(neurons, found, neuron)
-                put(numbers, found, number)
+                neurons[found] = neuron
+                numbers[found] = number
                 found += 1
                 if is_listed:
-                    count = get(counts, neuron)
-                    put(samples, neuron * batch_size + count, first + sample)
-                    put(hidden, neuron * batch_size + count, number)
-                    put(counts, neuron, count + 1)
-            put(ends, end, found)
+                    count = counts[neuron]
+                    samples[neuron * batch_size + count] = first_sample + sample
+                    hidden[neuron * batch_size + count] = number
+                    counts[neuron] = count + 1
+            ends[end] = found
             end += 1
 
 
-@njit(void(_COUNTS, _VECTOR, _COUNTS, _MATRIX, _MATRIX, _MATRIX, _MATRIX), nogil=True)
+@cfunc(
+    void(
+        *(int64, int64, int64, _PLACES, _NUMBERS, _PLACES, _NUMBERS),
+        *(_NUMBERS, _NUMBERS, _NUMBERS),
+    )
+)
 def add_up(  # type: ignore[no-untyped-def]
-    neurons, numbers, ends, decoder, tile, sums, outputs
+    num_samples, num_neurons, num_outputs, neurons, numbers, ends, decoder, tile, sums, outputs
 ):
     """Outputs, each the sum over active neurons, ascending.
 
     Args:
+        num_samples: S.
+        num_neurons: k.
+        num_outputs: N.
         neurons: As ``find_active`` left it, like the next two.
         numbers: See there.
         ends: See there.
@@ -137,45 +151,51 @@ def add_up(  # type: ignore[no-untyped-def]
         sums: Scratch. Shape ``[S, AT_A_TIME]``, or more.
         outputs: Overwritten. Shape ``[S, N]``.
     """
-    num_samples, num_outputs = outputs.shape
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
     for at in range(0, num_outputs, AT_A_TIME):
-        for neuron in range(len(decoder)):
+        for neuron in range(num_neurons):
             for lane in range(0, AT_A_TIME, NUM_LANES):
-                store(tile, neuron, lane, load(decoder, neuron, at + lane))
+                weights = load(decoder, neuron * num_outputs + at + lane)
+                store(tile, neuron * AT_A_TIME + lane, weights)
         pair, end = 0, 0
-        for start in range(0, len(decoder), AT_A_TIME):
+        for start in range(0, num_neurons, AT_A_TIME):
             for sample in range(num_samples):
+                row = sample * AT_A_TIME
                 if start:
-                    sum0, sum1 = load(sums, sample, 0), load(sums, sample, at1)
-                    sum2, sum3 = load(sums, sample, at2), load(sums, sample, at3)
+                    sum0, sum1 = load(sums, row), load(sums, row + at1)
+                    sum2, sum3 = load(sums, row + at2), load(sums, row + at3)
                 else:
                     sum0 = sum1 = sum2 = sum3 = spread(ZERO)
-                first, pair = pair, get(ends, end)
+                first, pair = pair, int64(ends[end])
                 end += 1
                 for one in range(first, pair):
-                    neuron, number = get(neurons, one), spread(get(numbers, one))
-                    sum0 = add_product(sum0, number, load(tile, neuron, 0))
-                    sum1 = add_product(sum1, number, load(tile, neuron, at1))
-                    sum2 = add_product(sum2, number, load(tile, neuron, at2))
-                    sum3 = add_product(sum3, number, load(tile, neuron, at3))
-                store(sums, sample, 0, sum0)
-                store(sums, sample, at1, sum1)
-                store(sums, sample, at2, sum2)
-                store(sums, sample, at3, sum3)
+                    weights = int64(neurons[one]) * AT_A_TIME
+                    number = spread(numbers[one])
+                    sum0 = add_product(sum0, number, load(tile, weights))
+                    sum1 = add_product(sum1, number, load(tile, weights + at1))
+                    sum2 = add_product(sum2, number, load(tile, weights + at2))
+                    sum3 = add_product(sum3, number, load(tile, weights + at3))
+                store(sums, row, sum0)
+                store(sums, row + at1, sum1)
+                store(sums, row + at2, sum2)
+                store(sums, row + at3, sum3)
         for sample in range(num_samples):
             for lane in range(0, AT_A_TIME, NUM_LANES):
-                store(outputs, sample, at + lane, load(sums, sample, lane))
+                part = load(sums, sample * AT_A_TIME + lane)
+                store(outputs, sample * num_outputs + at + lane, part)
 
 
-@njit(
+@cfunc(
     void(
-        *(_MATRIX, _MATRIX, _MATRIX, _PLACES, _MATRIX, _COUNTS),
-        *(float32, float32, _MATRIX, _MATRIX, _VECTOR, _MATRIX),
-    ),
-    nogil=True,
+        *(int64, int64, int64, int64, _NUMBERS, _NUMBERS, _NUMBERS, _PLACES, _NUMBERS, _PLACES),
+        *(float32, float32, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS),
+    )
 )
 def backward(  # type: ignore[no-untyped-def]
+    batch_size,
+    num_inputs,
+    num_neurons,
+    num_outputs,
     inputs,
     error,
     decoder,
@@ -192,6 +212,10 @@ def backward(  # type: ignore[no-untyped-def]
     """Gradients of one network, ``scale`` times those of half the squared error and L1 penalty.
 
     Args:
+        batch_size: B.
+        num_inputs: m.
+        num_neurons: k.
+        num_outputs: N.
         inputs: Shape ``[B, m]``.
         error: Outputs less targets. Shape ``[B, N]``.
         decoder: Shape ``[k, N]``.
@@ -200,41 +224,42 @@ def backward(  # type: ignore[no-untyped-def]
         counts: How many they are. Shape ``[k]``.
         half_l1: Added to the derivative by each active hidden number.
         scale: What everything is multiplied by.
-        partials: Scratch. Shape ``[B, NUM_LANES]``.
+        partials: Scratch. ``NUM_LANES`` numbers for each of B samples.
         d_encoder: Overwritten. Shape ``[k, m]``.
         d_bias: Overwritten. Shape ``[k]``.
         d_decoder: Overwritten. Shape ``[k, N]``.
     """
-    num_neurons, num_outputs = decoder.shape
     scales, zeros = spread(scale), spread(ZERO)
     for neuron in range(num_neurons):
-        count = counts[neuron]
-        for one in range(count):
-            store(partials, one, 0, zeros)
+        count = int64(counts[neuron])
+        listed, row = neuron * batch_size, neuron * num_outputs
+        for one in range(0, count * NUM_SUMS, NUM_LANES):
+            store(partials, one, zeros)
         for at in range(0, num_outputs, 2 * NUM_LANES):
             at1 = at + NUM_LANES
-            weights0, weights1 = load(decoder, neuron, at), load(decoder, neuron, at1)
+            weights0, weights1 = load(decoder, row + at), load(decoder, row + at1)
             sum0, sum1 = zeros, zeros
             for one in range(count):
-                sample = samples[neuron, one]
-                number = spread(hidden[neuron, one])
-                error0, error1 = load(error, sample, at), load(error, sample, at1)
+                sample = int64(samples[listed + one])
+                number = spread(hidden[listed + one])
+                error0 = load(error, sample * num_outputs + at)
+                error1 = load(error, sample * num_outputs + at1)
                 sum0 = add_product(sum0, number, error0)
                 sum1 = add_product(sum1, number, error1)
-                product = add_product(load(partials, one, 0), weights0, error0)
-                store(partials, one, 0, add_product(product, weights1, error1))
-            store(d_decoder, neuron, at, add_product(zeros, scales, sum0))
-            store(d_decoder, neuron, at1, add_product(zeros, scales, sum1))
-        # From here on each one's first lane is the derivative by the neuron's number.
+                add_products(partials, one * NUM_SUMS, weights0, error0)
+                add_products(partials, one * NUM_SUMS, weights1, error1)
+            store(d_decoder, row + at, add_product(zeros, scales, sum0))
+            store(d_decoder, row + at1, add_product(zeros, scales, sum1))
+        # From here on each one's first sum is the derivative by the neuron's number.
         derivatives = ZERO
         for one in range(count):
-            derivative = sum_of(load(partials, one, 0)) + half_l1
-            partials[one, 0] = derivative
+            derivative = sum_at(partials, one * NUM_SUMS) + half_l1
+            partials[one * NUM_SUMS] = derivative
             derivatives += derivative
         d_bias[neuron] = scale * derivatives
-        for at in range(0, inputs.shape[1], NUM_LANES):
+        for at in range(0, num_inputs, NUM_LANES):
             sums = zeros
             for one in range(count):
-                seen = load(inputs, samples[neuron, one], at)
-                sums = add_product(sums, spread(partials[one, 0]), seen)
-            store(d_encoder, neuron, at, add_product(zeros, scales, sums))
+                seen = load(inputs, int64(samples[listed + one]) * num_inputs + at)
+                sums = add_product(sums, spread(partials[one * NUM_SUMS]), seen)
+            store(d_encoder, neuron * num_inputs + at, add_product(zeros, scales, sums))

@@ -4,7 +4,8 @@ A loop that adds rows of a matrix is as fast as its sums are near: numba leaves 
 since it cannot know that nothing else is there. A value of type ``Lanes`` is in registers. LLVM
 makes of it what the processor has, one register of AVX-512 or two of AVX.
 
-No place is checked, nor may it be negative: numba's own indexing asks for that each time.
+Arrays are pointers, which numba indexes as they are: of an array it would ask whether a place is
+negative.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 NUM_LANES = 16
+NUM_SUMS = 8
 _VALUE = ir.VectorType(ir.FloatType(), NUM_LANES)
+_HALF = ir.VectorType(ir.FloatType(), NUM_SUMS)
 
 # A function's signature, and what makes its code.
 Intrinsic = tuple[Any, Callable[..., Any]]
@@ -39,26 +42,26 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def load(typing: Any, matrix: Any, row: Any, column: Any) -> Intrinsic:
-    """``matrix[row, column : column + 16]``."""
+def load(typing: Any, numbers: Any, place: Any) -> Intrinsic:
+    """The sixteen numbers at ``numbers[place]``, a pointer's, and behind it."""
     del typing
 
     def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        return builder.load(_place(context, builder, signature, args), align=4)
+        return builder.load(_values_at(_VALUE, context, builder, signature, args), align=4)
 
-    return _LANES(matrix, row, column), code
+    return _LANES(numbers, place), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def store(typing: Any, matrix: Any, row: Any, column: Any, lanes: Any) -> Intrinsic:
-    """``matrix[row, column : column + 16] = lanes``."""
+def store(typing: Any, numbers: Any, place: Any, lanes: Any) -> Intrinsic:
+    """Put sixteen numbers at ``numbers[place]``, a pointer's, and behind it."""
     del typing
 
     def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        builder.store(args[3], _place(context, builder, signature, args), align=4)
+        builder.store(args[2], _values_at(_VALUE, context, builder, signature, args), align=4)
         return context.get_dummy_value()
 
-    return types.void(matrix, row, column, lanes), code
+    return types.void(numbers, place, lanes), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -90,20 +93,39 @@ def add_product(typing: Any, total: Any, left: Any, right: Any) -> Intrinsic:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def sum_of(typing: Any, lanes: Any) -> Intrinsic:
-    """The sum of the sixteen numbers, made in halves."""
+def add_products(typing: Any, sums: Any, place: Any, left: Any, right: Any) -> Intrinsic:
+    """Add sixteen products to the eight numbers at ``sums[place]``, a pointer's: two to each."""
     del typing
-    kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _VALUE])
-    name = f"llvm.vector.reduce.fadd.v{NUM_LANES}f32"
 
     def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        del context, signature
+        at = _values_at(_HALF, context, builder, signature, args)
+        total = builder.load(at, align=4)
+        for half in (range(_HALF.count), range(_HALF.count, NUM_LANES)):
+            lanes = ir.Constant(ir.VectorType(ir.IntType(32), _HALF.count), list(half))
+            left, right = (builder.shuffle_vector(one, one, lanes) for one in args[2:])
+            product = builder.fmul(left, right, flags=("contract",))
+            total = builder.fadd(total, product, flags=("contract",))
+        builder.store(total, at, align=4)
+        return context.get_dummy_value()
+
+    return types.void(sums, place, left, right), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sum_at(typing: Any, sums: Any, place: Any) -> Intrinsic:
+    """The sum of the eight numbers at ``sums[place]``, a pointer's, made in halves."""
+    del typing
+    kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _HALF])
+    name = f"llvm.vector.reduce.fadd.v{_HALF.count}f32"
+
+    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
         reduce = cgutils.get_or_insert_function(builder.module, kind, name)
+        eight = builder.load(_values_at(_HALF, context, builder, signature, args), align=4)
         return builder.call(
-            reduce, [ir.Constant(ir.FloatType(), -0.0), args[0]], fastmath=("reassoc",)
+            reduce, [ir.Constant(ir.FloatType(), -0.0), eight], fastmath=("reassoc",)
         )
 
-    return types.float32(lanes), code
+    return types.float32(sums, place), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -133,45 +155,7 @@ def lowest(typing: Any, bits: Any) -> Intrinsic:
     return types.int64(bits), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def get(typing: Any, vector: Any, place: Any) -> Intrinsic:
-    """``vector[place]``."""
-    del typing
-
-    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        return builder.load(_place_in_vector(context, builder, signature, args))
-
-    return vector.dtype(vector, place), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def put(typing: Any, vector: Any, place: Any, number: Any) -> Intrinsic:
-    """``vector[place] = number``."""
-    del typing
-
-    def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        number = context.cast(builder, args[2], signature.args[2], signature.args[0].dtype)
-        builder.store(number, _place_in_vector(context, builder, signature, args))
-        return context.get_dummy_value()
-
-    return types.void(vector, place, number), code
-
-
-def _place_in_vector(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-    """Where ``vector[place]`` is, the arguments being those two and perhaps more."""
-    kind = signature.args[0]
-    vector = context.make_array(kind)(context, builder, args[0])
+def _values_at(kind: Any, context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+    """Where numbers are; the arguments are a pointer, a place and perhaps more."""
     place = context.cast(builder, args[1], signature.args[1], types.intp)
-    return builder.gep(vector.data, [place])
-
-
-def _place(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-    """Where ``matrix[row, column]`` is, the arguments being those three and perhaps more."""
-    kind = signature.args[0]
-    matrix = context.make_array(kind)(context, builder, args[0])
-    places = [
-        context.cast(builder, place, its_kind, types.intp)
-        for place, its_kind in zip(args[1:3], signature.args[1:3], strict=True)
-    ]
-    number = cgutils.get_item_pointer(context, builder, kind, matrix, places, wraparound=False)
-    return builder.bitcast(number, _VALUE.as_pointer())
+    return builder.bitcast(builder.gep(args[0], [place]), kind.as_pointer())

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from trainers.passes import kernels
-from trainers.passes.lanes import NUM_LANES
+from trainers.passes.machine_code import kernels
+from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
 
-NUM_OUTPUTS = 2 * kernels.AT_A_TIME
+NUM_OUTPUTS = 2 * OUTPUTS_MULTIPLE
+
+
+def addresses(*arrays):
+    """Of arrays that begin where they do and have no gaps."""
+    assert all(array.flags.c_contiguous for array in arrays)
+    return [array.ctypes.data for array in arrays]
 
 
 def forward(pre, *, is_listed=True, at_a_time=None):
@@ -16,13 +22,13 @@ def forward(pre, *, is_listed=True, at_a_time=None):
     """
     num_samples, num_neurons = pre.shape
     at_a_time = at_a_time or num_samples
-    inputs = np.eye(num_samples, NUM_LANES, dtype=np.float32)
-    encoder = np.zeros((num_neurons, NUM_LANES), np.float32)
+    inputs = np.eye(num_samples, INPUTS_MULTIPLE, dtype=np.float32)
+    encoder = np.zeros((num_neurons, INPUTS_MULTIPLE), np.float32)
     encoder[:, :num_samples] = pre.T
     found = (
         np.empty(at_a_time * num_neurons, np.int32),
         np.empty(at_a_time * num_neurons, np.float32),
-        np.empty(at_a_time * num_neurons // kernels.AT_A_TIME, np.int32),
+        np.empty(at_a_time * num_neurons // OUTPUTS_MULTIPLE, np.int32),
     )
     active = (
         np.full((num_neurons, num_samples), -1, np.int32),
@@ -30,25 +36,29 @@ def forward(pre, *, is_listed=True, at_a_time=None):
         np.zeros(num_neurons, np.int32),
     )
     encoder_tile, *decoder_tiles = (
-        np.empty((rows, kernels.AT_A_TIME), np.float32)
-        for rows in (NUM_LANES + 2, num_neurons, num_samples)
+        np.empty((rows, OUTPUTS_MULTIPLE), np.float32)
+        for rows in (INPUTS_MULTIPLE + 2, num_neurons, num_samples)
     )
     bias, decoder = np.zeros(num_neurons, np.float32), np.ones((num_neurons, NUM_OUTPUTS), "f4")
     outputs = np.full((num_samples, NUM_OUTPUTS), np.nan, np.float32)
     for first in range(0, num_samples, at_a_time):
         some = slice(first, first + at_a_time)
-        kernels.find_active(
-            *(inputs[some], encoder, bias, first, is_listed, encoder_tile, *found),
-            *(array.reshape(-1) for array in active),
+        num_some = len(inputs[some])
+        kernels().find_active(
+            *(num_some, INPUTS_MULTIPLE, num_neurons, num_samples, first, is_listed),
+            *addresses(inputs[some], encoder, bias, encoder_tile, *found, *active),
         )
-        kernels.add_up(*found, decoder, *decoder_tiles, outputs[some])
+        kernels().add_up(
+            *(num_some, num_neurons, NUM_OUTPUTS),
+            *addresses(*found, decoder, *decoder_tiles, outputs[some]),
+        )
     return *active, outputs
 
 
 @pytest.fixture
 def pre():
     """More neurons than are looked at at a time."""
-    shape = 7, 3 * kernels.AT_A_TIME
+    shape = 7, 3 * OUTPUTS_MULTIPLE
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
@@ -79,23 +89,22 @@ def test_zero_is_silent_and_what_is_no_number_is_not(pre):
 
 def test_a_neuron_that_is_never_active_has_no_gradient():
     """Wherever its place in the lists, which holds what was there before."""
-    num_neurons = kernels.AT_A_TIME
+    num_neurons = OUTPUTS_MULTIPLE
     pre = np.full((2, num_neurons), -1, np.float32)
     pre[:, 1] = 1
     samples, hidden, counts, _ = forward(pre)
-    shapes = (num_neurons, NUM_LANES), num_neurons, (num_neurons, NUM_OUTPUTS)
+    shapes = (num_neurons, INPUTS_MULTIPLE), num_neurons, (num_neurons, NUM_OUTPUTS)
     gradient = [np.full(shape, 9, np.float32) for shape in shapes]
-    kernels.backward(
-        np.ones((2, NUM_LANES), np.float32),
-        np.ones((2, NUM_OUTPUTS), np.float32),
-        np.ones((num_neurons, NUM_OUTPUTS), np.float32),
-        samples,
-        hidden,
-        counts,
-        np.float32(0.5),
-        np.float32(2.0),
-        np.empty((2, NUM_LANES), np.float32),
-        *gradient,
+    inputs, errors, decoder = (
+        np.ones(shape, np.float32)
+        for shape in ((2, INPUTS_MULTIPLE), (2, NUM_OUTPUTS), (num_neurons, NUM_OUTPUTS))
+    )
+    partials = np.empty((2, INPUTS_MULTIPLE), np.float32)
+    kernels().backward(
+        *(2, INPUTS_MULTIPLE, num_neurons, NUM_OUTPUTS),
+        *addresses(inputs, errors, decoder, samples, hidden, counts),
+        *(0.5, 2.0),
+        *addresses(partials, *gradient),
     )
     for found, expected in zip(
         gradient,

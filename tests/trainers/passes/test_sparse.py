@@ -114,11 +114,24 @@ def test_the_kernels_take_as_many_numbers_at_a_time_as_sizes_says():
     assert WIDTH_MULTIPLE % kernels.AT_A_TIME == 0
 
 
+@pytest.mark.parametrize(
+    "inputs",
+    [numbers(8, 32), numbers(8, 16).double(), numbers(16, 8).T, numbers(8, 32)[:, ::2]],
+)
+def test_numbers_that_lie_otherwise_are_refused(inputs):
+    """An address says nothing of what is there."""
+    passes = SparsePasses(drawn(64, 16, 64, 0.0), 8, is_trained=False)
+    with pytest.raises(ValueError, match=re.escape("must be (8, 16) float32 numbers in rows")):
+        passes.forward_(inputs)
+
+
 def test_another_batch_and_gradients_that_were_not_asked_for_are_refused():
     """The kernels would read what is not there."""
     weights = drawn(64, 16, 64, 0.0)
     passes = SparsePasses(weights, 8, is_trained=False)
-    with pytest.raises(ValueError, match="must have 8 samples, found 7"):
+    with pytest.raises(
+        ValueError, match=re.escape("must be (8, 16) float32 numbers in rows, found (7, 16)")
+    ):
         passes.forward_(numbers(7, 16))
     with pytest.raises(ValueError, match="must be made with is_trained"):
         passes.gradients_(numbers(8, 16), weights, None)
