@@ -48,7 +48,7 @@ def find_active(  # type: ignore[no-untyped-def]
     num_samples,
     num_inputs,
     num_neurons,
-    batch_size,
+    room,
     first_sample,
     is_listed,
     inputs,
@@ -71,7 +71,7 @@ def find_active(  # type: ignore[no-untyped-def]
         num_samples: S.
         num_inputs: m.
         num_neurons: k.
-        batch_size: B.
+        room: From one row of ``samples`` and of ``hidden`` to the next one.
         first_sample: Which of the batch's the first of them is.
         is_listed: Whether the last three are written; 0 or 1.
         inputs: Some of a batch's samples. Shape ``[S, m]``.
@@ -82,8 +82,8 @@ def find_active(  # type: ignore[no-untyped-def]
         numbers: Overwritten: the number there. Shape ``[S * k]``.
         ends: Overwritten: where the pairs of each block and sample end. Shape ``[blocks * S]``.
         samples: The batch's samples in which each neuron is active are put into its row, those of
-            the next call after them. Shape ``[k, B]``.
-        hidden: Its number there. Shape ``[k, B]``.
+            the next call after them. Shape ``[k, room]``.
+        hidden: Its number there. Shape ``[k, room]``.
         counts: How many they are; zero before a batch's first call. Shape ``[k]``.
     """
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
@@ -121,8 +121,8 @@ def find_active(  # type: ignore[no-untyped-def]
                 found += 1
                 if is_listed:
                     count = counts[neuron]
-                    samples[neuron * batch_size + count] = first_sample + sample
-                    hidden[neuron * batch_size + count] = number
+                    samples[neuron * room + count] = first_sample + sample
+                    hidden[neuron * room + count] = number
                     counts[neuron] = count + 1
             ends[end] = found
             end += 1
@@ -147,18 +147,18 @@ def add_up(  # type: ignore[no-untyped-def]
         numbers: See there.
         ends: See there.
         decoder: Shape ``[k, N]``.
-        tile: Scratch. Shape ``[k, AT_A_TIME]``.
+        tile: Scratch. Shape ``[AT_A_TIME, AT_A_TIME]``.
         sums: Scratch. Shape ``[S, AT_A_TIME]``, or more.
         outputs: Overwritten. Shape ``[S, N]``.
     """
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
     for at in range(0, num_outputs, AT_A_TIME):
-        for neuron in range(num_neurons):
-            for lane in range(0, AT_A_TIME, NUM_LANES):
-                weights = load(decoder, neuron * num_outputs + at + lane)
-                store(tile, neuron * AT_A_TIME + lane, weights)
         pair, end = 0, 0
         for start in range(0, num_neurons, AT_A_TIME):
+            for neuron in range(AT_A_TIME):
+                row = (start + neuron) * num_outputs + at
+                for lane in range(0, AT_A_TIME, NUM_LANES):
+                    store(tile, neuron * AT_A_TIME + lane, load(decoder, row + lane))
             for sample in range(num_samples):
                 row = sample * AT_A_TIME
                 if start:
@@ -169,7 +169,7 @@ def add_up(  # type: ignore[no-untyped-def]
                 first, pair = pair, int64(ends[end])
                 end += 1
                 for one in range(first, pair):
-                    weights = int64(neurons[one]) * AT_A_TIME
+                    weights = (int64(neurons[one]) - start) * AT_A_TIME
                     number = spread(numbers[one])
                     sum0 = add_product(sum0, number, load(tile, weights))
                     sum1 = add_product(sum1, number, load(tile, weights + at1))
@@ -192,10 +192,10 @@ def add_up(  # type: ignore[no-untyped-def]
     )
 )
 def backward(  # type: ignore[no-untyped-def]
-    batch_size,
     num_inputs,
     num_neurons,
     num_outputs,
+    room,
     inputs,
     error,
     decoder,
@@ -212,15 +212,15 @@ def backward(  # type: ignore[no-untyped-def]
     """Gradients of one network, ``scale`` times those of half the squared error and L1 penalty.
 
     Args:
-        batch_size: B.
         num_inputs: m.
         num_neurons: k.
         num_outputs: N.
+        room: From one row of ``samples`` and of ``hidden`` to the next one.
         inputs: Shape ``[B, m]``.
         error: Outputs less targets. Shape ``[B, N]``.
         decoder: Shape ``[k, N]``.
-        samples: In which each neuron is active; see ``find_active``. Shape ``[k, B]``.
-        hidden: Its hidden number there. Shape ``[k, B]``.
+        samples: In which each neuron is active; see ``find_active``. Shape ``[k, room]``.
+        hidden: Its hidden number there. Shape ``[k, room]``.
         counts: How many they are. Shape ``[k]``.
         half_l1: Added to the derivative by each active hidden number.
         scale: What everything is multiplied by.
@@ -232,7 +232,7 @@ def backward(  # type: ignore[no-untyped-def]
     scales, zeros = spread(scale), spread(ZERO)
     for neuron in range(num_neurons):
         count = int64(counts[neuron])
-        listed, row = neuron * batch_size, neuron * num_outputs
+        listed, row = neuron * room, neuron * num_outputs
         for one in range(0, count * NUM_SUMS, NUM_LANES):
             store(partials, one, zeros)
         for at in range(0, num_outputs, 2 * NUM_LANES):

@@ -46,7 +46,9 @@ class SparsePasses(Passes):
         super().__init__(weights, batch_size)
         self._kernels = kernels()
         self._sizes = num_inputs, width, num_outputs
-        self._batch_size, self._is_listed = batch_size, is_trained
+        self._batch_size = batch_size
+        # A line more than a batch takes: rows that begin a power of two apart displace each other.
+        self._room = batch_size + INPUTS_MULTIPLE if is_trained else 0
         at_a_time = min(batch_size, SAMPLES_AT_A_TIME)
         # Of each pair that is found its neuron and its number, and where those of a block end.
         self._found = (
@@ -54,21 +56,20 @@ class SparsePasses(Passes):
             torch.empty(at_a_time * width),
             torch.empty(at_a_time * width // OUTPUTS_MULTIPLE, dtype=torch.int32),
         )
-        num_listed = batch_size if is_trained else 0
         # Of each neuron in which samples it is active, its numbers there, and how many.
         self._counts = torch.empty(width, dtype=torch.int32)
         self._active = (
-            torch.empty(width, num_listed, dtype=torch.int32),
-            torch.empty(width, num_listed),
+            torch.empty(width, self._room, dtype=torch.int32),
+            torch.empty(width, self._room),
             self._counts,
         )
         self._encoder_tile = torch.empty(num_inputs + 2, OUTPUTS_MULTIPLE)
         self._decoder_tiles = (
-            torch.empty(width, OUTPUTS_MULTIPLE),
+            torch.empty(OUTPUTS_MULTIPLE, OUTPUTS_MULTIPLE),
             torch.empty(at_a_time, OUTPUTS_MULTIPLE),
         )
         self._scale = 2 / batch_size
-        self._partials = torch.empty(num_listed, INPUTS_MULTIPLE)
+        self._partials = torch.empty(self._room, INPUTS_MULTIPLE)
 
     def read_(self, weights: Weights) -> None:
         """See ``Passes.read_``."""
@@ -88,7 +89,7 @@ class SparsePasses(Passes):
             some = inputs[first : first + SAMPLES_AT_A_TIME]
             outputs = self.error[0, first : first + SAMPLES_AT_A_TIME]
             self._kernels.find_active(
-                *(len(some), num_inputs, width, self._batch_size, first, self._is_listed),
+                *(len(some), num_inputs, width, self._room, first, self._room > 0),
                 *_addresses(some, self._encoder, self._bias, self._encoder_tile),
                 *_addresses(*self._found, *self._active),
             )
@@ -100,10 +101,10 @@ class SparsePasses(Passes):
 
     def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
         """See ``Passes.gradients_``."""
-        if not self._is_listed:
+        if not self._room:
             raise ValueError("Passes must be made with is_trained to give gradients. Say so.")
         self._kernels.backward(
-            *(self._batch_size, *self._sizes),
+            *(*self._sizes, self._room),
             *_addresses(inputs, self.error, self._decoder, *self._active),
             *(0.0 if half_l1 is None else half_l1.item(), self._scale),
             *_addresses(self._partials, *gradient.tensors),

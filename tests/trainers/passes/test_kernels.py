@@ -37,7 +37,7 @@ def forward(pre, *, is_listed=True, at_a_time=None):
     )
     encoder_tile, *decoder_tiles = (
         np.empty((rows, OUTPUTS_MULTIPLE), np.float32)
-        for rows in (INPUTS_MULTIPLE + 2, num_neurons, num_samples)
+        for rows in (INPUTS_MULTIPLE + 2, OUTPUTS_MULTIPLE, num_samples)
     )
     bias, decoder = np.zeros(num_neurons, np.float32), np.ones((num_neurons, NUM_OUTPUTS), "f4")
     outputs = np.full((num_samples, NUM_OUTPUTS), np.nan, np.float32)
@@ -101,7 +101,7 @@ def test_a_neuron_that_is_never_active_has_no_gradient():
     )
     partials = np.empty((2, INPUTS_MULTIPLE), np.float32)
     kernels().backward(
-        *(2, INPUTS_MULTIPLE, num_neurons, NUM_OUTPUTS),
+        *(INPUTS_MULTIPLE, num_neurons, NUM_OUTPUTS, 2),
         *addresses(inputs, errors, decoder, samples, hidden, counts),
         *(0.5, 2.0),
         *addresses(partials, *gradient),
