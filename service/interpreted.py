@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from service.kept_code import kept_or_compiled
 from service.network_of_trial import FoundNetwork
 from service.tables import write_tables
+from trainers import obtain_machine_code_by
 from trainers.interpretation import COLUMNS, Interpretation, finding_of, interpret, tables
 
 
@@ -67,6 +69,7 @@ class Interpreted:
 
 def interpreted(found: FoundNetwork) -> Interpreted:
     """Say what the neurons of a network do."""
+    obtain_machine_code_by(kept_or_compiled)
     numbers = interpret(found.network)
     return Interpreted(
         trial_id=found.trial.trial_id,

@@ -1,18 +1,17 @@
 """Machine code that one process compiled, kept on its machine for the others.
 
-It lies in ``__pycache__``, where Python keeps what it compiled of this program, or where that
-cannot be written in the user's own cache. It is a program like any other: run only if nobody but
-the user and the owner of this program could write it, and if it is whole.
+It lies in ``__pycache__``, where Python keeps what it compiled of this program: who can write there
+can change what Python runs anyway. Where it cannot be written each process compiles.
 """
 
 import importlib.util
 import os
-import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from uuid import uuid4
 
 DIGEST_BYTES = 16
 
@@ -23,62 +22,43 @@ def kept_or_compiled(name: str, compiled: Callable[[], bytes]) -> bytes:
     Nothing is kept where Python may not keep what it compiles (``PYTHONDONTWRITEBYTECODE``).
 
     Args:
-        name: Tells all that the code depends on.
+        name: Changes with all that the code depends on.
         compiled: Makes it.
     """
-    paths = [place / f"{name}.o" for place in _places()]
-    code = next(filter(None, map(read_code, paths)), None)
+    path = Path(importlib.util.cache_from_source(__file__)).with_name(f"{name}.o")
+    code = _read(path)
     if code is None:
         code = compiled()
         if not sys.dont_write_bytecode:
-            any(keep_code(code, path) for path in paths)
+            _keep(code, path)
     return code
 
 
-def _places() -> Iterator[Path]:
-    """Folders to keep it in, the first one first."""
-    yield Path(importlib.util.cache_from_source(__file__)).parent
-    with suppress(RuntimeError):  # Not everybody has a home.
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "monosweep"
-
-
-def read_code(path: Path) -> bytes | None:
-    """The machine code in a file, or None if it may not be run or is none.
-
-    Half of it would end the process that runs it.
-    """
+def _read(path: Path) -> bytes | None:
+    """What was kept here, if it is whole: half of it would end the process that runs it."""
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            data = file.read()
-        owners = {os.geteuid(), Path(__file__).stat().st_uid}
+        data = path.read_bytes()
     except OSError:
-        return None
-    if status.st_uid not in owners or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return None
     digest, code = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
-    return code if digest == _digest(code) else None
+    return code if digest == _digest(path.name, code) else None
 
 
-def keep_code(code: bytes, path: Path) -> bool:
-    """Keep machine code for other processes, whole or not at all.
-
-    Returns:
-        Whether it is kept: a disk may be full, or not for us to write.
-    """
-    # Two processes may do this at once.
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
+def _keep(code: bytes, path: Path) -> None:
+    """Keep it whole or not at all; a disk may be full, or not for us to write."""
+    # A name of its own: two processes may do this at once.
+    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(_digest(code) + code)
-        partial.chmod(0o644)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        return False
-    return True
+        try:
+            # Others may read it, whatever may be done to new files here, and not write it.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(partial, flags, 0o644), "wb") as file:
+                file.write(_digest(path.name, code) + code)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
-def _digest(code: bytes) -> bytes:
-    return blake2b(code, digest_size=DIGEST_BYTES).digest()
+def _digest(name: str, code: bytes) -> bytes:
+    return blake2b(name.encode() + code, digest_size=DIGEST_BYTES).digest()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trainers.envelope import EnvelopeError, NewerError
     from trainers.evaluation import Curve, Evaluation, Neurons
     from trainers.footprint import arrays_bytes, checkpoint_bytes, peak_bytes
+    from trainers.machine_code import obtain_machine_code_by
     from trainers.networks import (
         Network,
         networks_from_bytes,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         trained_networks,
     )
     from trainers.outcome import Outcome, Record
-    from trainers.passes.machine_code import obtain_machine_code_by
     from trainers.precision import bfloat16_is_native
     from trainers.settings import Member, Task, TrainingSettings
     from trainers.training import CohortState, advance, begin, drop, outcomes
@@ -54,7 +54,7 @@ _HOMES = {
     "bfloat16_is_native": "trainers.precision",
     "networks_from_bytes": "trainers.networks",
     "networks_to_bytes": "trainers.networks",
-    "obtain_machine_code_by": "trainers.passes.machine_code",
+    "obtain_machine_code_by": "trainers.machine_code",
     "outcomes": "trainers.training",
     "peak_bytes": "trainers.footprint",
     "to_bytes": "trainers.checkpoint",

@@ -8,6 +8,7 @@ from trainers.sizes import (
     HELD_OUT_BLOCKS,
     SAMPLES_AT_A_TIME,
     chunk_steps,
+    list_stride,
     num_outputs_of,
     num_weights,
     padded_width,
@@ -108,11 +109,14 @@ def _workspace_bytes(
     weights = num_weights_each * (in_products + 2 * FLOAT32)
     num_hidden = 2 if nonlinearity == "relu" else 3
     errors = product + (FLOAT32 if settings.precision != "float32" else 0)
-    passes = settings.batch_size * (num_hidden * width * product + num_outputs * errors)
+    is_sparse = _is_sparse(task, width, nonlinearity, num_outputs)
+    num_listed = list_stride(settings.batch_size) if is_sparse else settings.batch_size
+    passes = num_listed * num_hidden * width * product
+    passes += settings.batch_size * num_outputs * errors
     # oneDNN's float32 products come in an array of their own, and are copied from there. Passes
     # through active neurons keep which they are by neuron, and of some samples by sample too.
     rows = max(settings.batch_size, num_outputs)
-    if _is_sparse(task, width, nonlinearity, num_outputs):
+    if is_sparse:
         rows = max(rows, 2 * min(settings.batch_size, SAMPLES_AT_A_TIME))
     product_rows = rows if settings.precision == "float32" else 0
     return weights + passes + product_rows * width * FLOAT32

@@ -15,9 +15,16 @@ CHUNK_NUMBERS = 2**21
 # seconds that it takes to compile them where that was not done before; what is smaller takes a
 # fraction of a millisecond a step.
 COMPILED_FROM = 2**15
-# They take so many inputs and outputs at a time, and keep the active pairs of so many samples.
-INPUTS_MULTIPLE = 16
-OUTPUTS_MULTIPLE = 64
+# Their kernels take so many numbers as one: two registers of AVX, or a line of near memory.
+NUM_LANES = 16
+# Sums that one register of AVX takes.
+NUM_SUMS = 8
+# Neurons, and outputs, at a time: so many sums fit into a core's registers, and weights of so many
+# neurons to so many outputs into half of its nearest memory.
+AT_A_TIME = 4 * NUM_LANES
+INPUTS_MULTIPLE = NUM_LANES
+OUTPUTS_MULTIPLE = AT_A_TIME
+# They keep the active pairs of so many samples.
 SAMPLES_AT_A_TIME = 512
 
 HELD_OUT_BLOCKS = 16
@@ -39,6 +46,14 @@ def suits_sparse_passes(width: int, num_inputs: int, num_outputs: int) -> bool:
         and num_inputs % INPUTS_MULTIPLE == 0
         and num_outputs % OUTPUTS_MULTIPLE == 0
     )
+
+
+def list_stride(batch_size: int) -> int:
+    """Numbers from one neuron's list of samples to the next one's: an odd number of lines.
+
+    Lists that begin a power of two apart displace each other from near memory.
+    """
+    return (-(-batch_size // NUM_LANES) | 1) * NUM_LANES
 
 
 def num_outputs_of(task: Task) -> int:

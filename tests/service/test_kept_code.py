@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from service.kept_code import DIGEST_BYTES, keep_code, kept_or_compiled, read_code
+from service.kept_code import DIGEST_BYTES, kept_or_compiled
 
-DONT_WRITE = "PYTHONDONTWRITEBYTECODE"
 # A cohort with a network that is wide enough for the kernels: whether it had to compile them, and
 # the loss in all its bits.
 CHILD = """
 import json, sys
+import torch, trainers.training
 from service.cohort import Cohort, CohortTraining
 from service.trials import Trial
+# From here on: not what is imported above, which would take Python as long to compile.
+sys.dont_write_bytecode, sys.pycache_prefix = False, sys.argv[2]
 settings = dict(num_neurons=512, nonlinearity="relu", learning_rate=0.02)
 settings |= dict(initial_bias=0.0, bias_decay=0.0, l1=0.0)
 trial = Trial(
@@ -45,107 +47,81 @@ def test_the_first_worker_compiles_and_the_next_one_computes_the_same_without(
 ) -> None:
     def trained() -> Any:
         done = subprocess.run(
-            [sys.executable, "-c", CHILD, str(tmp_path / "storage")],
+            [sys.executable, "-c", CHILD, str(tmp_path / "storage"), str(tmp_path / "beside")],
             capture_output=True,
             text=True,
             check=True,
-            env={
-                **{name: text for name, text in os.environ.items() if name != DONT_WRITE},
-                "PYTHONPYCACHEPREFIX": str(tmp_path / "beside"),
-            },
         )
         return json.loads(done.stdout)
 
     compiled, loss = trained()
     assert compiled
-    assert len(kept(tmp_path)) == 1
+    assert len(kept(tmp_path / "beside")) == 1
     assert trained() == [False, loss]
 
 
 @pytest.fixture
-def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where Python keeps what it compiles; the user's own cache is ``own``."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Python keeps what it compiles."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "beside"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
     return tmp_path / "beside"
 
 
-def test_it_is_compiled_once_for_each_name(beside: Path) -> None:
-    compiled = iter([b"first", b"second", b"third"])
+def test_it_is_compiled_once_for_each_name(folder: Path) -> None:
+    compiled = iter([b"first", b"second"])
     assert kept_or_compiled("one", lambda: next(compiled)) == b"first"
     assert kept_or_compiled("one", lambda: next(compiled)) == b"first"
     assert kept_or_compiled("other", lambda: next(compiled)) == b"second"
-    assert [path.name for path in kept(beside.parent)] == ["one.o", "other.o"]
-    assert kept(beside) == kept(beside.parent)
-    kept(beside)[0].write_bytes(b"half")
-    assert kept_or_compiled("one", lambda: next(compiled)) == b"third"
-    assert kept_or_compiled("one", lambda: next(compiled)) == b"third"
+    assert [path.name for path in kept(folder)] == ["one.o", "other.o"]
+    assert {path for path in folder.rglob("*") if path.is_file()} == set(kept(folder))
 
 
-def test_where_the_program_cannot_be_written_the_users_own_cache_is(beside: Path) -> None:
-    beside.write_text("not a folder")
-    assert kept_or_compiled("one", lambda: b"code") == b"code"
-    assert kept(beside.parent) == [beside.parent / "own" / "monosweep" / "one.o"]
-    assert kept_or_compiled("one", lambda: b"not again") == b"code"
+@pytest.mark.parametrize("left", [0, 1, DIGEST_BYTES, -1])
+def test_what_is_not_whole_is_compiled_anew(folder: Path, left: int) -> None:
+    kept_or_compiled("one", lambda: b"code")
+    (path,) = kept(folder)
+    path.write_bytes(path.read_bytes()[:left])
+    assert kept_or_compiled("one", lambda: b"again") == b"again"
+    assert kept_or_compiled("one", lambda: b"not again") == b"again"
 
 
-def test_where_nothing_can_be_written_it_is_compiled_each_time(beside: Path) -> None:
-    beside.write_text("not a folder")
-    (beside.parent / "own").write_text("nor this")
+def test_what_has_another_ones_name_is_compiled_anew(folder: Path) -> None:
+    kept_or_compiled("one", lambda: b"code")
+    (path,) = kept(folder)
+    path.rename(path.with_name("other.o"))
+    assert kept_or_compiled("other", lambda: b"other") == b"other"
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_nobody_else_may_write_it(folder: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        kept_or_compiled("one", lambda: b"code")
+    finally:
+        os.umask(before)
+    (path,) = kept(folder)
+    assert path.stat().st_mode & 0o777 == 0o644 & ~mask
+
+
+def test_where_it_cannot_be_kept_each_process_compiles(folder: Path) -> None:
+    folder.write_text("not a folder")
     assert kept_or_compiled("one", lambda: b"code") == b"code"
     assert kept_or_compiled("one", lambda: b"again") == b"again"
 
 
 def test_where_python_may_keep_nothing_neither_do_we(
-    beside: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert kept_or_compiled("one", lambda: b"code") == b"code"
-    assert kept(beside.parent) == []
+    assert kept(folder) == []
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where code is kept."""
-    path = tmp_path / "folder" / "kernels.o"
-    assert keep_code(b"code", path)
-    return path
-
-
-def test_what_is_kept_is_read_and_only_its_owner_may_write_it(path: Path) -> None:
-    assert read_code(path) == b"code"
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert keep_code(b"other", path)
-    assert read_code(path) == b"other"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("left", [0, 1, DIGEST_BYTES, DIGEST_BYTES + 3])
-def test_what_is_not_whole_is_not_read(path: Path, left: int) -> None:
-    path.write_bytes(path.read_bytes()[:left])
-    assert read_code(path) is None
-
-
-def test_what_is_not_what_was_kept_is_not_read(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1] + b"f")
-    assert read_code(path) is None
-
-
-@pytest.mark.parametrize("mode", [0o664, 0o646])
-def test_what_others_may_write_is_not_read(path: Path, mode: int) -> None:
-    path.chmod(mode)
-    assert read_code(path) is None
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_what_is_somebody_elses_is_not_read(path: Path) -> None:
-    os.chown(path, 12345, -1)
-    assert read_code(path) is None
-
-
-def test_what_cannot_be_kept_leaves_nothing_behind(path: Path) -> None:
+def test_what_cannot_be_kept_leaves_nothing_behind(folder: Path) -> None:
+    kept_or_compiled("one", lambda: b"code")
+    (path,) = kept(folder)
     path.unlink()
     path.mkdir()
-    assert not keep_code(b"code", path)
+    assert kept_or_compiled("one", lambda: b"code") == b"code"
     assert list(path.parent.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""Passes of one network through its active neurons alone, compiled to machine code by numba.
+"""Passes of one network through its active neurons alone, as numba compiles them for LLVM.
 
 A ReLU network with sparse features is mostly silent: soon nine of ten hidden numbers are zero, and
 neither they nor the gradients behind them matter. So all that comes after the encoder's product is
@@ -7,7 +7,7 @@ the order in which numbers are added, as long as weights are finite: what a sile
 multiply by zero is not looked at. That order is fixed, so that equal numbers in give equal bits
 out.
 
-Only ``machine_code`` imports this module, where they must be compiled: in two to three seconds.
+Only ``compiled`` imports this module, where no machine code is kept: it takes two to three seconds.
 
 Dimensions: B samples, S of them at a time, N outputs, m inputs, k neurons. N, m and k are multiples
 as in ``sizes``: no kernel asks where an array ends. Arrays are pointers to where they begin,
@@ -17,8 +17,6 @@ float32 or int32, their rows one after the other.
 from numba import cfunc, float32, int32, int64, types, void
 
 from trainers.passes.lanes import (
-    NUM_LANES,
-    NUM_SUMS,
     above_zero,
     add_product,
     add_products,
@@ -28,10 +26,8 @@ from trainers.passes.lanes import (
     store,
     sum_at,
 )
+from trainers.sizes import AT_A_TIME, NUM_LANES, NUM_SUMS
 
-# So many sums fit into a core's registers, and weights of so many neurons to so many outputs into
-# half of its nearest memory.
-AT_A_TIME = 4 * NUM_LANES
 ZERO = float32(0.0)
 
 _NUMBERS = types.CPointer(float32)
@@ -48,7 +44,7 @@ def find_active(  # type: ignore[no-untyped-def]
     num_samples,
     num_inputs,
     num_neurons,
-    room,
+    row_stride,
     first_sample,
     is_listed,
     inputs,
@@ -71,7 +67,7 @@ def find_active(  # type: ignore[no-untyped-def]
         num_samples: S.
         num_inputs: m.
         num_neurons: k.
-        room: From one row of ``samples`` and of ``hidden`` to the next one.
+        row_stride: From one row of ``samples`` and of ``hidden`` to the next one.
         first_sample: Which of the batch's the first of them is.
         is_listed: Whether the last three are written; 0 or 1.
         inputs: Some of a batch's samples. Shape ``[S, m]``.
@@ -82,8 +78,8 @@ def find_active(  # type: ignore[no-untyped-def]
         numbers: Overwritten: the number there. Shape ``[S * k]``.
         ends: Overwritten: where the pairs of each block and sample end. Shape ``[blocks * S]``.
         samples: The batch's samples in which each neuron is active are put into its row, those of
-            the next call after them. Shape ``[k, room]``.
-        hidden: Its number there. Shape ``[k, room]``.
+            the next call after them. Shape ``[k, row_stride]``.
+        hidden: Its number there. Shape ``[k, row_stride]``.
         counts: How many they are; zero before a batch's first call. Shape ``[k]``.
     """
     at1, at2, at3 = NUM_LANES, 2 * NUM_LANES, 3 * NUM_LANES
@@ -121,8 +117,8 @@ def find_active(  # type: ignore[no-untyped-def]
                 found += 1
                 if is_listed:
                     count = counts[neuron]
-                    samples[neuron * room + count] = first_sample + sample
-                    hidden[neuron * room + count] = number
+                    samples[neuron * row_stride + count] = first_sample + sample
+                    hidden[neuron * row_stride + count] = number
                     counts[neuron] = count + 1
             ends[end] = found
             end += 1
@@ -195,7 +191,7 @@ def backward(  # type: ignore[no-untyped-def]
     num_inputs,
     num_neurons,
     num_outputs,
-    room,
+    row_stride,
     inputs,
     error,
     decoder,
@@ -215,16 +211,16 @@ def backward(  # type: ignore[no-untyped-def]
         num_inputs: m.
         num_neurons: k.
         num_outputs: N.
-        room: From one row of ``samples`` and of ``hidden`` to the next one.
+        row_stride: From one row of ``samples`` and of ``hidden`` to the next one.
         inputs: Shape ``[B, m]``.
         error: Outputs less targets. Shape ``[B, N]``.
         decoder: Shape ``[k, N]``.
-        samples: In which each neuron is active; see ``find_active``. Shape ``[k, room]``.
-        hidden: Its hidden number there. Shape ``[k, room]``.
+        samples: In which each neuron is active; see ``find_active``. Shape ``[k, row_stride]``.
+        hidden: Its hidden number there. Shape ``[k, row_stride]``.
         counts: How many they are. Shape ``[k]``.
         half_l1: Added to the derivative by each active hidden number.
         scale: What everything is multiplied by.
-        partials: Scratch. ``NUM_LANES`` numbers for each of B samples.
+        partials: Scratch. Shape ``[row_stride, NUM_SUMS]``.
         d_encoder: Overwritten. Shape ``[k, m]``.
         d_bias: Overwritten. Shape ``[k]``.
         d_decoder: Overwritten. Shape ``[k, N]``.
@@ -232,7 +228,7 @@ def backward(  # type: ignore[no-untyped-def]
     scales, zeros = spread(scale), spread(ZERO)
     for neuron in range(num_neurons):
         count = int64(counts[neuron])
-        listed, row = neuron * room, neuron * num_outputs
+        listed, row = neuron * row_stride, neuron * num_outputs
         for one in range(0, count * NUM_SUMS, NUM_LANES):
             store(partials, one, zeros)
         for at in range(0, num_outputs, 2 * NUM_LANES):

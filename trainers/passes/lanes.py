@@ -1,11 +1,11 @@
 """Sixteen float32 numbers as one, for kernels: what numba lacks to keep sums in registers.
 
-A loop that adds rows of a matrix is as fast as its sums are near: numba leaves them in memory,
-since it cannot know that nothing else is there. A value of type ``Lanes`` is in registers. LLVM
+A loop that adds rows is as fast as its sums are near: numba leaves them in memory, since it cannot
+know that nothing else is there. A value of type ``Lanes`` is in registers. LLVM
 makes of it what the processor has, one register of AVX-512 or two of AVX.
 
-Arrays are pointers, which numba indexes as they are: of an array it would ask whether a place is
-negative.
+Arrays are pointers, which numba indexes as they are: of its own arrays it would ask whether a place
+is negative. No place is checked.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-NUM_LANES = 16
-NUM_SUMS = 8
+from trainers.sizes import NUM_LANES, NUM_SUMS
+
 _VALUE = ir.VectorType(ir.FloatType(), NUM_LANES)
 _HALF = ir.VectorType(ir.FloatType(), NUM_SUMS)
 
@@ -43,7 +43,7 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(typing: Any, numbers: Any, place: Any) -> Intrinsic:
-    """The sixteen numbers at ``numbers[place]``, a pointer's, and behind it."""
+    """The sixteen numbers from ``numbers[place]`` on."""
     del typing
 
     def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
@@ -54,7 +54,7 @@ def load(typing: Any, numbers: Any, place: Any) -> Intrinsic:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def store(typing: Any, numbers: Any, place: Any, lanes: Any) -> Intrinsic:
-    """Put sixteen numbers at ``numbers[place]``, a pointer's, and behind it."""
+    """Put sixteen numbers to ``numbers[place]`` and behind it."""
     del typing
 
     def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
@@ -94,7 +94,7 @@ def add_product(typing: Any, total: Any, left: Any, right: Any) -> Intrinsic:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def add_products(typing: Any, sums: Any, place: Any, left: Any, right: Any) -> Intrinsic:
-    """Add sixteen products to the eight numbers at ``sums[place]``, a pointer's: two to each."""
+    """Add sixteen products to the eight numbers from ``sums[place]`` on: two to each."""
     del typing
 
     def code(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
@@ -113,7 +113,7 @@ def add_products(typing: Any, sums: Any, place: Any, left: Any, right: Any) -> I
 
 @intrinsic  # type: ignore[untyped-decorator]
 def sum_at(typing: Any, sums: Any, place: Any) -> Intrinsic:
-    """The sum of the eight numbers at ``sums[place]``, a pointer's, made in halves."""
+    """The sum of the eight numbers from ``sums[place]`` on, made in halves."""
     del typing
     kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _HALF])
     name = f"llvm.vector.reduce.fadd.v{_HALF.count}f32"

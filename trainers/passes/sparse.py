@@ -7,13 +7,16 @@ import torch
 from torch import Tensor
 
 from trainers.model import Weights
-from trainers.passes.machine_code import kernels
+from trainers.passes.compiled import kernels
 from trainers.passes.passes import Passes
 from trainers.sizes import (
+    AT_A_TIME,
     INPUTS_MULTIPLE,
+    NUM_SUMS,
     OUTPUTS_MULTIPLE,
     SAMPLES_AT_A_TIME,
     WIDTH_MULTIPLE,
+    list_stride,
 )
 
 
@@ -29,7 +32,8 @@ class SparsePasses(Passes):
         is_trained: Whether gradients will be asked for.
 
     Raises:
-        ValueError: If the kernels cannot take so many neurons, inputs or outputs.
+        ValueError: If the kernels cannot take so many neurons, inputs or outputs, or weights that
+            are not of one network, in float32 and on a processor.
     """
 
     def __init__(self, weights: Weights, batch_size: int, *, is_trained: bool) -> None:
@@ -43,54 +47,53 @@ class SparsePasses(Passes):
                 f"Neurons, inputs and outputs must be multiples of {multiples}, found {sizes}. "
                 "Take DensePasses."
             )
+        self._batch_size, self._sizes = batch_size, (num_inputs, width, num_outputs)
         super().__init__(weights, batch_size)
         self._kernels = kernels()
-        self._sizes = num_inputs, width, num_outputs
-        self._batch_size = batch_size
-        # A line more than a batch takes: rows that begin a power of two apart displace each other.
-        self._room = batch_size + INPUTS_MULTIPLE if is_trained else 0
+        self._stride = list_stride(batch_size) if is_trained else 0
         at_a_time = min(batch_size, SAMPLES_AT_A_TIME)
         # Of each pair that is found its neuron and its number, and where those of a block end.
         self._found = (
             torch.empty(at_a_time * width, dtype=torch.int32),
             torch.empty(at_a_time * width),
-            torch.empty(at_a_time * width // OUTPUTS_MULTIPLE, dtype=torch.int32),
+            torch.empty(at_a_time * width // AT_A_TIME, dtype=torch.int32),
         )
         # Of each neuron in which samples it is active, its numbers there, and how many.
-        self._counts = torch.empty(width, dtype=torch.int32)
+        self._counts = torch.zeros(width, dtype=torch.int32)
         self._active = (
-            torch.empty(width, self._room, dtype=torch.int32),
-            torch.empty(width, self._room),
+            torch.empty(width, self._stride, dtype=torch.int32),
+            torch.empty(width, self._stride),
             self._counts,
         )
-        self._encoder_tile = torch.empty(num_inputs + 2, OUTPUTS_MULTIPLE)
-        self._decoder_tiles = (
-            torch.empty(OUTPUTS_MULTIPLE, OUTPUTS_MULTIPLE),
-            torch.empty(at_a_time, OUTPUTS_MULTIPLE),
-        )
+        self._encoder_tile = torch.empty(num_inputs + 2, AT_A_TIME)
+        self._decoder_tiles = torch.empty(AT_A_TIME, AT_A_TIME), torch.empty(at_a_time, AT_A_TIME)
         self._scale = 2 / batch_size
-        self._partials = torch.empty(self._room, INPUTS_MULTIPLE)
+        self._partials = torch.empty(self._stride, NUM_SUMS)
 
     def read_(self, weights: Weights) -> None:
-        """See ``Passes.read_``."""
-        self._encoder, self._bias, self._decoder = weights.tensors
+        """See ``Passes.read_``.
+
+        Raises:
+            ValueError: If they are others than the passes were made for.
+        """
+        encoder, bias, decoder = self._checked(weights)
+        self._weights, self._decoder = (encoder, bias), decoder
 
     def forward_(self, inputs: Tensor) -> Tensor:
-        """See ``Passes.forward_``."""
+        """See ``Passes.forward_``.
+
+        Raises:
+            ValueError: If the inputs are not of the batch's shape, or the kernels cannot read them.
+        """
         num_inputs, width, num_outputs = self._sizes
-        expected = self._batch_size, num_inputs
-        if inputs.shape != expected or inputs.dtype != torch.float32 or not inputs.is_contiguous():
-            raise ValueError(
-                f"A batch must be {expected} float32 numbers in rows, found {tuple(inputs.shape)} "
-                f"of {inputs.dtype}. Make it so."
-            )
+        _check(inputs, self._batch_size, num_inputs)
         self._counts.zero_()
         for first in range(0, self._batch_size, SAMPLES_AT_A_TIME):
             some = inputs[first : first + SAMPLES_AT_A_TIME]
             outputs = self.error[0, first : first + SAMPLES_AT_A_TIME]
             self._kernels.find_active(
-                *(len(some), num_inputs, width, self._room, first, self._room > 0),
-                *_addresses(some, self._encoder, self._bias, self._encoder_tile),
+                *(len(some), num_inputs, width, self._stride, first, self._stride > 0),
+                *_addresses(some, *self._weights, self._encoder_tile),
                 *_addresses(*self._found, *self._active),
             )
             self._kernels.add_up(
@@ -100,14 +103,39 @@ class SparsePasses(Passes):
         return self.error
 
     def gradients_(self, inputs: Tensor, gradient: Weights, half_l1: Tensor | None) -> None:
-        """See ``Passes.gradients_``."""
-        if not self._room:
+        """See ``Passes.gradients_``.
+
+        Raises:
+            ValueError: If the passes were not made for it, the inputs are not of the batch's shape,
+                the gradient not of the weights', or either cannot be reached where it is.
+        """
+        if not self._stride:
             raise ValueError("Passes must be made with is_trained to give gradients. Say so.")
+        _check(inputs, self._batch_size, self._sizes[0])
         self._kernels.backward(
-            *(*self._sizes, self._room),
+            *(*self._sizes, self._stride),
             *_addresses(inputs, self.error, self._decoder, *self._active),
             *(0.0 if half_l1 is None else half_l1.item(), self._scale),
-            *_addresses(self._partials, *gradient.tensors),
+            *_addresses(self._partials, *self._checked(gradient)),
+        )
+
+    def _checked(self, weights: Weights) -> tuple[Tensor, Tensor, Tensor]:
+        num_inputs, width, num_outputs = self._sizes
+        encoder, bias, decoder = weights.tensors
+        _check(encoder, 1, width, num_inputs)
+        _check(bias, 1, width)
+        _check(decoder, 1, width, num_outputs)
+        return encoder, bias, decoder
+
+
+def _check(array: Tensor, *shape: int) -> None:
+    """Refuse what is not as the kernels take it, who are only told where it begins."""
+    is_readable = array.dtype == torch.float32 and array.device.type == "cpu"
+    if array.shape != shape or not (is_readable and array.is_contiguous()):
+        raise ValueError(
+            f"An array must be float32 on a processor, of shape {shape} and contiguous, found "
+            f"{array.dtype} on {array.device}, of shape {tuple(array.shape)} and strides "
+            f"{array.stride()}. Bring it there by to() and contiguous(), or take DensePasses."
         )
 
 

@@ -1,17 +1,44 @@
-"""What the kernels keep between the two passes; what comes out, ``test_sparse`` compares."""
+"""What the kernels keep between the two passes; what comes out, ``test_sparse`` compares.
+
+Behind each array lie numbers that nobody may touch: kernels are told where arrays begin, not where
+they end.
+"""
+
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from trainers.passes.machine_code import kernels
-from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
+from trainers.passes.compiled import kernels
+from trainers.sizes import AT_A_TIME, NUM_LANES, NUM_SUMS
 
-NUM_OUTPUTS = 2 * OUTPUTS_MULTIPLE
+NUM_OUTPUTS = 2 * AT_A_TIME
+# More than a batch: lists are read and written by it alone.
+ROW_STRIDE = 3 * NUM_LANES
+GUARD, NUM_GUARDS = 77, 64
+
+
+@contextmanager
+def guarded():
+    """Makes arrays, each filled with a number; at the end nothing behind them is touched."""
+    made = []
+
+    def array(kind, number, *shape):
+        size = int(np.prod(shape))
+        made.append((np.full(size + NUM_GUARDS, GUARD, kind), size))
+        numbers = made[-1][0][:size].reshape(shape)
+        numbers[...] = number
+        return numbers
+
+    yield array
+    for numbers, size in made:
+        np.testing.assert_array_equal(numbers[size:], GUARD)
 
 
 def addresses(*arrays):
-    """Of arrays that begin where they do and have no gaps."""
+    """Of whole arrays of the kernels' kinds."""
     assert all(array.flags.c_contiguous for array in arrays)
+    assert {array.dtype for array in arrays} <= {np.dtype(np.float32), np.dtype(np.int32)}
     return [array.ctypes.data for array in arrays]
 
 
@@ -22,43 +49,43 @@ def forward(pre, *, is_listed=True, at_a_time=None):
     """
     num_samples, num_neurons = pre.shape
     at_a_time = at_a_time or num_samples
-    inputs = np.eye(num_samples, INPUTS_MULTIPLE, dtype=np.float32)
-    encoder = np.zeros((num_neurons, INPUTS_MULTIPLE), np.float32)
+    inputs = np.eye(num_samples, NUM_LANES, dtype=np.float32)
+    encoder = np.zeros((num_neurons, NUM_LANES), np.float32)
     encoder[:, :num_samples] = pre.T
-    found = (
-        np.empty(at_a_time * num_neurons, np.int32),
-        np.empty(at_a_time * num_neurons, np.float32),
-        np.empty(at_a_time * num_neurons // OUTPUTS_MULTIPLE, np.int32),
-    )
-    active = (
-        np.full((num_neurons, num_samples), -1, np.int32),
-        np.full((num_neurons, num_samples), np.nan, np.float32),
-        np.zeros(num_neurons, np.int32),
-    )
-    encoder_tile, *decoder_tiles = (
-        np.empty((rows, OUTPUTS_MULTIPLE), np.float32)
-        for rows in (INPUTS_MULTIPLE + 2, OUTPUTS_MULTIPLE, num_samples)
-    )
     bias, decoder = np.zeros(num_neurons, np.float32), np.ones((num_neurons, NUM_OUTPUTS), "f4")
-    outputs = np.full((num_samples, NUM_OUTPUTS), np.nan, np.float32)
-    for first in range(0, num_samples, at_a_time):
-        some = slice(first, first + at_a_time)
-        num_some = len(inputs[some])
-        kernels().find_active(
-            *(num_some, INPUTS_MULTIPLE, num_neurons, num_samples, first, is_listed),
-            *addresses(inputs[some], encoder, bias, encoder_tile, *found, *active),
+    with guarded() as array:
+        found = (
+            array(np.int32, 0, at_a_time * num_neurons),
+            array(np.float32, 0, at_a_time * num_neurons),
+            array(np.int32, 0, at_a_time * num_neurons // AT_A_TIME),
         )
-        kernels().add_up(
-            *(num_some, num_neurons, NUM_OUTPUTS),
-            *addresses(*found, decoder, *decoder_tiles, outputs[some]),
+        active = (
+            array(np.int32, -1, num_neurons, ROW_STRIDE),
+            array(np.float32, np.nan, num_neurons, ROW_STRIDE),
+            array(np.int32, 0, num_neurons),
         )
+        encoder_tile, *decoder_tiles = (
+            array(np.float32, 0, rows, AT_A_TIME) for rows in (NUM_LANES + 2, AT_A_TIME, at_a_time)
+        )
+        outputs = array(np.float32, np.nan, num_samples, NUM_OUTPUTS)
+        for first in range(0, num_samples, at_a_time):
+            some = slice(first, first + at_a_time)
+            num_some = len(inputs[some])
+            kernels().find_active(
+                *(num_some, NUM_LANES, num_neurons, ROW_STRIDE, first, is_listed),
+                *addresses(inputs[some], encoder, bias, encoder_tile, *found, *active),
+            )
+            kernels().add_up(
+                *(num_some, num_neurons, NUM_OUTPUTS),
+                *addresses(*found, decoder, *decoder_tiles, outputs[some]),
+            )
     return *active, outputs
 
 
 @pytest.fixture
 def pre():
     """More neurons than are looked at at a time."""
-    shape = 7, 3 * OUTPUTS_MULTIPLE
+    shape = 7, 3 * AT_A_TIME
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
@@ -87,30 +114,32 @@ def test_zero_is_silent_and_what_is_no_number_is_not(pre):
     assert np.isnan(outputs).all()
 
 
-def test_a_neuron_that_is_never_active_has_no_gradient():
+# An odd number of samples too: sums are set to zero by twos.
+@pytest.mark.parametrize("num_samples", [2, 3])
+def test_a_neuron_that_is_never_active_has_no_gradient(num_samples):
     """Wherever its place in the lists, which holds what was there before."""
-    num_neurons = OUTPUTS_MULTIPLE
-    pre = np.full((2, num_neurons), -1, np.float32)
+    pre = np.full((num_samples, AT_A_TIME), -1, np.float32)
     pre[:, 1] = 1
     samples, hidden, counts, _ = forward(pre)
-    shapes = (num_neurons, INPUTS_MULTIPLE), num_neurons, (num_neurons, NUM_OUTPUTS)
-    gradient = [np.full(shape, 9, np.float32) for shape in shapes]
+    shapes = (AT_A_TIME, NUM_LANES), (AT_A_TIME,), (AT_A_TIME, NUM_OUTPUTS)
     inputs, errors, decoder = (
         np.ones(shape, np.float32)
-        for shape in ((2, INPUTS_MULTIPLE), (2, NUM_OUTPUTS), (num_neurons, NUM_OUTPUTS))
+        for shape in ((num_samples, NUM_LANES), (num_samples, NUM_OUTPUTS), shapes[2])
     )
-    partials = np.empty((2, INPUTS_MULTIPLE), np.float32)
-    kernels().backward(
-        *(INPUTS_MULTIPLE, num_neurons, NUM_OUTPUTS, 2),
-        *addresses(inputs, errors, decoder, samples, hidden, counts),
-        *(0.5, 2.0),
-        *addresses(partials, *gradient),
-    )
+    with guarded() as array:
+        gradient = [array(np.float32, 9, *shape) for shape in shapes]
+        partials = array(np.float32, 9, ROW_STRIDE, NUM_SUMS)
+        kernels().backward(
+            *(NUM_LANES, AT_A_TIME, NUM_OUTPUTS, ROW_STRIDE),
+            *addresses(inputs, errors, decoder, samples, hidden, counts),
+            *(0.5, 2.0),
+            *addresses(partials, *gradient),
+        )
     for found, expected in zip(
         gradient,
-        # Two samples: errors of one through 128 weights of one, half of l1 on top, twice all of it.
-        (2 * 2 * (NUM_OUTPUTS + 0.5), 2 * 2 * (NUM_OUTPUTS + 0.5), 2 * 2 * 1.0),
+        # Of each sample: errors of one through 128 weights of one, half of l1 on top, twice that.
+        (2 * (NUM_OUTPUTS + 0.5), 2 * (NUM_OUTPUTS + 0.5), 2 * 1.0),
         strict=True,
     ):
         assert not found[0].any()
-        np.testing.assert_allclose(found[1], expected)
+        np.testing.assert_allclose(found[1], num_samples * expected)

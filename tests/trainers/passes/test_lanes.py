@@ -7,8 +7,6 @@ import pytest
 from numba import cfunc, float32, int64, types, void
 
 from trainers.passes.lanes import (
-    NUM_LANES,
-    NUM_SUMS,
     above_zero,
     add_product,
     add_products,
@@ -18,6 +16,7 @@ from trainers.passes.lanes import (
     store,
     sum_at,
 )
+from trainers.sizes import NUM_LANES, NUM_SUMS
 
 NUMBERS = types.CPointer(float32)
 NUM_NUMBERS = 3 * NUM_LANES + 5

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from trainers import Member, Task, TrainingSettings, advance, begin, outcomes
 from trainers.model import NONLINEARITIES, Weights, initial_weights, split
-from trainers.passes import kernels
 from trainers.passes.dense import DensePasses
-from trainers.passes.lanes import NUM_LANES
 from trainers.passes.sparse import SparsePasses
-from trainers.sizes import INPUTS_MULTIPLE, OUTPUTS_MULTIPLE, WIDTH_MULTIPLE
+from trainers.sizes import AT_A_TIME, NUM_LANES, WIDTH_MULTIPLE, list_stride
 
 RELU = NONLINEARITIES["relu"]
 
@@ -109,30 +107,74 @@ def test_what_the_kernels_cannot_take_is_refused(sizes):
         SparsePasses(weights, 8, is_trained=True)
 
 
-def test_the_kernels_take_as_many_numbers_at_a_time_as_sizes_says():
-    assert (INPUTS_MULTIPLE, OUTPUTS_MULTIPLE) == (NUM_LANES, kernels.AT_A_TIME)
-    assert WIDTH_MULTIPLE % kernels.AT_A_TIME == 0
+def test_padded_widths_are_whole_blocks_of_neurons():
+    assert WIDTH_MULTIPLE % AT_A_TIME == 0
 
 
-@pytest.mark.parametrize(
-    "inputs",
-    [numbers(8, 32), numbers(8, 16).double(), numbers(16, 8).T, numbers(8, 32)[:, ::2]],
-)
-def test_numbers_that_lie_otherwise_are_refused(inputs):
+@pytest.mark.parametrize("batch_size", [1, 32, 240, 256, 496, 2048])
+def test_lists_lie_an_odd_number_of_lines_apart_and_hold_a_batch(batch_size):
+    lines, rest = divmod(list_stride(batch_size), NUM_LANES)
+    assert rest == 0
+    assert lines % 2 == 1
+    assert batch_size <= list_stride(batch_size) <= batch_size + 2 * NUM_LANES
+
+
+NOT_AS_THEY_MUST_LIE = [
+    numbers(8, 32),
+    numbers(7, 16),
+    numbers(8, 16).double(),
+    numbers(16, 8).T,
+    numbers(8, 32)[:, ::2],
+    numbers(8, 16).to("meta"),
+]
+
+
+@pytest.mark.parametrize("inputs", NOT_AS_THEY_MUST_LIE)
+def test_inputs_that_lie_otherwise_are_refused(inputs):
     """An address says nothing of what is there."""
-    passes = SparsePasses(drawn(64, 16, 64, 0.0), 8, is_trained=False)
-    with pytest.raises(ValueError, match=re.escape("must be (8, 16) float32 numbers in rows")):
+    weights = drawn(64, 16, 64, 0.0)
+    passes = SparsePasses(weights, 8, is_trained=True)
+    with pytest.raises(ValueError, match=re.escape("of shape (8, 16) and contiguous, found")):
         passes.forward_(inputs)
+    with pytest.raises(ValueError, match=re.escape("of shape (8, 16) and contiguous, found")):
+        passes.gradients_(inputs, drawn(64, 16, 64, 0.0), None)
 
 
-def test_another_batch_and_gradients_that_were_not_asked_for_are_refused():
-    """The kernels would read what is not there."""
+OTHERS = {
+    "wider": drawn(128, 16, 64, 0.0),
+    "of more outputs": drawn(64, 16, 128, 0.0),
+    "of more inputs": drawn(64, 32, 64, 0.0),
+    "double": split(drawn(64, 16, 64, 0.0).flat.double(), 64, 16),
+    "two": split(drawn(64, 16, 64, 0.0).flat.repeat(2, 1), 64, 16),
+}
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_weights_and_gradients_of_another_shape_or_kind_are_refused(others):
+    passes = SparsePasses(drawn(64, 16, 64, 0.0), 8, is_trained=True)
+    with pytest.raises(ValueError, match="An array must be float32"):
+        passes.read_(others)
+    with pytest.raises(ValueError, match="An array must be float32"):
+        passes.gradients_(numbers(8, 16), others, None)
+
+
+@pytest.mark.parametrize("others", [OTHERS["double"], OTHERS["two"]])
+def test_passes_are_made_for_one_network_in_float32(others):
+    with pytest.raises(ValueError, match="An array must be float32"):
+        SparsePasses(others, 8, is_trained=False)
+
+
+def test_gradients_before_any_outputs_are_zero():
+    """Nobody is active yet; what lists hold is not looked at."""
+    weights = drawn(64, 16, 64, 0.0)
+    gradient = split(torch.full_like(weights.flat, 9.0), 64, 16)
+    SparsePasses(weights, 8, is_trained=True).gradients_(numbers(8, 16), gradient, None)
+    assert not gradient.flat.any()
+
+
+def test_gradients_that_were_not_asked_for_are_refused():
     weights = drawn(64, 16, 64, 0.0)
     passes = SparsePasses(weights, 8, is_trained=False)
-    with pytest.raises(
-        ValueError, match=re.escape("must be (8, 16) float32 numbers in rows, found (7, 16)")
-    ):
-        passes.forward_(numbers(7, 16))
     with pytest.raises(ValueError, match="must be made with is_trained"):
         passes.gradients_(numbers(8, 16), weights, None)
 
