@@ -1,7 +1,8 @@
 """Machine code that one process compiled, kept on its machine for the others.
 
-It lies in ``__pycache__``, where Python keeps what it compiled of this program: who can write there
-can change what Python runs anyway. Where it cannot be written each process compiles.
+It lies where Python keeps what it compiled of this program (``__pycache__``, or below
+``PYTHONPYCACHEPREFIX``): who can write there can change what Python runs anyway. Where it cannot be
+written each process compiles.
 """
 
 import importlib.util
@@ -51,7 +52,7 @@ def _keep(code: bytes, path: Path) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Others may read it, whatever may be done to new files here, and not write it.
+            # Nobody else may write it, whatever new files are open to here.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with os.fdopen(os.open(partial, flags, 0o644), "wb") as file:
                 file.write(_digest(path.name, code) + code)

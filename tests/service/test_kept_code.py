@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,23 @@ def test_it_is_compiled_once_for_each_name(folder: Path) -> None:
     assert {path for path in folder.rglob("*") if path.is_file()} == set(kept(folder))
 
 
-@pytest.mark.parametrize("left", [0, 1, DIGEST_BYTES, -1])
-def test_what_is_not_whole_is_compiled_anew(folder: Path, left: int) -> None:
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda data: b"",
+        lambda data: data[:1],
+        lambda data: data[:DIGEST_BYTES],
+        lambda data: data[:-1],
+        lambda data: data[:-1] + b"?",
+        lambda data: b"?" + data[1:],
+    ],
+)
+def test_what_is_not_whole_is_compiled_anew(
+    folder: Path, damaged: Callable[[bytes], bytes]
+) -> None:
     kept_or_compiled("one", lambda: b"code")
     (path,) = kept(folder)
-    path.write_bytes(path.read_bytes()[:left])
+    path.write_bytes(damaged(path.read_bytes()))
     assert kept_or_compiled("one", lambda: b"again") == b"again"
     assert kept_or_compiled("one", lambda: b"not again") == b"again"
 

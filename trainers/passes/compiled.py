@@ -19,12 +19,13 @@ import llvmlite
 from llvmlite import binding as llvm
 
 from trainers.machine_code import machine_code
+from trainers.sizes import AT_A_TIME, NUM_LANES, NUM_SUMS
 
-# What the kernels are made of, and this.
-_SOURCES = [
-    *(Path(__file__).with_name(name) for name in ("kernels.py", "lanes.py", "compiled.py")),
-    Path(__file__).parents[1] / "sizes.py",
-]
+# What the kernels are made of, and this; of ``sizes`` they have numbers that are named beside them.
+_SOURCES = [Path(__file__).with_name(name) for name in ("kernels.py", "lanes.py", "compiled.py")]
+_SIZES = AT_A_TIME, NUM_LANES, NUM_SUMS
+# Numba's own settings are in the environment, and here.
+_NUMBAS_FILE = Path(".numba_config.yaml")
 # Of the C library; what else machine code calls, numba alone has.
 _KNOWN_FUNCTIONS = {"memset", "memcpy", "memmove"}
 
@@ -78,12 +79,13 @@ def _load() -> tuple[Kernels, llvm.ExecutionEngine]:
 def code_name() -> str:
     """A name that changes with whatever changes the code: sources, compilers, the processor."""
     made_of = (
-        *(path.read_text(encoding="utf-8") for path in _SOURCES),
+        *(path.read_bytes() for path in _SOURCES),
+        _SIZES,
         *(version("numba"), llvmlite.__version__, sys.implementation.cache_tag),
         llvm.get_default_triple(),
         *(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()),
-        # Numba's own settings.
         *sorted(f"{name}={one}" for name, one in os.environ.items() if name.startswith("NUMBA_")),
+        _NUMBAS_FILE.read_bytes() if _NUMBAS_FILE.is_file() else b"",
     )
     return f"kernels-{blake2b(repr(made_of).encode(), digest_size=16).hexdigest()}"
 
@@ -117,7 +119,8 @@ def _compiled() -> bytes:
     if unknown:
         raise RuntimeError(
             f"Kernels must need nothing of numba's when they run, found that they call "
-            f"{sorted(unknown)}: numba was told not to optimise. Unset NUMBA_OPT."
+            f"{sorted(unknown)}. Numba leaves that in where it is told not to optimise: unset "
+            "NUMBA_OPT."
         )
     code: bytes = _processor().emit_object(linked)
     return code

@@ -211,7 +211,7 @@ def backward(  # type: ignore[no-untyped-def]
         num_inputs: m.
         num_neurons: k.
         num_outputs: N.
-        row_stride: From one row of ``samples`` and of ``hidden`` to the next one.
+        row_stride: From one row of ``samples`` and of ``hidden`` to the next one: even, B or more.
         inputs: Shape ``[B, m]``.
         error: Outputs less targets. Shape ``[B, N]``.
         decoder: Shape ``[k, N]``.

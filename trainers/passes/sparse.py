@@ -3,6 +3,9 @@
 Dimensions: T = 1 network, B samples, N outputs, m inputs, k neurons, padded.
 """
 
+from functools import partial
+from operator import mod
+
 import torch
 from torch import Tensor
 
@@ -19,9 +22,15 @@ from trainers.sizes import (
     list_stride,
 )
 
+# Pairs are counted in int32.
+MOST_PAIRS = 2**31 - 1
+
 
 class SparsePasses(Passes):
     """Passes of one ReLU network, in float32 and on one thread; see ``Passes``.
+
+    One call at a time: all of them use the same buffers, without Python's lock. Weights are read
+    where they were when they were given.
 
     Of the five products of a step only the one by the encoder, which tells who is active, is made
     whole.
@@ -42,33 +51,34 @@ class SparsePasses(Passes):
         # They write so many at a time, wherever an array ends.
         multiples = WIDTH_MULTIPLE, INPUTS_MULTIPLE, OUTPUTS_MULTIPLE
         sizes = width, num_inputs, num_outputs
-        if any(size % multiple for size, multiple in zip(sizes, multiples, strict=True)):
+        if any(map(mod, sizes, multiples)):
             raise ValueError(
                 f"Neurons, inputs and outputs must be multiples of {multiples}, found {sizes}. "
                 "Take DensePasses."
+            )
+        at_a_time = min(batch_size, SAMPLES_AT_A_TIME)
+        if at_a_time * width > MOST_PAIRS:
+            raise ValueError(
+                f"Neurons times samples at a time must be {MOST_PAIRS} or fewer, found {width} and "
+                f"{at_a_time}. Take DensePasses."
             )
         self._batch_size, self._sizes = batch_size, (num_inputs, width, num_outputs)
         super().__init__(weights, batch_size)
         self._kernels = kernels()
         self._stride = list_stride(batch_size) if is_trained else 0
-        at_a_time = min(batch_size, SAMPLES_AT_A_TIME)
+        numbers = partial(torch.empty, dtype=torch.float32, device="cpu")
+        places = partial(torch.empty, dtype=torch.int32, device="cpu")
         # Of each pair that is found its neuron and its number, and where those of a block end.
-        self._found = (
-            torch.empty(at_a_time * width, dtype=torch.int32),
-            torch.empty(at_a_time * width),
-            torch.empty(at_a_time * width // AT_A_TIME, dtype=torch.int32),
-        )
+        num_pairs = at_a_time * width
+        self._found = places(num_pairs), numbers(num_pairs), places(num_pairs // AT_A_TIME)
         # Of each neuron in which samples it is active, its numbers there, and how many.
-        self._counts = torch.zeros(width, dtype=torch.int32)
-        self._active = (
-            torch.empty(width, self._stride, dtype=torch.int32),
-            torch.empty(width, self._stride),
-            self._counts,
-        )
-        self._encoder_tile = torch.empty(num_inputs + 2, AT_A_TIME)
-        self._decoder_tiles = torch.empty(AT_A_TIME, AT_A_TIME), torch.empty(at_a_time, AT_A_TIME)
+        self._counts = places(width).zero_()
+        lists = width, self._stride
+        self._active = places(lists), numbers(lists), self._counts
+        self._encoder_tile = numbers((num_inputs + 2, AT_A_TIME))
+        self._decoder_tiles = numbers((AT_A_TIME, AT_A_TIME)), numbers((at_a_time, AT_A_TIME))
         self._scale = 2 / batch_size
-        self._partials = torch.empty(self._stride, NUM_SUMS)
+        self._partials = numbers((self._stride, NUM_SUMS))
 
     def read_(self, weights: Weights) -> None:
         """See ``Passes.read_``.

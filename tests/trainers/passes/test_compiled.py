@@ -60,6 +60,7 @@ def test_threads_share_what_is_loaded(monkeypatch):
     with ThreadPoolExecutor(4) as threads:
         first, *others = threads.map(lambda _: compiled.kernels(), range(4))
     assert all(other is first for other in others)
+    assert len(compiled._loaded) == 1
 
 
 @pytest.mark.parametrize("name", compiled.Kernels._fields)
@@ -75,28 +76,42 @@ def test_functions_are_called_as_the_kernels_say(name):
 
 
 @pytest.mark.parametrize(
-    ("of", "name"),
+    ("of", "name", "value"),
     [
-        (compiled.llvm, "get_host_cpu_name"),
-        (compiled.llvm, "get_default_triple"),
-        (compiled, "version"),
+        (compiled.llvm, "get_host_cpu_name", lambda: "another"),
+        (compiled.llvm, "get_host_cpu_features", lambda: compiled.llvm.FeatureMap(avx=False)),
+        (compiled.llvm, "get_default_triple", lambda: "another"),
+        (compiled.llvmlite, "__version__", "another"),
+        (compiled, "version", lambda _: "another"),
+        (compiled, "_SIZES", (128, 16, 8)),
+        (sys.implementation, "cache_tag", "another"),
     ],
 )
-def test_another_processor_or_numba_has_another_name(monkeypatch, of, name):
+def test_another_processor_or_compiler_has_another_name(monkeypatch, of, name, value):
     before = compiled.code_name()
     assert compiled.code_name() == before
-    monkeypatch.setattr(of, name, lambda *_: "another")
+    monkeypatch.setattr(of, name, value)
     assert compiled.code_name() != before
 
 
-def test_other_settings_of_numbas_or_sources_have_another_name(monkeypatch, tmp_path):
+@pytest.mark.parametrize("place", range(3))
+def test_another_source_has_another_name(monkeypatch, tmp_path, place):
+    before = compiled.code_name()
+    sources = list(compiled._SOURCES)
+    sources[place] = tmp_path / "source.py"
+    sources[place].write_text("another")
+    monkeypatch.setattr(compiled, "_SOURCES", sources)
+    assert compiled.code_name() != before
+
+
+def test_other_settings_of_numbas_have_another_name(monkeypatch, tmp_path):
     before = compiled.code_name()
     monkeypatch.setenv("NUMBA_OPT", "1")
     assert compiled.code_name() != before
     monkeypatch.undo()
-    source = tmp_path / "kernels.py"
-    source.write_text("another")
-    monkeypatch.setattr(compiled, "_SOURCES", [source, *compiled._SOURCES[1:]])
+    monkeypatch.chdir(tmp_path)
+    assert compiled.code_name() == before
+    (tmp_path / ".numba_config.yaml").write_text("opt: 1")
     assert compiled.code_name() != before
 
 
@@ -109,4 +124,4 @@ def test_what_would_need_numba_to_run_is_refused(monkeypatch):
         check=False,
     )
     assert done.returncode == 1
-    assert "numba was told not to optimise. Unset NUMBA_OPT." in done.stderr
+    assert "unset NUMBA_OPT." in done.stderr

@@ -164,6 +164,24 @@ def test_passes_are_made_for_one_network_in_float32(others):
         SparsePasses(others, 8, is_trained=False)
 
 
+def test_more_pairs_than_can_be_counted_are_refused():
+    width = 2**22
+    weights = split(torch.empty(1, width * (16 + 1 + 64), device="meta"), width, 16)
+    with pytest.raises(ValueError, match=re.escape("must be 2147483647 or fewer, found 4194304")):
+        SparsePasses(weights, 512, is_trained=False)
+
+
+def test_buffers_are_as_the_kernels_write_them_whatever_tensors_are_by_default():
+    weights = drawn(64, 16, 64, 0.0)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        passes = SparsePasses(weights, 8, is_trained=True)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    buffers = *passes._found, *passes._active, passes._partials, *passes._decoder_tiles
+    assert {array.dtype for array in buffers} == {torch.float32, torch.int32}
+
+
 def test_gradients_before_any_outputs_are_zero():
     """Nobody is active yet; what lists hold is not looked at."""
     weights = drawn(64, 16, 64, 0.0)
