@@ -37,9 +37,13 @@ WARM_UP = 0.25
 PATIENCE_S = 600.0
 # A driver that has written its verdict still brings it to MLflow; its job ends after that.
 LEAVES_S = 120.0
-# Ray's log monitor holds the logs of ended jobs open, 200 by default: here few, so that they are as
-# many as there may be before the warm-up is over.
-FEW_LOGS = {"RAY_LOG_MONITOR_MAX_OPEN_FILES": "20"}
+RAYS_OWN = {
+    # Its log monitor holds the logs of ended jobs open, 200 by default: here few, so that they are
+    # as many as there may be before the warm-up is over.
+    "RAY_LOG_MONITOR_MAX_OPEN_FILES": "20",
+    # Its agent keeps the metrics of every worker that ever was, a third of a megabyte a sweep.
+    "RAY_enable_metrics_collection": "0",
+}
 OUTPUT = Path("build/soak.json")
 SPEC = TINY.replace("SPACE", FREE).replace("num_steps: 512", "num_steps: 64")
 
@@ -159,7 +163,7 @@ def soaking(folder: Path) -> Iterator[Soak]:
         words = ("token", "create", "--name", "soak", "--role", "admin")
         token = shell.run(*words).stdout.strip()
         port = free_port()
-        with closing(RayHead({**shell.environment(), **FEW_LOGS}, num_cpus=2)) as head:
+        with closing(RayHead({**shell.environment(), **RAYS_OWN}, num_cpus=2)) as head:
             server = shell.start("serve", "--port", str(port), "--ray", head.address)
             try:
                 wait_until(lambda: is_listening(HOST, port))
