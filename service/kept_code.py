@@ -46,7 +46,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _keep(code: bytes, path: Path) -> None:
-    """Keep it whole or not at all; a disk may be full, or not for us to write."""
+    """Keep it whole or not at all; a disk may be full, or the folder not for us to write to."""
     # A name of its own: two processes may do this at once.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     with suppress(OSError):
