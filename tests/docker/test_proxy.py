@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import create_server
 
 import httpx
 import pytest
+from loopback import free_port
 
 PATIENCE_S = 20
 SESSION = {"Cookie": "monosweep_session=good"}
@@ -62,11 +62,6 @@ def _listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
         server.shutdown()
 
 
-def _free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Asks the proxy, whose file is as it is but for addresses, ports and TLS."""
@@ -74,7 +69,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     if program is None:
         pytest.skip("there is no caddy here")
     written = (Path(__file__).parents[2] / "docker/compose/Caddyfile").read_text()
-    port, health = _free_port(), _free_port()
+    port, health = free_port(), free_port()
     with _listening(Server) as server, _listening(MLflow) as mlflow:
         for there, here in (
             ("https://:8443", f"http://127.0.0.1:{port}"),

@@ -66,7 +66,9 @@ class RayHead:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(lambda: is_listening(HOST, ports["dashboard-port"]), self._process, log)
+        # Ray's agent goes on without its port if somebody has it, and no job ever starts.
+        answering = [ports["dashboard-port"], ports["dashboard-agent-listen-port"]]
+        wait_until(lambda: all(is_listening(HOST, port) for port in answering), self._process, log)
 
     @property
     def process(self) -> psutil.Process:

@@ -1,15 +1,20 @@
 """What the servers of the tests share: where they listen, and waiting until they answer there."""
 
+import secrets
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
 START_S = 180.0
 STOP_S = 20.0
+# Below those that systems give to whoever connects, and above those of Ray's workers: between the
+# look for a port and a server's start, some seconds for Ray's, a connection could take it.
+_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,12 @@ HERE = Place()
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+    """A port on loopback that nobody has, and that no connection is given by itself."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind((HOST, port))
+            return port
 
 
 def is_listening(address: str, port: int) -> bool:

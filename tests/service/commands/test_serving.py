@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from loopback import free_port
 from sqlalchemy import Engine, event
 
 from service import cli
@@ -48,11 +49,6 @@ def _serving(*options: str, env: dict[str, str], folder: Path) -> Iterator[Any]:
             process.wait()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def _wait_for(url: str, process: Any) -> httpx.Response:
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -67,11 +63,11 @@ def _wait_for(url: str, process: Any) -> httpx.Response:
 def test_a_server_without_a_cluster_takes_sweeps_says_what_is_missing_and_ends_promptly(
     environment: dict[str, str], tmp_path: Path, tiny_text: str
 ) -> None:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
-    away = f"http://me:hunter2@127.0.0.1:{_free_port()}"
+    away = f"http://me:hunter2@127.0.0.1:{free_port()}"
     env = {**environment, "MLFLOW_TRACKING_URI": away}
-    options = ("--port", str(port), "--ray", f"http://127.0.0.1:{_free_port()}")
+    options = ("--port", str(port), "--ray", f"http://127.0.0.1:{free_port()}")
     with _serving(*options, env=env, folder=tmp_path) as process:
         _wait_for(url, process)
         ledger = Ledger(f"sqlite:///{environment['MONOSWEEP_HOME']}/ledger.db")
