@@ -130,7 +130,9 @@ class Storage:
         """
         data = self.read_file(path)
         try:
-            return pq.read_table(pa.BufferReader(data))
+            # All of it is here, and little: threads and reading ahead take longer than it.
+            file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+            return file.read(use_threads=False)
         # Arrow's errors are ValueError, KeyError, or OSError, as what is damaged has it.
         except (pa.ArrowException, ValueError, LookupError, OSError) as error:
             raise _damaged(path, str(error)) from error

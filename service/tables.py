@@ -1,6 +1,7 @@
 """The sweep as Parquet tables: trials, curves, neurons. Rebuilt from the ledger at every export."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from service.spec import Spec
 from service.storage import Storage
 from service.trials import Trial
 from trainers.names import METRICS
+
+# An object store answers each call after a while, however small the file is.
+_READERS = 8
 
 
 def export(
@@ -161,8 +165,8 @@ def gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -
         StorageAwayError: If the storage does not answer.
     """
     unique = dict.fromkeys(path for path in paths if path is not None)
-    with reading():
-        tables = [storage.read_table(path) for path in unique]
+    with reading(), ThreadPoolExecutor(_READERS) as readers:
+        tables = list(readers.map(storage.read_table, unique))
     try:
         # Attempts of different versions may differ in the width of a number.
         together = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")

@@ -148,8 +148,11 @@ def _attrs(
 ) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     columns = (attributes.c.key, attributes.c.value_json)
-    for trial_id, key, text in connection.execute(_rows_of(attributes, sweep, phase, *columns)):
-        found[trial_id][key] = json.loads(text)
+    rows = connection.execute(_rows_of(attributes, sweep, phase, *columns)).all()
+    # As one text: tens of thousands of small ones take four times as long.
+    values = json.loads(f"[{','.join([text for _, _, text in rows])}]")
+    for (trial_id, key, _), value in zip(rows, values, strict=True):
+        found[trial_id][key] = value
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, Text, select, update
+from sqlalchemy import Column, Connection, Table, Text, select, update
 
 from service.errors import LedgerError
 
@@ -14,6 +14,7 @@ COLUMN = "checksum"
 _LEFT_OUT = frozenset({COLUMN, "mlflow_run_id"})
 # Columns younger than the checksums: rows from before have nothing in them, and keep theirs.
 _YOUNGER = frozenset({"budgets", "standings", "weights"})
+_JSON = json.JSONEncoder(sort_keys=True)
 
 
 def column() -> "Column[str]":
@@ -28,16 +29,16 @@ def checksum(content: Mapping[str, Any]) -> str:
         for name, value in content.items()
         if name not in _LEFT_OUT and not (name in _YOUNGER and value is None)
     }
-    return sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    return sha256(_JSON.encode(kept).encode()).hexdigest()
 
 
-def checked(row: Row[Any]) -> dict[str, Any]:
-    """A row's values, without the checksum that they were found to have.
+def checked(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's values by column, without the checksum that they were found to have.
 
     Raises:
         LedgerError: If they have another one.
     """
-    content = row._asdict()
+    content = dict(row)
     expected = content.pop(COLUMN)
     if checksum(content) != expected:
         where = content.get("trial_id", content.get("name"))

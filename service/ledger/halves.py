@@ -3,11 +3,11 @@
 Optuna's half says what was asked, ours what came of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from service.ledger import checksums
 from service.ledger.asked import Asked, asked
@@ -44,8 +44,8 @@ def _trial(trial_id: str, found: Asked, recorded: Outcomes) -> Trial:
     attempt = recorded.attempts.get(cohort_id)
     state: State = "waiting"
     if row is not None:
-        state = row.state
-        if attempt is None or attempt.attempts != row.attempt:
+        state = row["state"]
+        if attempt is None or attempt.attempts != row["attempt"]:
             raise checksums.changed(f"the attempts of {cohort_id}")
     elif found.is_told:
         raise checksums.changed(f"the result of {trial_id}")
@@ -64,11 +64,11 @@ def _trial(trial_id: str, found: Asked, recorded: Outcomes) -> Trial:
         state=state,
         attempts=attempt.attempts if attempt is not None else 0,
         result=_result(row) if row is not None else None,
-        mlflow_run_id=row.mlflow_run_id if row is not None else None,
+        mlflow_run_id=row["mlflow_run_id"] if row is not None else None,
     )
 
 
-def _result(row: Row[Any]) -> Result:
+def _result(row: Mapping[str, Any]) -> Result:
     content = checksums.checked(row)
     return Result(
         **{name: content[name] for name in _RESULT} | {"replicates": tuple(content["replicates"])}

@@ -116,7 +116,9 @@ class Ledger:
             ).one_or_none()
             if row is None:
                 raise SweepNotFoundError(self._not_found(name))
-            return SweepRecord(**checksums.checked(row), is_live=is_live(connection, name))
+            return SweepRecord(
+                **checksums.checked(row._asdict()), is_live=is_live(connection, name)
+            )
 
     def driver(self, name: str) -> Holder | None:
         """The driver that is at work on a sweep now, or None."""
@@ -129,7 +131,10 @@ class Ledger:
             # First: who finishes in between is finished, and not interrupted for a moment.
             live = live_sweeps(connection)
             rows = connection.execute(select(tables.sweeps).order_by(tables.sweeps.c.created_at))
-            return [SweepRecord(**checksums.checked(row), is_live=row.name in live) for row in rows]
+            return [
+                SweepRecord(**checksums.checked(row._asdict()), is_live=row.name in live)
+                for row in rows
+            ]
 
     def num_written(self, name: str) -> tuple[int, ...]:
         """Results, attempts and ended attempts of a sweep: alike only if no trial went on."""
@@ -210,7 +215,7 @@ class Ledger:
                 .where(tables.earlier_trials.c.sweep == name)
                 .order_by(tables.earlier_trials.c.position)
             ).all()
-        return [_earlier_trial(checksums.checked(row)) for row in rows]
+        return [_earlier_trial(checksums.checked(row._asdict())) for row in rows]
 
 
 def _earlier_trial(content: Mapping[str, Any]) -> EarlierTrial:

@@ -130,7 +130,7 @@ def erase(connection: Connection, sweep: str) -> None:
 def _read(connection: Connection, sweep: str) -> dict[str, Any]:
     mine = tables.sweeps.c.name == sweep
     row = connection.execute(select(tables.sweeps).where(mine).with_for_update()).one()
-    return checksums.checked(row)
+    return checksums.checked(row._asdict())
 
 
 def _earlier_row(sweep: str, position: int, trial: EarlierTrial) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """A study in memory that knows of a search what the ledger knows, for the samplers to look at."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search_spaces import Choice, Float, Int, Parameter, Space, Value
 from service.objective import Direction
@@ -20,8 +22,7 @@ class Mirror:
 
     A sampler is asked with a trial that is thrown away, and what it proposed enters as a trial of
     the ledger does. So a mirror that was there all the time and one that was rebuilt hold the same,
-    whatever samplers leave on trials for processes beside them. Both are written to the storage
-    itself: a study copies each trial whole, twice, which is most of the time of rebuilding 10,000.
+    whatever samplers leave on trials for processes beside them.
 
     Args:
         space: What varies.
@@ -52,13 +53,13 @@ class Mirror:
             values: What is there of what varies.
             memory: What ``ask`` said must be kept of it.
         """
-        trial_id = self._storage.create_new_trial(self._study_id)
-        for name, value in values.items():
-            distribution = self.distributions[name]
-            internal = distribution.to_internal_repr(value)
-            self._storage.set_trial_param(trial_id, name, internal, distribution)
-        for key, kept in generations.of_trial(memory).items():
-            self._storage.set_trial_system_attr(trial_id, key, kept)
+        varied = {name: self.distributions[name] for name in values}
+        params = {
+            name: one.to_external_repr(one.to_internal_repr(values[name]))
+            for name, one in varied.items()
+        }
+        trial = _New(params, varied, system_attrs=generations.of_trial(memory))
+        trial_id = self._storage.create_new_trial(self._study_id, trial)
         self._places[trial_id] = len(self._ids)
         self._ids.append(trial_id)
         generations.restore(self._storage, self._study_id, memory, self._ids)
@@ -102,6 +103,41 @@ class Mirror:
         memory = generations.of_ask(self._storage, self._study_id, trial, self._places)
         self._study.tell(trial, state=TrialState.FAIL)
         return values, memory
+
+
+class _New(FrozenTrial):
+    """A trial for a storage to take in, which then is the storage's own.
+
+    Optuna's storages in memory copy what they are given, each of its distributions too, and copy a
+    trial once more for each parameter where these come one by one: that was most of the time of
+    rebuilding a mirror of 10,000.
+    """
+
+    def __init__(
+        self,
+        params: dict[str, Any],
+        varied: dict[str, BaseDistribution],
+        system_attrs: dict[str, Any],
+    ) -> None:
+        super().__init__(
+            number=-1,  # the storage gives it one, and an id
+            trial_id=-1,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=datetime.now(),
+            datetime_complete=None,
+            params=params,
+            distributions=varied,
+            user_attrs={},
+            system_attrs=system_attrs,
+            intermediate_values={},
+        )
+
+    def __deepcopy__(self, _memo: object) -> FrozenTrial:
+        """As any other trial, whose values nobody else has."""
+        taken_in = FrozenTrial.__new__(FrozenTrial)
+        taken_in.__dict__.update(self.__dict__)
+        return taken_in
 
 
 def _suggested(trial: Trial, name: str, parameter: Parameter) -> Value:
