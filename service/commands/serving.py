@@ -44,10 +44,12 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the HTTP API: take sweeps from many users, and have them driven on a cluster."""
+    from service import collecting
     from service.api import serving
     from service.api.limits import Limits
     from service.api.pages.links import links_from_environment
 
+    collecting.as_python_does()
     if no_auth:
         serving.check_is_loopback(host)
     limits, links = Limits.from_environment(), links_from_environment()
