@@ -9,10 +9,14 @@ _MANY = 50_000
 
 
 def rarely() -> None:
-    """For a command, which makes many objects and keeps most of them."""
+    """For a command that reads: it makes many objects and keeps most of them."""
     gc.set_threshold(_MANY)
 
 
-def as_python_does() -> None:
-    """For a server, which makes a few for each of its calls and keeps none."""
-    gc.set_threshold(*_PYTHONS_OWN)
+def as_before() -> None:
+    """For what goes on for hours after that, a server or a driver, and makes objects to drop them.
+
+    Nothing where ``rarely`` was not called: a notebook has its own numbers.
+    """
+    if gc.get_threshold()[0] == _MANY:
+        gc.set_threshold(*_PYTHONS_OWN)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from service import stopping, warm_start
+from service import collecting, stopping, warm_start
 from service.errors import (
     InterruptedSweepError,
     LedgerAwayError,
@@ -114,6 +114,8 @@ def train(
                 watchers=[*watchers, tracking, tidying],
             )
             tracking.fill_in(life.trials)
+            # All is read; from here on it works for hours.
+            collecting.as_before()
             scheduler.run(life, resolved, home.tune / spec.name)
         except SweepFailedError as error:
             writer.fail(str(error))

@@ -1,6 +1,5 @@
 """The sweeps of this home, in its own ledger."""
 
-import gc
 from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
@@ -102,13 +101,7 @@ class Here:
 
         # Says what is amiss where there is no ledger.
         self._ledger.close()
-        # A large sweep is a million small objects, none of them garbage before the page is written:
-        # to look for some again and again takes a third of the time.
-        gc.disable()
-        try:
-            write_report(open_sweep(name, self._home), path)
-        finally:
-            gc.enable()
+        write_report(open_sweep(name, self._home), path)
 
     def extent(self, name: str) -> Extent:
         """What deleting it would take away."""

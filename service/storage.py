@@ -4,9 +4,9 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from uuid import uuid4
 
 import pyarrow as pa
@@ -45,7 +45,7 @@ class Storage:
     """Files below one root; paths are relative to it and use ``/``.
 
     Opened when it is first needed: a store may be asked for its region, and be away. Every method
-    raises UserError if the URI is none after all.
+    raises UserError if the URI is none after all. Threads may share it.
 
     Args:
         uri: A folder's path, or a URI that ``pyarrow.fs`` understands: ``file``, ``s3`` or ``gs``.
@@ -62,10 +62,19 @@ class Storage:
         self._uri = uri if "://" in uri else str(Path(uri).absolute())
         # An object store has no folders: an object is there by its name alone.
         self._is_folder = scheme == "file"
+        self._place: tuple[pyarrow.fs.FileSystem, str] | None = None
+        # Who reads many files reads several at once.
+        self._opening = Lock()
 
-    @cached_property
+    @property
     def _opened(self) -> tuple[pyarrow.fs.FileSystem, str]:
         """The files, and the root among them."""
+        with self._opening:
+            if self._place is None:
+                self._place = self._open()
+            return self._place
+
+    def _open(self) -> tuple[pyarrow.fs.FileSystem, str]:
         if "://" not in self._uri:
             return pyarrow.fs.LocalFileSystem(), self._uri
         try:

@@ -19,8 +19,8 @@ from service.storage import Storage
 from service.trials import Trial
 from trainers.names import METRICS
 
-# An object store answers each call after a while, however small the file is.
-_READERS = 8
+# An object store answers each call after a while, however small the file is; these wait together.
+_NUM_READERS = 8
 
 
 def export(
@@ -165,7 +165,7 @@ def gathered(storage: Storage, paths: Iterable[str | None], schema: pa.Schema) -
         StorageAwayError: If the storage does not answer.
     """
     unique = dict.fromkeys(path for path in paths if path is not None)
-    with reading(), ThreadPoolExecutor(_READERS) as readers:
+    with reading(), ThreadPoolExecutor(_NUM_READERS) as readers:
         tables = list(readers.map(storage.read_table, unique))
     try:
         # Attempts of different versions may differ in the width of a number.

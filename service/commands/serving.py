@@ -49,7 +49,7 @@ def serve(
     from service.api.limits import Limits
     from service.api.pages.links import links_from_environment
 
-    collecting.as_python_does()
+    collecting.as_before()
     if no_auth:
         serving.check_is_loopback(host)
     limits, links = Limits.from_environment(), links_from_environment()

@@ -58,7 +58,7 @@ class Mirror:
             name: one.to_external_repr(one.to_internal_repr(values[name]))
             for name, one in varied.items()
         }
-        trial = _New(params, varied, system_attrs=generations.of_trial(memory))
+        trial = _NewTrial(params, varied, system_attrs=generations.of_trial(memory))
         trial_id = self._storage.create_new_trial(self._study_id, trial)
         self._places[trial_id] = len(self._ids)
         self._ids.append(trial_id)
@@ -105,7 +105,7 @@ class Mirror:
         return values, memory
 
 
-class _New(FrozenTrial):
+class _NewTrial(FrozenTrial):
     """A trial for a storage to take in, which then is the storage's own.
 
     Optuna's storages in memory copy what they are given, each of its distributions too, and copy a
@@ -134,7 +134,7 @@ class _New(FrozenTrial):
         )
 
     def __deepcopy__(self, _memo: object) -> FrozenTrial:
-        """As any other trial, whose values nobody else has."""
+        """Not a copy: a plain trial with the same parts, so it may be taken in once only."""
         taken_in = FrozenTrial.__new__(FrozenTrial)
         taken_in.__dict__.update(self.__dict__)
         return taken_in

@@ -1,11 +1,11 @@
 """What the servers of the tests share: where they listen, and waiting until they answer there."""
 
+import errno
 import secrets
 import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ STOP_S = 20.0
 # Below those that systems give to whoever connects, and above those of Ray's workers: between the
 # look for a port and a server's start, some seconds for Ray's, a connection could take it.
 _PORTS = range(20_000, 32_000)
+# A server that asked for several has not bound the first when it gets the second.
+_given: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,24 @@ HERE = Place()
 
 
 def free_port() -> int:
-    """A port on loopback that nobody has, and that no connection is given by itself."""
-    while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind((HOST, port))
-            return port
+    """A port on loopback that nobody has, and that no connection is given by itself.
+
+    Raises:
+        RuntimeError: If none was free among many.
+    """
+    for port in secrets.SystemRandom().sample(_PORTS, 1000):
+        if port in _given:
+            continue
+        with socket.socket() as listener:
+            try:
+                listener.bind((HOST, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                _given.add(port)
+                return port
+    raise RuntimeError(f"a port must be free from {_PORTS.start} to {_PORTS.stop}, found none")
 
 
 def is_listening(address: str, port: int) -> bool:

@@ -1,17 +1,20 @@
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from service.columns import CURVES_SCHEMA, NEURONS_SCHEMA, TRIALS_SCHEMA
+from service.errors import StorageError
 from service.ledger import Writer
 from service.objective import AT_MOST, MAXIMIZE, MINIMIZE, Goal, Limit, Objective
 from service.spec import Spec
 from service.storage import Storage, as_parquet
-from service.tables import export, trials_table
+from service.tables import export, gathered, trials_table
 from service.trials import Trial
 
 MakeTrial = Callable[..., Trial]
@@ -244,6 +247,39 @@ def test_curves_of_a_cohort_are_gathered_once(
     assert written.equals(pa.concat_tables([both, other]))
     assert pq.read_schema(neurons).equals(NEURONS_SCHEMA)
     assert pq.read_table(neurons)["kind"].to_pylist() == ["dead"]
+
+
+def test_tables_are_in_the_order_of_their_names_whichever_came_first(tmp_path: Path) -> None:
+    class SlowAtFirst(Storage):
+        others_are_read = Event()
+
+        def read_table(self, path: str) -> pa.Table:
+            if path == "0":
+                assert self.others_are_read.wait(60)
+            elif path == "5":
+                self.others_are_read.set()
+            return pa.table({"trial_id": [path]})
+
+    names = [str(number) for number in range(6)]
+    found = gathered(SlowAtFirst(str(tmp_path)), names, CURVES_SCHEMA)
+    assert found["trial_id"].to_pylist() == names
+
+
+def test_when_one_of_many_is_gone_the_others_are_not_waited_for(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    class FirstIsGone(Storage):
+        def read_table(self, path: str) -> pa.Table:
+            begun.append(path)
+            if path == "0":
+                raise FileNotFoundError(path)
+            time.sleep(0.01)
+            return pa.table({"trial_id": [path]})
+
+    names = [str(number) for number in range(1000)]
+    with pytest.raises(StorageError, match=r"found one missing \(0\)"):
+        gathered(FirstIsGone(str(tmp_path)), names, CURVES_SCHEMA)
+    assert len(begun) < len(names)
 
 
 def test_a_sweep_without_trials_exports_empty_tables(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import (
@@ -130,6 +131,38 @@ def test_what_was_not_told_is_told_and_what_was_is_compared(ledger: Ledger, writ
         assert told(connection, "s") == {"search/0": first, "search/1": second}
     with pytest.raises(LedgerError, match="what Optuna was told of search/1 changed"):
         writer.tell_missing({"search/1": first})
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        # What that text alone is refused with.
+        ({0: "1,2"}, "Extra data: line 1 column 2 (char 1)"),
+        ({1: ""}, "Expecting value: line 1 column 1 (char 0)"),
+        ({2: '{"a'}, "Unterminated string"),
+        # As one text each of these is three values.
+        ({0: "[1", 1: "2]", 2: "3,4"}, "changed since"),
+        ({0: "3,4", 1: '"a', 2: 'b"'}, "changed since"),
+    ],
+)
+def test_text_that_is_none_is_named_wherever_it_is(
+    ledger: Ledger, writer: Writer, damaged: dict[int, str], said: str
+) -> None:
+    point = Point(settings={}, seeds=(3,))
+    writer.add_trials("search", 0, [point] * 3, "search-0")
+    attributes = sqlalchemy.table(
+        "trial_user_attributes", *map(sqlalchemy.column, ("trial_user_attribute_id", "value_json"))
+    )
+    place = attributes.c.trial_user_attribute_id
+    with tables.writing(ledger.engine) as connection:
+        places = list(connection.scalars(sqlalchemy.select(place).order_by(place)))
+        for number, text in damaged.items():
+            connection.execute(
+                sqlalchemy.update(attributes).where(place == places[number]).values(value_json=text)
+            )
+    with tables.snapshot(ledger.engine) as connection, pytest.raises(LedgerError) as refused:
+        asked(connection, "s")
+    assert said in str(refused.value)
 
 
 def test_what_a_snapshot_reads_is_of_one_moment(ledger: Ledger, writer: Writer) -> None:
